@@ -1,0 +1,1 @@
+"""Helpers of the tcc_*.py commands: arrays in, arrays out; settings come as arguments."""

@@ -1,0 +1,185 @@
+"""Dynamic time warping of two embedded clips, and the search for one clip inside another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
+
+Array = NDArray[np.floating[Any]]
+WarpingPath = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One place of the standard in the learner's clip.
+
+    `path` is (K, 2) pairs of standard and learner frame, both rising; `start_frame` and
+    `end_frame` (exclusive) are the learner's; `cost` is the mean over the standard's frames.
+    """
+
+    start_frame: int
+    end_frame: int
+    cost: float
+    path: WarpingPath
+
+
+def cost_matrix(standard: Array, learner: Array) -> Array:
+    """Return (N, M) squared Euclidean distances over D of embeddings (N, D) and (M, D)."""
+    costs: Array = cdist(standard, learner, "sqeuclidean") / standard.shape[1]
+    return costs
+
+
+def accumulate(cost: Array) -> tuple[Array, NDArray[np.int64], NDArray[np.int8]]:
+    """Accumulate subsequence DTW with steps (1, 1), (1, 2), (2, 1): neither side stands still.
+
+    The first axis is matched whole, the second from any frame to any frame, and the slope stays
+    between 1/2 and 2. A skipped frame of the second axis weighs half, one of the first whole, so
+    that every path weighs N and paths of any length compare. Sakoe and Chiba, "Dynamic programming
+    algorithm optimization for spoken word recognition", 1978, table I (P = 1, asymmetric); the
+    open ends are those of Müller, "Information Retrieval for Music and Motion", 2007, chapter 4.4.
+
+    Args:
+        cost: (N, M).
+
+    Returns:
+        total (N, M), infinite where no path leads; start (N, M), second-axis frame where the best
+        path to a cell begins; step (N, M), 0 at a beginning, else 1, 2, 3 in the order above.
+    """
+    num_rows, num_columns = cost.shape
+    total = np.full((num_rows, num_columns), np.inf)
+    start = np.zeros((num_rows, num_columns), np.int64)
+    step = np.zeros((num_rows, num_columns), np.int8)
+    total[0] = cost[0]
+    start[0] = np.arange(num_columns)
+    for row in range(1, num_rows):
+        options = np.full((3, num_columns), np.inf)
+        origins = np.zeros((3, num_columns), np.int64)
+        options[0, 1:] = total[row - 1, :-1] + cost[row, 1:]
+        origins[0, 1:] = start[row - 1, :-1]
+        options[1, 2:] = total[row - 1, :-2] + (cost[row, 1:-1] + cost[row, 2:]) / 2
+        origins[1, 2:] = start[row - 1, :-2]
+        if row > 1:
+            options[2, 1:] = total[row - 2, :-1] + cost[row - 1, 1:] + cost[row, 1:]
+            origins[2, 1:] = start[row - 2, :-1]
+        best = options.argmin(axis=0)
+        columns = np.arange(num_columns)
+        total[row], start[row] = options[best, columns], origins[best, columns]
+        step[row] = best + 1
+    return total, start, step
+
+
+def trace(step: NDArray[np.int8], end_column: int) -> WarpingPath:
+    """Follow the steps back from the last row; returns (K, 2) cells, rising in both axes."""
+    cell = (len(step) - 1, end_column)
+    path = [cell]
+    while step[cell]:
+        rows, columns = ((1, 1), (1, 2), (2, 1))[step[cell] - 1]
+        cell = (cell[0] - rows, cell[1] - columns)
+        path.append(cell)
+    return np.array(path[::-1], np.int64)
+
+
+def map_frames(path: WarpingPath, num_frames: int) -> NDArray[np.float64]:
+    """Return for each of `num_frames` frames of the path's first side its frame on the second.
+
+    Frames between two pairs are interpolated; those outside the path are NaN.
+    """
+    frames = np.arange(num_frames)
+    first, index = np.unique(path[:, 0], return_inverse=True)
+    second = np.bincount(index, path[:, 1]) / np.bincount(index)
+    return np.interp(frames, first, second, left=np.nan, right=np.nan)
+
+
+def search(cost: Array, method: str = "dtw", top_k: int = 3) -> list[Match]:
+    """Find the standard in the learner's clip, best place first; places overlap by half at most.
+
+    A learner's clip that is too short to hold the standard is matched whole, at tempo 1/2 to 2, to
+    the part of the standard that fits: the roles stay, and the path begins inside the standard.
+
+    Args:
+        cost: (N, M), standard by learner.
+        method: "dtw", or "sliding" for a rigid window at every offset.
+        top_k: most places to return.
+
+    Returns:
+        At least one match.
+
+    Raises:
+        ValueError: unknown method, or a clip without frames.
+    """
+    if method not in ("dtw", "sliding"):
+        raise ValueError(f"method {method!r}; expected dtw or sliding")
+    if 0 in cost.shape:
+        raise ValueError(f"cost matrix of shape {cost.shape}: a clip has no frames")
+    num_standard, num_learner = cost.shape
+    slowest = 2 * num_learner - 1 if method == "dtw" else num_learner
+    find = find_warped if method == "dtw" else find_rigid
+    if num_standard <= slowest:
+        return find(cost, top_k)
+    return [Match(0, num_learner, match.cost, match.path[:, ::-1]) for match in find(cost.T, top_k)]
+
+
+def start_curve(cost: Array) -> Array:
+    """Return (M,) the cost of the cheapest place that starts at each learner's frame, else NaN."""
+    total, _, _ = accumulate(cost[::-1, ::-1])
+    curve = total[-1, ::-1] / len(cost)
+    return np.where(np.isfinite(curve), curve, np.nan)
+
+
+def confidence(matches: Sequence[Match], cost: Array) -> float:
+    """Return in [0, 1] how clearly the first match beats the second, or the average cell."""
+    rival = matches[1].cost if len(matches) > 1 else float(cost.mean())
+    return float(np.clip(1 - matches[0].cost / max(rival, 1e-12), 0, 1))
+
+
+def find_warped(cost: Array, top_k: int) -> list[Match]:
+    """Subsequence DTW with the slope constraint of `accumulate`; (N, M), M at least (N + 1) / 2."""
+    total, start, step = accumulate(cost)
+    ends = np.arange(cost.shape[1])
+    chosen = suppress(start[-1], ends + 1, total[-1], top_k)
+    return [
+        Match(
+            int(start[-1, end]), int(end) + 1, float(total[-1, end]) / len(cost), trace(step, end)
+        )
+        for end in chosen
+    ]
+
+
+def find_rigid(cost: Array, top_k: int) -> list[Match]:
+    """Mean cost of the diagonal from every offset, the last one too; (N, M), M at least N."""
+    length, num_columns = cost.shape
+    offsets = np.arange(num_columns - length + 1)
+    means = np.array([np.diagonal(cost, offset)[:length].mean() for offset in offsets])
+    frames = np.arange(length)
+    return [
+        Match(
+            int(start),
+            int(start) + length,
+            float(means[start]),
+            np.stack([frames, frames + start], 1),
+        )
+        for start in suppress(offsets, offsets + length, means, top_k)
+    ]
+
+
+def suppress(
+    starts: NDArray[np.int64], ends: NDArray[np.int64], costs: Array, top_k: int
+) -> list[int]:
+    """Return indices of the cheapest intervals of which no two share more than half of a union."""
+    chosen: list[int] = []
+    for index in np.argsort(costs, kind="stable"):
+        if len(chosen) == top_k or not np.isfinite(costs[index]):
+            break
+        shared = [
+            max(0, min(ends[index], ends[other]) - max(starts[index], starts[other]))
+            / (max(ends[index], ends[other]) - min(starts[index], starts[other]))
+            for other in chosen
+        ]
+        if all(share <= 0.5 for share in shared):
+            chosen.append(int(index))
+    return chosen

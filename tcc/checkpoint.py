@@ -1,0 +1,44 @@
+"""Checkpoints: written whole, read without pickle's code."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tcc.cli import UserError, whole
+
+KEYS = {"encoder", "encoder_arguments", "config", "motion", "step"}
+
+
+def save(path: Path, content: dict[str, Any]) -> None:
+    """Write a dictionary of tensors and plain values."""
+    with whole(path) as temporary:
+        torch.save(content, temporary)
+
+
+def load(path: Path, motion: str) -> dict[str, Any]:
+    """Read a checkpoint of tcc_train.py onto the CPU.
+
+    Raises:
+        UserError: there is none, or the file is not one.
+    """
+    if not path.exists():
+        raise UserError(f"no checkpoint {path}; run: python3 tcc_train.py --dataset {motion}")
+    try:
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many kinds for a broken file
+        reason = str(error).partition("\n")[0]
+        raise UserError(
+            f"{path} is not a checkpoint of tcc_train.py: {reason}; train again"
+        ) from None
+    if not isinstance(content, dict) or not content.keys() >= KEYS:
+        raise UserError(f"{path} is not a checkpoint of tcc_train.py; train again")
+    return content
+
+
+def file_hash(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()

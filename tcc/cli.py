@@ -1,0 +1,212 @@
+"""What every command shares: parser, settings, errors, whole files, device, exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
+
+import msgspec
+from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+if TYPE_CHECKING:
+    import torch
+
+log = logging.getLogger("tcc")
+Item = TypeVar("Item")
+SCHEMA_VERSION = 1
+
+
+class UserError(Exception):
+    """A mistake that the user can mend: one line that says what, where, which value, what to do."""
+
+
+def parser(description: str | None, mode: str = "test") -> argparse.ArgumentParser:
+    """Return the parser that all commands share.
+
+    Args:
+        description: the command's docstring; its first line heads the help, the rest ends it.
+        mode: default of --mode.
+    """
+    head, _, rest = (description or "").partition("\n")
+    result = argparse.ArgumentParser(
+        description=head, epilog=rest.strip(), formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = result.add_argument
+    add("--dataset", metavar="MOTION", help="folder of data/ (default: DATASET of tcc_config.py)")
+    add(
+        "--mode",
+        choices=("train", "val", "test"),
+        default=mode,
+        help="folder of data/MOTION/ (default: %(default)s)",
+    )
+    add("--data-dir", type=Path, default=Path("data"), metavar="DIR", help="(default: %(default)s)")
+    add("--log-dir", type=Path, default=Path("log"), metavar="DIR", help="(default: %(default)s)")
+    add(
+        "--result-dir",
+        type=Path,
+        default=Path("result"),
+        metavar="DIR",
+        help="(default: %(default)s)",
+    )
+    add(
+        "--device",
+        choices=("auto", "cpu", "cuda", "mps"),
+        default="auto",
+        help="(default: %(default)s)",
+    )
+    add("--seed", type=int, metavar="N", help="(default: SEED of tcc_config.py)")
+    add(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="any setting of tcc_config.py, for this run",
+    )
+    return result
+
+
+def add_checkpoint(command_parser: argparse.ArgumentParser) -> None:
+    """Add --checkpoint, for the commands that read one."""
+    command_parser.add_argument(
+        "--checkpoint", type=Path, metavar="PATH", help="(default: log/MOTION_checkpoint.pt)"
+    )
+
+
+def add_pair(command_parser: argparse.ArgumentParser) -> None:
+    """Add --learner, --standard and --person, for the commands that compare two clips."""
+    add = command_parser.add_argument
+    add("--learner", metavar="CLIP", help="name or folder (default: the first of the mode)")
+    add("--standard", metavar="CLIP", help="name or folder (default: the second of the mode)")
+    add("--person", type=int, metavar="K", help="the learner is the K-th choice, 1 the main person")
+
+
+def parse(
+    command_parser: argparse.ArgumentParser, config: Any, argv: Sequence[str] | None
+) -> argparse.Namespace:
+    """Parse `argv`, put --dataset, --seed and --set into `config` and check every setting.
+
+    Raises:
+        UserError: a setting is unknown or its value is not allowed.
+    """
+    args = command_parser.parse_args(argv)
+    for setting in args.set:
+        name, equals, value = setting.partition("=")
+        if not equals:
+            raise UserError(f"--set {setting}: expected NAME=VALUE, as in --set BATCH_SIZE=8")
+        override(config, name, value)
+    if args.dataset is not None:
+        config.DATASET = args.dataset
+    if args.seed is not None:
+        config.SEED = args.seed
+    check(config)
+    return args
+
+
+def override(config: Any, name: str, value: object) -> None:
+    """Set one setting from a string or value of the right type.
+
+    Raises:
+        UserError: the name is unknown or the value is not allowed.
+    """
+    hints = get_type_hints(type(config), include_extras=True)
+    if name not in hints:
+        raise UserError(f"no setting {name}; tcc_config.py has {', '.join(hints)}")
+    try:
+        setattr(config, name, msgspec.convert(value, hints[name], strict=False))
+    except msgspec.ValidationError as error:
+        raise UserError(f"setting {name}={value}: {error}; see tcc_config.py") from None
+
+
+def check(config: Any) -> None:
+    """Check the type and range of every setting.
+
+    Raises:
+        UserError: names the setting, its value and what is allowed.
+    """
+    assert is_dataclass(config)
+    for field in fields(config):
+        override(config, field.name, getattr(config, field.name))
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a command and exit: 0 done, 2 the user's mistake, 130 interrupted, 1 anything else."""
+    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.INFO, stream=sys.stderr)
+    logging.addLevelName(logging.INFO, "note")
+    logging.addLevelName(logging.WARNING, "warning")
+    try:
+        with logging_redirect_tqdm():
+            main()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of stdout has gone, as with `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def progress(
+    items: Iterable[Item], description: str, unit: str, total: int | None = None
+) -> Iterable[Item]:
+    """Wrap an iterable in a progress bar on stderr, shown only where a person watches."""
+    if total is None and isinstance(items, Sized):
+        total = len(items)
+    bar: Iterable[Item] = tqdm(
+        items, description, total=total, unit=unit, file=sys.stderr, disable=None
+    )
+    return bar
+
+
+def pick_device(name: str) -> torch.device:
+    """Return the torch device for --device.
+
+    Raises:
+        UserError: the device is not there.
+    """
+    import torch
+
+    present = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name == "auto":
+        name = next(kind for kind, there in present.items() if there)
+    if not present[name]:
+        raise UserError(f"--device {name}: this computer has none; use --device cpu")
+    return torch.device(name)
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; it becomes `path` on success, is removed on failure."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=".", suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write `content` with the schema version as JSON, whole or not at all; NaN becomes null."""
+    encoded = msgspec.json.encode(
+        {"schema_version": SCHEMA_VERSION, **content}, enc_hook=lambda value: value.tolist()
+    )
+    with whole(path) as temporary:
+        temporary.write_text(json.dumps(json.loads(encoded), indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,198 @@
+"""Draws skeletons and lays pictures out; OpenCV, arrays in, arrays out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
+
+from tcc.alphapose import FLIP, LIMBS
+
+Image = NDArray[np.uint8]
+Color = tuple[int, int, int]
+
+# BGR, told apart by the colour-blind: Okabe and Ito, "Color Universal Design", 2008.
+LEFT, RIGHT, TRUNK = (0, 94, 213), (178, 114, 0), (115, 158, 0)
+MARK, FAINT, DARK, LIGHT = (0, 159, 230), (150, 150, 150), (40, 40, 40), (245, 245, 245)
+HEADER_PX, BAR_PX = 56, 12
+FONT = cv2.FONT_HERSHEY_SIMPLEX
+SUBPIXEL = 4
+SMOOTHING_FRAMES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """How a frame becomes a panel: the box x, y, width, height of it that is shown, at a size."""
+
+    box_px: tuple[float, float, float, float]
+    width_px: int
+    height_px: int
+
+    def show(self, image: Image) -> Image:
+        """Cut the box out and scale it; what lies outside the frame is dark."""
+        return cv2.warpAffine(
+            image, self._matrix(), (self.width_px, self.height_px),
+            flags=cv2.INTER_AREA if self._scale() < 1 else cv2.INTER_LINEAR, borderValue=DARK,
+        ).astype(np.uint8)  # fmt: skip
+
+    def place(self, keypoints: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Move keypoints (17, 3) along."""
+        placed = keypoints.copy()
+        matrix = self._matrix()
+        placed[:, :2] = keypoints[:, :2] @ matrix[:, :2].T + matrix[:, 2]
+        return placed
+
+    def _scale(self) -> float:
+        _, _, width, height = self.box_px
+        return min(self.width_px / width, self.height_px / height)
+
+    def _matrix(self) -> NDArray[np.float32]:
+        x, y, width, height = self.box_px
+        scale = self._scale()
+        offset_x = (self.width_px - scale * width) / 2 - scale * x
+        offset_y = (self.height_px - scale * height) / 2 - scale * y
+        return np.array([[scale, 0, offset_x], [0, scale, offset_y]], np.float32)
+
+
+def follow(
+    keypoints: NDArray[np.float32], image_size: tuple[int, int], panel_size: tuple[int, int]
+) -> list[View]:
+    """Return a view of every frame that keeps a small skater large without jumping about.
+
+    Args:
+        keypoints: (F, 17, 3) of the clip.
+        image_size: width, height of the frames, px.
+        panel_size: width, height of the panel, px.
+
+    Returns:
+        F views of one size of box: three times the skater's extent, at most the frame.
+    """
+    points = np.where(keypoints[..., 2:] > 0, keypoints[..., :2], np.nan)
+    flat = np.where(np.isfinite(points), points, np.nanmean(points, axis=(0, 1)))
+    low, high = flat.min(axis=1), flat.max(axis=1)
+    extent = float(np.percentile((high - low).max(axis=1), 90))
+    width, height = image_size
+    aspect = panel_size[0] / panel_size[1]
+    box_height = min(max(2.2 * extent, 0.25 * height), height)
+    box_width = box_height * aspect
+    if box_width > width:
+        box_width, box_height = width, min(width / aspect, height)
+    centres = gaussian_filter1d((low + high) / 2, SMOOTHING_FRAMES, axis=0, mode="nearest")
+    x = np.clip(centres[:, 0] - box_width / 2, 0, max(width - box_width, 0))
+    y = np.clip(centres[:, 1] - box_height / 2, 0, max(height - box_height, 0))
+    return [
+        View((float(left), float(top), box_width, box_height), *panel_size)
+        for left, top in zip(x, y, strict=True)
+    ]
+
+
+def draw_skeleton(
+    image: Image,
+    keypoints: NDArray[np.float32],
+    *,
+    confidence_threshold: float,
+    color: Color | None = None,
+) -> Image:
+    """Return the picture with the limbs of one person.
+
+    Args:
+        image: (H, W, 3) BGR.
+        keypoints: (17, 3) x px, y px, confidence; joints below the threshold are left out.
+        color: of all limbs; None: the left side, the right side and the trunk have their own.
+    """
+    image = image.copy()
+    seen = (keypoints[:, 2] >= confidence_threshold) & np.isfinite(keypoints[:, :2]).all(axis=1)
+    if not seen.any():
+        return image
+    extent = np.ptp(keypoints[seen, :2], axis=0).max()
+    thickness = int(np.clip(round(extent / 70), 1, 6))
+    for first, second in LIMBS:
+        if not (seen[first] and seen[second]):
+            continue
+        side = TRUNK if first % 2 != second % 2 else (LEFT if second % 2 else RIGHT)
+        ends = np.clip(keypoints[[first, second], :2], -1e4, 1e4) * 2**SUBPIXEL
+        start, end = (tuple(int(v) for v in np.round(point)) for point in ends)
+        cv2.line(image, start, end, LIGHT, thickness + 2, cv2.LINE_AA, SUBPIXEL)
+        cv2.line(image, start, end, color or side, thickness, cv2.LINE_AA, SUBPIXEL)
+    return image
+
+
+class ClipPanel:
+    """Draws frames of one clip for a video: header, the skater followed, skeleton, time line.
+
+    Args:
+        read: returns the picture (H, W, 3) BGR of a frame.
+        keypoints: (F, 17, 3) px.
+        times_s: (F,) time of each frame.
+        panel_size: width, height of the picture, px.
+        confidence_threshold: joints below it are not drawn.
+        mirrored: show the clip as in a mirror.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[int], Image],
+        keypoints: NDArray[np.float32],
+        times_s: NDArray[np.float64],
+        panel_size: tuple[int, int],
+        confidence_threshold: float,
+        mirrored: bool = False,
+    ) -> None:
+        self._read, self._times_s, self._mirrored = read, times_s, mirrored
+        self._confidence_threshold = confidence_threshold
+        height, width = read(0).shape[:2]
+        self._keypoints = keypoints
+        if mirrored:
+            self._keypoints = keypoints[:, list(FLIP)].copy()
+            self._keypoints[..., 0] = width - 1 - self._keypoints[..., 0]
+        self._views = follow(self._keypoints, (width, height), panel_size)
+
+    def draw(self, frame: int, title: str, note: str, span: tuple[int, int]) -> Image:
+        """Return a frame's panel; `span` is the motion's first frame and the end, exclusive."""
+        view = self._views[frame]
+        image = self._read(frame)[:, :: -1 if self._mirrored else 1]
+        picture = draw_skeleton(
+            view.show(np.ascontiguousarray(image)),
+            view.place(self._keypoints[frame]),
+            confidence_threshold=self._confidence_threshold,
+        )
+        width, num_frames = picture.shape[1], len(self._times_s)
+        detail = f"frame {frame} of {num_frames}   {self._times_s[frame]:.2f} s   {note}"
+        bar = progress_bar(width, frame, num_frames, *span)
+        return np.concatenate([header(width, title, detail), picture, bar])
+
+
+def header(width_px: int, title: str, detail: str) -> Image:
+    """Return a bar of two lines of text to put above a picture."""
+    bar = np.full((HEADER_PX, width_px, 3), DARK, np.uint8)
+    for text, baseline, scale in ((title, 22, 0.6), (detail, 45, 0.5)):
+        (length, _), _ = cv2.getTextSize(text, FONT, scale, 1)
+        fitted = scale * min(1.0, (width_px - 16) / max(length, 1))
+        cv2.putText(bar, text, (8, baseline), FONT, fitted, LIGHT, 1, cv2.LINE_AA)
+    return bar
+
+
+def progress_bar(width_px: int, frame: int, num_frames: int, start: int, end: int) -> Image:
+    """Return a time line with the motion from `start` to `end` (exclusive) and the frame marked."""
+    bar = np.full((BAR_PX, width_px, 3), FAINT, np.uint8)
+    start_px, end_px, frame_px = (
+        int(width_px * value / max(num_frames, 1)) for value in (start, end, frame)
+    )
+    bar[:, start_px : max(end_px, start_px + 1)] = MARK
+    bar[:, max(frame_px - 1, 0) : frame_px + 2] = DARK
+    return bar
+
+
+def grid(panels: Sequence[Image], columns: int) -> Image:
+    """Lay panels of one size out in rows of `columns`; what is left over is dark."""
+    blank = np.full_like(panels[0], 0) + np.uint8(DARK[0])
+    filled = [*panels, *[blank] * (-len(panels) % columns)]
+    rows = [
+        np.concatenate(filled[row : row + columns], axis=1)
+        for row in range(0, len(filled), columns)
+    ]
+    return np.concatenate(rows)

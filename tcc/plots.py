@@ -1,0 +1,118 @@
+"""Pictures of results; Matplotlib without a screen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from tcc.alignment import Match
+from tcc.cli import whole
+
+Array = NDArray[np.floating[Any]]
+
+
+def plot_start(path: Path, cost: Array, curve: Array, matches: Sequence[Match], title: str) -> None:
+    """Plot the cost of every start frame, and the warping path on the cost matrix.
+
+    Args:
+        path: picture to write.
+        cost: (N, M) standard by learner.
+        curve: (M,) cost of the cheapest place that starts at each learner's frame; NaN for none.
+        matches: the places found, best first.
+        title: of the picture.
+    """
+    figure = _figure(9, 7)
+    top, bottom = figure.subplots(2, 1, height_ratios=[1, 2], sharex=True)
+    top.plot(curve, color="0.4", marker=".", markersize=3, linewidth=1)
+    for rank, match in enumerate(matches, 1):
+        color = "C1" if rank == 1 else "C0"
+        top.axvline(match.start_frame, color=color, linewidth=2 if rank == 1 else 1)
+        label = f"start {match.start_frame}" if rank == 1 else f"{rank}. {match.start_frame}"
+        top.annotate(
+            label, (match.start_frame, 1), xycoords=("data", "axes fraction"), xytext=(3, -10),
+            textcoords="offset points", color=color, fontsize=8,
+        )  # fmt: skip
+        bottom.plot(
+            match.path[:, 1], match.path[:, 0], color=color, linewidth=3 if rank == 1 else 1
+        )
+    top.set(ylabel="cost of a start here", title=title)
+    image = bottom.imshow(cost, aspect="auto", origin="lower", cmap="Greys")
+    bottom.set(xlabel="learner's frame", ylabel="standard's frame")
+    figure.colorbar(image, ax=[top, bottom], label="distance of embeddings")
+    _save(figure, path)
+
+
+def plot_tsne(
+    path: Path, points: Array, videos: Sequence[str], frames: NDArray[np.int64], title: str
+) -> None:
+    """Plot t-SNE points (P, 2): a colour and a line a video, frame numbers as marks."""
+    figure = _figure(9, 7)
+    axes = figure.subplots()
+    names = list(dict.fromkeys(videos))
+    for index, name in enumerate(names):
+        mine = np.flatnonzero(np.asarray(videos) == name)
+        color = colormaps["tab20"](index % 20)
+        axes.plot(*points[mine].T, color=color, linewidth=0.8, alpha=0.6, marker=".", label=name)
+        for row in mine[:: max(1, len(mine) // 12)]:
+            axes.annotate(str(frames[row]), points[row], color=color, fontsize=8)
+    axes.set(title=title, xlabel="t-SNE 1", ylabel="t-SNE 2")
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    _save(figure, path)
+
+
+def plot_tau(path: Path, matrix: Array, names: Sequence[str], title: str) -> None:
+    """Plot Kendall's tau (V, V) of every pair, with the values where they can be read."""
+    size = min(max(5.0, 0.4 * len(names) + 2), 16)
+    figure = _figure(size + 1, size)
+    axes = figure.subplots()
+    axes.set_facecolor("0.9")
+    image = axes.imshow(np.ma.masked_invalid(matrix), cmap="PuOr", vmin=-1, vmax=1)
+    fine = len(names) <= 60
+    ticks = np.arange(len(names)) if fine else np.arange(0, len(names), len(names) // 30)
+    axes.set_xticks(ticks, [names[int(tick)] for tick in ticks], rotation=90, fontsize=7)
+    axes.set_yticks(ticks, [names[int(tick)] for tick in ticks], fontsize=7)
+    if len(names) <= 16:
+        for row, column in np.argwhere(np.isfinite(matrix)):
+            value = matrix[row, column]
+            ink = "white" if abs(value) > 0.7 else "black"
+            axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=6, color=ink)
+    axes.set(title=title, xlabel="reference", ylabel="query")
+    figure.colorbar(image, ax=axes, label="Kendall's tau (grey: undefined)")
+    _save(figure, path)
+
+
+def plot_error_distribution(
+    path: Path, errors: Mapping[str, Array], event: str, limit_frames: int = 20
+) -> None:
+    """Plot which share of the pairs lies within k frames, a line a method; NaN is a miss."""
+    figure = _figure(8, 5)
+    axes = figure.subplots()
+    within = np.arange(limit_frames + 1)
+    for name, values in errors.items():
+        share = [(np.abs(values) <= frames).mean() for frames in within]
+        axes.plot(within, share, marker=".", label=name)
+    axes.set(
+        title=f"{event}: share of pairs within k frames", xlabel="error, frames",
+        ylabel="share of pairs", ylim=(0, 1.02), xlim=(0, limit_frames),
+    )  # fmt: skip
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False)
+    _save(figure, path)
+
+
+def _figure(width_inches: float, height_inches: float) -> Figure:
+    figure = Figure((width_inches, height_inches), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _save(figure: Figure, path: Path) -> None:
+    with whole(path) as temporary:
+        figure.savefig(temporary, dpi=120)

@@ -1,0 +1,83 @@
+"""Every setting. Edit the defaults here, or give `--set NAME=VALUE` to any command."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+Count = Annotated[int, Meta(ge=1)]
+Whole = Annotated[int, Meta(ge=0)]
+Positive = Annotated[float, Meta(gt=0)]
+Weight = Annotated[float, Meta(ge=0)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+
+
+@dataclass(slots=True)
+class Config:
+    """Settings: name, type with its range, default, what it is."""
+
+    # The motion and its clips
+    DATASET: str = "axel"  # the motion: a folder of data/
+    SEED: Whole = 0  # of everything random
+    FPS: Positive = 30.0  # frames per second of clips that have no video.json with timestamps
+    SKELETON_CONF_THRESHOLD: Share = 0.2  # joints below it are interpolated and not drawn
+
+    # Encoder
+    EMBEDDING_SIZE: Count = 64  # D, numbers per frame
+    HIDDEN_SIZE: Count = 96  # channels of each convolution
+    NUM_LAYERS: Count = 5  # residual convolutions; the dilation doubles up to MAX_DILATION
+    KERNEL_SIZE: Count = 3  # frames under one convolution, odd
+    MAX_DILATION: Count = 4  # a larger one sees more of the clip and blurs the moment
+
+    # Batches
+    BATCH_SIZE: Annotated[int, Meta(ge=2)] = 16  # clips in a batch
+    NUM_STEPS: Annotated[int, Meta(ge=2)] | None = (
+        None  # T, frames drawn from a clip; None: from the data
+    )
+
+    MAX_NUM_STEPS: Annotated[int, Meta(ge=2)] = (
+        32  # bound of NUM_STEPS from the data; it sets the time
+    )
+
+    # Augmentation, new for each clip of each batch
+    FLIP_PROBABILITY: Share = 0.5  # of mirroring the whole batch, left and right swapped
+    MAX_ROTATION: Weight = 15.0  # degrees, in the image plane
+    MAX_SCALE: Weight = 0.1  # share by which a skater grows or shrinks
+    JITTER: Weight = 0.02  # standard deviation of a joint's position, torso lengths
+    JOINT_DROPOUT: Share = 0.1  # probability that a joint is hidden for a while
+    MAX_TIME_WARP: Annotated[float, Meta(ge=1)] = 1.6  # tempo between 1 / this and this
+    MIN_CROP: Annotated[float, Meta(gt=0, le=1)] = 0.7  # shortest random crop, share of the clip
+
+    # Loss
+    LOSS_TYPE: Literal[
+        "regression_mse_var", "regression_mse", "regression_huber", "classification"
+    ] = "regression_mse_var"  # of the cycled-back position
+    STOCHASTIC_MATCHING: bool = False  # random cycles instead of all ordered pairs
+    CYCLE_LENGTH: Annotated[int, Meta(ge=2)] = 2  # clips in a random cycle
+    NUM_CYCLES: Count = 32  # random cycles in a batch
+    SIMILARITY_TYPE: Literal["l2", "cosine"] = "l2"  # of two embeddings
+    TEMPERATURE: Positive = 0.1  # of both softmaxes
+    LABEL_SMOOTHING: Share = 0.1  # classification only
+    VARIANCE_LAMBDA: Weight = 0.001  # regression_mse_var only, weight of the log variance
+    HUBER_DELTA: Positive = 0.1  # regression_huber only
+    NORMALIZE_INDICES: bool = True  # positions as share of the clip
+    NORMALIZE_EMBEDDINGS: bool = False  # every embedding on the unit sphere
+    TCC_TCN_COMBINE: bool = False  # add the time-contrastive n-pairs loss
+    TCN_WEIGHT: Weight = 0.3  # its weight
+
+    # Training
+    LEARNING_RATE: Positive = 1e-3  # peak of the one-cycle schedule
+    WEIGHT_DECAY: Weight = 1e-4  # of AdamW
+    MAX_NUM_TRAINING_STEPS: Count = 1000  # batches
+    SAVE_CKPT_STEPS: Count = 250  # batches between two checkpoints
+
+    # Reading the embeddings
+    NUM_VIDEOS: Annotated[int, Meta(ge=4)] = 4  # clips in the grid video
+    KENDALLS_TAU_STRIDE: Count = 1  # every how many frames tau looks
+    KENDALLS_TAU_DISTANCE: Literal["sqeuclidean", "euclidean", "cosine"] = (
+        "sqeuclidean"  # of embeddings
+    )
+    TOP_K: Count = 3  # start candidates that are reported
+
+
+CONFIG = Config()

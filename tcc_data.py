@@ -1,0 +1,342 @@
+"""Finds clips, makes keypoint sequences of them and samples training batches.
+
+data/<motion>/<train|val|test>/<video>/    vis/ (frames, for drawing) and one AlphaPose *.json
+data/<motion>/labels.csv                   optional: mode, video, <event>_frame, ...
+"""
+
+from __future__ import annotations
+
+import csv
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import msgspec
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import Dataset
+
+from tcc.alphapose import natural_key, read_detections
+from tcc.cli import UserError, progress
+from tcc.features import augment, extract, fill_joints, flip
+from tcc.tracking import choose_person
+from tcc_config import Config
+
+log = logging.getLogger("tcc")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+SIDECAR = "clip.toml"
+LONG_ENOUGH = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """One skater in one video: keypoints (F, J, 3), observed (F,) and times_s (F,)."""
+
+    name: str
+    keypoints: NDArray[np.float32]
+    observed: NDArray[np.bool_]
+    times_s: NDArray[np.float64]
+    margin: float
+    num_people: NDArray[np.int32]
+    images: list[Path] = field(repr=False)
+
+    @property
+    def num_frames(self) -> int:
+        """F."""
+        return len(self.keypoints)
+
+    @property
+    def fps(self) -> float:
+        """Frames per second of the median interval."""
+        return 1 / float(np.median(np.diff(self.times_s))) if self.num_frames > 1 else 30.0
+
+    def read_image(self, frame: int) -> NDArray[np.uint8]:
+        """Read the picture (H, W, 3) BGR of a frame.
+
+        Raises:
+            UserError: the file is not a picture.
+        """
+        path = self.images[frame]
+        image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
+        if image is None:
+            raise UserError(f"{path} is not a picture; extract the video's frames again")
+        return np.asarray(image, np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Augmented clips, padded with their last frame.
+
+    `features` (B, F, C) float32; `lengths` (B,) frames of each clip; `steps` (B, T) sorted sampled
+    frames; `mask` (B, T) False where a clip is shorter than T and the step is padding.
+    """
+
+    features: torch.Tensor
+    lengths: torch.Tensor
+    steps: torch.Tensor
+    mask: torch.Tensor
+
+
+def clip_folders(data_dir: Path, motion: str, mode: str) -> list[Path]:
+    """Return the clips of data/<motion>/<mode>/, sorted by name.
+
+    Raises:
+        UserError: the folder is missing or empty.
+    """
+    root = data_dir / motion / mode
+    if not root.is_dir():
+        motions = sorted(path.name for path in data_dir.glob("*") if path.is_dir())
+        raise UserError(
+            f"no folder {root}; {data_dir} holds {', '.join(motions) or 'no motion'}; "
+            "put each video's folder there (see Input in README.md) or name another --dataset"
+        )
+    folders = sorted((path for path in root.iterdir() if path.is_dir()), key=lambda p: p.name)
+    if not folders:
+        raise UserError(
+            f"{root} holds no clip; put one folder with an AlphaPose .json per video there"
+        )
+    return folders
+
+
+def load_clip(folder: Path, config: Config, person: int | None = None) -> Clip:
+    """Read one clip and follow its skater.
+
+    Args:
+        folder: holds one AlphaPose *.json, vis/ with the frames if anything is to be drawn,
+            video.json with the frames' times if tcc_get_pose.py made it, and clip.toml with a line
+            `person = 2` if another person than the one chosen is the skater.
+        person: 1 the main person, 2 the next ...; None: clip.toml decides, else 1.
+
+    Raises:
+        UserError: the clip can't be used; says why.
+    """
+    images = image_files(folder)
+    detections = read_detections(keypoint_file(folder), [path.name for path in images] or None)
+    track = choose_person(detections, read_person(folder) if person is None else person)
+    return Clip(
+        name=folder.name,
+        keypoints=track.keypoints,
+        observed=track.observed,
+        times_s=read_times(folder, len(track.keypoints), config.FPS),
+        margin=track.margin,
+        num_people=track.num_people,
+        images=images,
+    )
+
+
+def find_clip(name: str, data_dir: Path, motion: str, mode: str) -> Path:
+    """Return the folder of the clip that a name, or a path to a folder, stands for.
+
+    Raises:
+        UserError: there is none; lists those there are.
+    """
+    folder = data_dir / motion / mode / name
+    if folder.is_dir():
+        return folder
+    if Path(name).is_dir():
+        return Path(name)
+    names = ", ".join(path.name for path in clip_folders(data_dir, motion, mode))
+    raise UserError(f"no clip {name} in {folder.parent}; it holds {names}")
+
+
+def require_images(clip: Clip) -> None:
+    """Check that a clip can be drawn.
+
+    Raises:
+        UserError: it has no frames.
+    """
+    if not clip.images:
+        raise UserError(
+            f"clip {clip.name} has no vis/ with its frames to draw; add it or use --no-video"
+        )
+
+
+def load_clips(folders: Sequence[Path], config: Config) -> list[Clip]:
+    """Read several clips, with a progress bar."""
+    return [load_clip(folder, config) for folder in progress(folders, "reading", "clip")]
+
+
+def keypoint_file(folder: Path) -> Path:
+    """Return the one AlphaPose file of a clip."""
+    found = sorted(path for path in folder.glob("*.json") if path.name != "video.json")
+    if len(found) != 1:
+        names = ", ".join(path.name for path in found) or "none"
+        raise UserError(
+            f"{folder}: expected one keypoint *.json, found {names}; keep AlphaPose's alone"
+        )
+    return found[0]
+
+
+def image_files(folder: Path) -> list[Path]:
+    """Return the frames of vis/ in order; none where there is no vis/."""
+    vis = folder / "vis"
+    found = [path for path in vis.glob("*") if path.suffix.lower() in IMAGE_SUFFIXES]
+    if vis.is_dir() and not found:
+        raise UserError(f"{vis} holds no image; put every frame there or remove the folder")
+    return sorted(found, key=lambda path: natural_key(path.name))
+
+
+def read_person(folder: Path) -> int:
+    """Return the person that clip.toml names, else 1."""
+    path = folder / SIDECAR
+    if not path.exists():
+        return 1
+    try:
+        return msgspec.toml.decode(path.read_bytes(), type=dict[str, int])["person"]
+    except (KeyError, msgspec.DecodeError) as error:
+        raise UserError(f"{path}: expected a line `person = 2`: {error}") from None
+
+
+def read_times(folder: Path, num_frames: int, fps: float) -> NDArray[np.float64]:
+    """Return each frame's time in seconds: from video.json, else at a constant rate."""
+    path = folder / "video.json"
+    if not path.exists():
+        return np.arange(num_frames) / fps
+    times = np.asarray(msgspec.json.decode(path.read_bytes())["timestamps_s"], np.float64)
+    if len(times) != num_frames:
+        raise UserError(
+            f"{path}: {len(times)} timestamps for {num_frames} frames; run tcc_get_pose.py --force"
+        )
+    return times
+
+
+def read_labels(data_dir: Path, motion: str) -> dict[tuple[str, str], dict[str, int]]:
+    """Return {(mode, video): {event: frame}} of labels.csv, empty cells left out.
+
+    Raises:
+        UserError: no file, no mode or video column, no <event>_frame column, or a bad number.
+    """
+    path = data_dir / motion / "labels.csv"
+    if not path.exists():
+        raise UserError(f"no {path}; it holds columns mode, video and <event>_frame for each event")
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
+        columns = reader.fieldnames or []
+        events = [name for name in columns if name.endswith("_frame")]
+        if not {"mode", "video"} <= set(columns) or not events:
+            raise UserError(
+                f"{path}: expected columns mode, video and <event>_frame, got {', '.join(columns)}"
+            )
+        labels: dict[tuple[str, str], dict[str, int]] = {}
+        for line, row in enumerate(reader, 2):
+            try:
+                frames = {
+                    name.removesuffix("_frame"): int(row[name]) for name in events if row[name]
+                }
+            except ValueError as error:
+                raise UserError(
+                    f"{path} line {line}: {error}; expected a frame number from 0"
+                ) from None
+            labels[row["mode"], row["video"]] = frames
+    return labels
+
+
+def make_features(clip: Clip, config: Config, mirrored: bool = False) -> NDArray[np.float32]:
+    """Return the features (F, C) of a whole clip, as the encoder reads them."""
+    points = fill_joints(clip.keypoints, config.SKELETON_CONF_THRESHOLD)
+    return extract(flip(points) if mirrored else points, clip.fps)
+
+
+def pick_num_steps(clips: Sequence[Clip], config: Config) -> int:
+    """Return NUM_STEPS: the setting, else just below the shortest clip and at most MAX_NUM_STEPS.
+
+    Raises:
+        UserError: fewer than 2 clips, or a clip of one frame.
+    """
+    lengths = [clip.num_frames for clip in clips]
+    shortest = clips[int(np.argmin(lengths))]
+    if len(clips) < 2:
+        raise UserError(
+            f"{len(clips)} clip: training compares clips of one motion; add at least one more"
+        )
+    if shortest.num_frames < 3:
+        raise UserError(
+            f"clip {shortest.name} has {shortest.num_frames} frame(s); remove it or add its frames"
+        )
+    if len(clips) < LONG_ENOUGH:
+        log.info("%d clips; %d or more align better", len(clips), LONG_ENOUGH)
+    if config.NUM_STEPS is None:
+        return max(2, min(config.MAX_NUM_STEPS, shortest.num_frames - 1))
+    if shortest.num_frames < config.NUM_STEPS:
+        log.warning(
+            "NUM_STEPS=%d is above the %d frames of clip %s, the shortest: the rest is padding; "
+            "set NUM_STEPS below %d",
+            config.NUM_STEPS, shortest.num_frames, shortest.name, shortest.num_frames,
+        )  # fmt: skip
+    return config.NUM_STEPS
+
+
+class KeypointSequences(Dataset[Batch]):
+    """The training batches of one motion: item `step` depends on the seed and on `step` alone.
+
+    So a resumed run sees the batches that an uninterrupted one would have seen.
+
+    Args:
+        clips: at least 2.
+        config: sizes and augmentation.
+        num_steps: T, frames drawn from a clip.
+    """
+
+    def __init__(self, clips: Sequence[Clip], config: Config, num_steps: int) -> None:
+        self.config = config
+        self.num_steps = num_steps
+        self.points = [
+            fill_joints(clip.keypoints, config.SKELETON_CONF_THRESHOLD) for clip in clips
+        ]
+        self.fps = [clip.fps for clip in clips]
+
+    def __len__(self) -> int:
+        return self.config.MAX_NUM_TRAINING_STEPS
+
+    def __getitem__(self, step: int) -> Batch:
+        if not 0 <= step < len(self):
+            raise IndexError(step)
+        generator = np.random.default_rng([self.config.SEED, step])
+        chosen = choose_clips(len(self.points), self.config.BATCH_SIZE, generator)
+        features, lengths = augment(
+            [self.points[index] for index in chosen],
+            [self.fps[index] for index in chosen],
+            generator,
+            flip_probability=self.config.FLIP_PROBABILITY,
+            max_rotation=self.config.MAX_ROTATION,
+            max_scale=self.config.MAX_SCALE,
+            jitter=self.config.JITTER,
+            joint_dropout=self.config.JOINT_DROPOUT,
+            max_time_warp=self.config.MAX_TIME_WARP,
+            min_crop=self.config.MIN_CROP,
+        )
+        steps, mask = sample_steps(lengths, self.num_steps, generator)
+        return Batch(*map(torch.from_numpy, (features, lengths, steps, mask)))
+
+
+def choose_clips(
+    num_clips: int, batch_size: int, generator: np.random.Generator
+) -> NDArray[np.int64]:
+    """Return `batch_size` clip indices, each clip as often as any other, give or take one."""
+    rounds = -(-batch_size // num_clips)
+    return np.concatenate([generator.permutation(num_clips) for _ in range(rounds)])[:batch_size]
+
+
+def sample_steps(
+    lengths: NDArray[np.int64], num_steps: int, generator: np.random.Generator
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Draw sorted random frames of each clip, none twice.
+
+    Args:
+        lengths: (B,) frames.
+        num_steps: T.
+
+    Returns:
+        (B, T) frames and (B, T) mask; a clip shorter than T gives all its frames, then padding.
+    """
+    steps = np.empty((len(lengths), num_steps), np.int64)
+    mask = np.ones((len(lengths), num_steps), np.bool_)
+    for row, length in enumerate(lengths):
+        count = min(num_steps, int(length))
+        steps[row, :count] = np.sort(generator.choice(length, count, replace=False))
+        steps[row, count:] = length - 1
+        mask[row, count:] = False
+    return steps, mask

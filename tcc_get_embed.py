@@ -1,0 +1,58 @@
+"""Write the per-frame embeddings of every clip of one mode.
+
+    python3 tcc_get_embed.py --dataset axel --mode val
+
+Reads log/<motion>_checkpoint.pt and data/<motion>/<mode>/*/*.json; writes
+log/<motion>_embeddings.npy, a structured array with the fields video, frame and embedding that
+numpy.load reads without pickle, and log/<motion>_embeddings.json beside it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tcc import checkpoint, cli
+from tcc_config import CONFIG
+from tcc_data import clip_folders, load_clips, make_features
+from tcc_model import embed, load_encoder
+
+
+def main() -> None:
+    """Load the encoder, embed every clip, save."""
+    parser = cli.parser(__doc__)
+    cli.add_checkpoint(parser)
+    args = cli.parse(parser, CONFIG, None)
+    encoder, path = load_encoder(
+        args.checkpoint, args.log_dir, CONFIG, cli.pick_device(args.device)
+    )
+
+    clips = load_clips(clip_folders(args.data_dir, CONFIG.DATASET, args.mode), CONFIG)
+    embeddings = [embed(encoder, make_features(clip, CONFIG)) for clip in clips]
+
+    width = max(len(clip.name) for clip in clips)
+    size = embeddings[0].shape[1]
+    fields = [("video", f"U{width}"), ("frame", "i4"), ("embedding", "f4", (size,))]
+    rows = np.empty(sum(map(len, embeddings)), fields)
+    rows["video"] = np.repeat([clip.name for clip in clips], list(map(len, embeddings)))
+    rows["frame"] = np.concatenate([np.arange(len(clip)) for clip in embeddings])
+    rows["embedding"] = np.concatenate(embeddings)
+    output = args.log_dir / f"{CONFIG.DATASET}_embeddings.npy"
+    with cli.whole(output) as temporary:
+        np.save(temporary, rows, allow_pickle=False)
+    cli.write_json(
+        output.with_suffix(".json"),
+        {
+            "motion": CONFIG.DATASET,
+            "mode": args.mode,
+            "videos": {clip.name: clip.num_frames for clip in clips},
+            "embedding_size": size,
+            "checkpoint": str(path),
+            "checkpoint_sha256": checkpoint.file_hash(path),
+            "skeleton_conf_threshold": CONFIG.SKELETON_CONF_THRESHOLD,
+        },
+    )
+    print(f"{output}: {len(clips)} clips of {args.mode}, {len(rows)} frames, {size} numbers each")
+
+
+if __name__ == "__main__":
+    cli.run(main)

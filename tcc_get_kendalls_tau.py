@@ -1,0 +1,125 @@
+"""Score how well the clips of one mode align in time.
+
+    python3 tcc_get_kendalls_tau.py --dataset axel --mode val
+
+Kendall's tau is 1 where the nearest neighbours of one clip's frames follow in order in another.
+A network that counts frames scores 1 for nothing; so the same is printed for a constant pose (any
+value but undefined or 0 is a clock), for clips cropped at random (it must hardly fall) and for
+reversed clips (it must turn negative).
+Reads log/<motion>_checkpoint.pt and data/<motion>/<mode>/*/*.json; writes
+result/kendalls_tau_<motion>_<mode>.json and .png.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tcc import cli
+from tcc.metrics import tau_matrix
+from tcc.plots import plot_tau
+from tcc_config import CONFIG
+from tcc_data import clip_folders, load_clips, make_features
+from tcc_model import Encoder, embed, load_encoder
+
+Features = NDArray[np.float32]
+Matrix = NDArray[np.floating[Any]]
+SHORTEST_CROP = 0.6
+
+
+def main() -> None:
+    """Load, embed, score the clips and the leak tests, save."""
+    parser = cli.parser(__doc__)
+    cli.add_checkpoint(parser)
+    args = cli.parse(parser, CONFIG, None)
+    encoder, path = load_encoder(
+        args.checkpoint, args.log_dir, CONFIG, cli.pick_device(args.device)
+    )
+
+    clips = load_clips(clip_folders(args.data_dir, CONFIG.DATASET, args.mode), CONFIG)
+    if len(clips) < 2:
+        raise cli.UserError(
+            f"{args.data_dir / CONFIG.DATASET / args.mode} holds {len(clips)} clip; tau "
+            "compares at least 2: add one or choose another --mode"
+        )
+    features = [make_features(clip, CONFIG) for clip in clips]
+    generator = np.random.default_rng(CONFIG.SEED)
+    constant = [np.repeat(clip[len(clip) // 2, None], len(clip), axis=0) for clip in features]
+    cropped = [crop(clip, generator) for clip in features]
+    backwards = [np.ascontiguousarray(clip[::-1]) for clip in features]
+    matrix = score(encoder, features, features)
+    scores = {
+        "clips": summarize(matrix),
+        "constant_pose": summarize(score(encoder, constant, constant)),
+        "random_crops": summarize(score(encoder, cropped, cropped)),
+        "reversed": summarize(score(encoder, features, backwards)),
+    }
+
+    for name, values in scores.items():
+        print(
+            f"{name.replace('_', ' '):14} tau {values['tau']:6.3f}  "
+            f"undefined {values['undefined']} of {values['pairs']} pairs"
+        )
+    stem = args.result_dir / f"kendalls_tau_{CONFIG.DATASET}_{args.mode}"
+    cli.write_json(
+        stem.with_suffix(".json"),
+        {
+            "motion": CONFIG.DATASET,
+            "mode": args.mode,
+            "checkpoint": str(path),
+            "stride": CONFIG.KENDALLS_TAU_STRIDE,
+            "distance": CONFIG.KENDALLS_TAU_DISTANCE,
+            **scores,
+            "videos": [clip.name for clip in clips],
+            "matrix": matrix,
+        },
+    )
+    plot_tau(
+        stem.with_suffix(".png"),
+        matrix,
+        [clip.name for clip in clips],
+        f"Kendall's tau, {CONFIG.DATASET} {args.mode}, mean {scores['clips']['tau']:.3f}",
+    )
+    print(f"{stem}.png")
+
+
+def score(encoder: Encoder, queries: list[Features], references: list[Features]) -> Matrix:
+    """Embed features (F, C) and return tau of every ordered pair of different clips (V, V)."""
+    return tau_matrix(
+        [embed(encoder, clip) for clip in queries],
+        [embed(encoder, clip) for clip in references],
+        CONFIG.KENDALLS_TAU_STRIDE,
+        CONFIG.KENDALLS_TAU_DISTANCE,
+    )
+
+
+def summarize(matrix: Matrix) -> dict[str, float | int]:
+    """Return the mean tau, that of each direction, and how many ordered pairs are undefined."""
+    pairs = len(matrix) * (len(matrix) - 1)
+    defined = np.isfinite(matrix)
+    forward, backward = np.triu(defined, 1), np.tril(defined, -1)
+    return {
+        "tau": mean(matrix[defined]),
+        "tau_forward": mean(matrix[forward]),
+        "tau_backward": mean(matrix[backward]),
+        "pairs": pairs,
+        "undefined": pairs - int(defined.sum()),
+    }
+
+
+def mean(values: Matrix) -> float:
+    """Mean, NaN of none."""
+    return float(values.mean()) if values.size else float("nan")
+
+
+def crop(clip: Features, generator: np.random.Generator) -> Features:
+    """Return a random part of a clip, at least SHORTEST_CROP of it."""
+    length = max(2, round(len(clip) * generator.uniform(SHORTEST_CROP, 1)))
+    first = int(generator.integers(len(clip) - length + 1))
+    return clip[first : first + length]
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,202 @@
+"""Find where the motion of a standard video starts in a learner's video.
+
+    python3 tcc_get_start.py --dataset axel --mode test
+
+Reads the first clip of data/<motion>/<mode>/ as the learner's and the second as the standard
+(--learner and --standard name others, or folders anywhere) and log/<motion>_checkpoint.pt; writes
+result/start_<motion>_<learner>_vs_<standard>.mp4, .png and .json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tcc import cli
+from tcc.alignment import Match, confidence, cost_matrix, map_frames, search, start_curve
+from tcc.draw import ClipPanel
+from tcc.plots import plot_start
+from tcc.video import write_video
+from tcc_config import CONFIG
+from tcc_data import Clip, clip_folders, find_clip, load_clip, make_features, require_images
+from tcc_model import Encoder, embed, load_encoder
+
+log = logging.getLogger("tcc")
+DOUBTFUL = 0.2
+PANEL_SIZE = (640, 720)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What the search found: the places, best first, on cost (N, M), and whether mirrored."""
+
+    matches: list[Match]
+    cost: NDArray[np.floating[Any]]
+    mirrored: bool
+    confidence: float
+    warnings: list[str]
+
+
+def main() -> None:
+    """Load the pair, search, save."""
+    parser = cli.parser(__doc__)
+    cli.add_checkpoint(parser)
+    cli.add_pair(parser)
+    parser.add_argument(
+        "--method",
+        choices=("dtw", "sliding"),
+        default="dtw",
+        help="slope-constrained subsequence DTW, or a rigid window (default: %(default)s)",
+    )
+    parser.add_argument("--no-video", action="store_true", help="skip the drawing; needs no vis/")
+    args = cli.parse(parser, CONFIG, None)
+    encoder, _ = load_encoder(args.checkpoint, args.log_dir, CONFIG, cli.pick_device(args.device))
+    learner, standard = load_pair(args)
+    if not args.no_video:
+        require_images(learner)
+        require_images(standard)
+
+    result = find_start(encoder, learner, standard, args.method)
+    best = result.matches[0]
+    for warning in result.warnings:
+        log.warning("%s", warning)
+    print(
+        f"{CONFIG.DATASET} of {standard.name} starts at frame {best.start_frame} "
+        f"({learner.times_s[best.start_frame]:.2f} s) of {learner.name}, "
+        f"confidence {result.confidence:.2f}"
+    )
+
+    stem = args.result_dir / f"start_{CONFIG.DATASET}_{learner.name}_vs_{standard.name}"
+    cli.write_json(Path(f"{stem}.json"), describe(result, learner, standard, args.method))
+    title = f"{CONFIG.DATASET}: where {standard.name} starts in {learner.name}"
+    plot_start(Path(f"{stem}.png"), result.cost, start_curve(result.cost), result.matches, title)
+    if not args.no_video:
+        frames = draw_frames(result, learner, standard)
+        write_video(
+            Path(f"{stem}.mp4"),
+            cli.progress(frames, "drawing", "frame", learner.num_frames),
+            learner.fps,
+        )
+        print(f"{stem}.mp4")
+    print(f"{stem}.png")
+
+
+def load_pair(args: argparse.Namespace) -> tuple[Clip, Clip]:
+    """Return the learner's clip and the standard."""
+    where = (args.data_dir, CONFIG.DATASET, args.mode)
+    folders: list[Path] = [] if args.learner and args.standard else clip_folders(*where)
+    if folders and len(folders) < 2 and not (args.learner or args.standard):
+        raise cli.UserError(
+            f"{folders[0].parent} holds one clip, {folders[0].name}; add the standard, or "
+            "name both with --learner and --standard"
+        )
+    learner = find_clip(args.learner, *where) if args.learner else folders[0]
+    standard = (
+        find_clip(args.standard, *where)
+        if args.standard
+        else folders[-1 if len(folders) < 2 else 1]
+    )
+    return load_clip(learner, CONFIG, args.person), load_clip(standard, CONFIG)
+
+
+def find_start(encoder: Encoder, learner: Clip, standard: Clip, method: str) -> Result:
+    """Search the standard and its mirror image in the learner's clip and keep the better."""
+    target = embed(encoder, make_features(learner, CONFIG))
+    options = []
+    for mirrored in (False, True):
+        query = embed(encoder, make_features(standard, CONFIG, mirrored))
+        cost = cost_matrix(query, target)
+        options.append((search(cost, method, CONFIG.TOP_K), cost, mirrored))
+    matches, cost, mirrored = min(options, key=lambda option: option[0][0].cost)
+    certainty = confidence(matches, cost)
+    warnings = []
+    if mirrored:
+        warnings.append(f"{learner.name} turns the other way: {standard.name} is mirrored")
+    if certainty < DOUBTFUL:
+        others = ", ".join(str(match.start_frame) for match in matches[1:])
+        warnings.append(f"unsure; other starts nearly as good: {others or 'none apart'}")
+    if matches[0].path[0, 0] > 0 or matches[0].path[-1, 0] < standard.num_frames - 1:
+        first, last = matches[0].path[[0, -1], 0]
+        warnings.append(
+            f"{learner.name} ({learner.num_frames} frames) is too short for {standard.name} "
+            f"({standard.num_frames}): it matches frames {first} to {last} of it"
+        )
+    for clip in (learner, standard):
+        if (missed := clip.num_frames - int(clip.observed.sum())) > 0:
+            warnings.append(f"{clip.name}: no skater in {missed} of {clip.num_frames} frames")
+    return Result(matches, cost, mirrored, certainty, warnings)
+
+
+def describe(result: Result, learner: Clip, standard: Clip, method: str) -> dict[str, object]:
+    """Return what goes into the JSON, with the fields that the training system reads."""
+    best = result.matches[0]
+    candidates = [
+        {
+            "start_frame": match.start_frame,
+            "end_frame": match.end_frame,
+            "start_s": learner.times_s[match.start_frame],
+            "cost": match.cost,
+        }
+        for match in result.matches
+    ]
+    return {
+        "video_name": learner.name,
+        "standard_name": standard.name,
+        "motion_type": CONFIG.DATASET,
+        **candidates[0],
+        "method": method,
+        "mirrored": result.mirrored,
+        "confidence": result.confidence,
+        "candidates": candidates,
+        "warnings": result.warnings,
+        "original_seq_len": learner.num_frames,
+        "aligned_start_frame": best.start_frame,
+        "aligned_end_frame": best.end_frame,
+        "aligned_std_start_frame": int(best.path[0, 0]),
+        "aligned_std_end_frame": int(best.path[-1, 0]) + 1,
+        "aligned_seq_len": best.end_frame - best.start_frame,
+        "path": best.path,
+    }
+
+
+def draw_frames(result: Result, learner: Clip, standard: Clip) -> Iterator[NDArray[np.uint8]]:
+    """Yield the learner's frames, each beside the frame of the standard that it matches.
+
+    The standard holds its first frame until the start and its last after the end.
+    """
+    best = result.matches[0]
+    matched = map_frames(best.path[:, ::-1], learner.num_frames)
+    matched[: best.start_frame] = best.path[0, 0]
+    matched[best.end_frame :] = best.path[-1, 0]
+    threshold = CONFIG.SKELETON_CONF_THRESHOLD
+    left, right = (
+        ClipPanel(clip.read_image, clip.keypoints, clip.times_s, PANEL_SIZE, threshold, mirrored)
+        for clip, mirrored in ((learner, False), (standard, result.mirrored))
+    )
+    span = (int(best.path[0, 0]), int(best.path[-1, 0]) + 1)
+    for frame, other in enumerate(np.round(matched).astype(int)):
+        state = (
+            "before the start" if frame < best.start_frame
+            else "motion" if frame < best.end_frame else "after the end"
+        )  # fmt: skip
+        note = "mirrored" if result.mirrored else ""
+        yield np.concatenate(
+            [
+                left.draw(
+                    frame, f"learner {learner.name}", state, (best.start_frame, best.end_frame)
+                ),
+                right.draw(int(other), f"standard {standard.name}", note, span),
+            ],
+            axis=1,
+        )
+
+
+if __name__ == "__main__":
+    cli.run(main)

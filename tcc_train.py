@@ -1,0 +1,264 @@
+"""Train the embedding space of one motion.
+
+    python3 tcc_train.py --dataset axel --mode train
+
+Reads data/<motion>/train/*/*.json (and val/, if it is there, to keep the best checkpoint); writes
+log/<motion>_checkpoint.pt and TensorBoard scalars in log/tensorboard/<motion>/.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import time
+from dataclasses import asdict
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
+from torch.utils.data import DataLoader
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+from tcc import checkpoint, cli
+from tcc.losses import alignment_loss, npairs_loss
+from tcc.metrics import tau_matrix
+from tcc_config import CONFIG
+from tcc_data import (
+    Batch,
+    Clip,
+    KeypointSequences,
+    clip_folders,
+    load_clips,
+    make_features,
+    pick_num_steps,
+)
+from tcc_model import Encoder, embed
+
+log = logging.getLogger("tcc")
+MAX_VAL_CLIPS = 16
+MAX_GRADIENT_NORM = 1.0
+NOT_TRAINING = ("DATASET", "NUM_VIDEOS", "KENDALLS_TAU_STRIDE", "KENDALLS_TAU_DISTANCE", "TOP_K")
+
+
+def main() -> None:
+    """Read the clips, train, save."""
+    parser = cli.parser(__doc__, mode="train")
+    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
+    args = cli.parse(parser, CONFIG, None)
+    path = args.log_dir / f"{CONFIG.DATASET}_checkpoint.pt"
+    device = cli.pick_device(args.device)
+
+    clips = load_clips(clip_folders(args.data_dir, CONFIG.DATASET, args.mode), CONFIG)
+    num_steps = pick_num_steps(clips, CONFIG)
+    shortest = min(clip.num_frames for clip in clips)
+    print(f"{len(clips)} clips, min(seq_lens) {shortest}, NUM_STEPS {num_steps}")
+    val_clips = load_val_clips(args.data_dir, args.mode)
+
+    trainer = Trainer(clips, val_clips, num_steps, device)
+    if args.resume:
+        trainer.restore(checkpoint.load(path, CONFIG.DATASET))
+    began_s = time.monotonic()
+    trainer.train(path, args.log_dir / "tensorboard" / CONFIG.DATASET)
+    spent_s = time.monotonic() - began_s
+    print(f"{path}: step {trainer.step} in {spent_s:.0f} s{trainer.describe_best()}")
+
+
+def load_val_clips(data_dir: Path, mode: str) -> list[Clip]:
+    """Read up to MAX_VAL_CLIPS clips of val/, none where there is no such folder."""
+    if mode == "val" or not any((data_dir / CONFIG.DATASET / "val").glob("*/")):
+        return []
+    folders = clip_folders(data_dir, CONFIG.DATASET, "val")
+    spread = np.linspace(0, len(folders) - 1, min(len(folders), MAX_VAL_CLIPS)).round().astype(int)
+    return load_clips([folders[index] for index in spread], CONFIG)
+
+
+class Trainer:
+    """Encoder, optimiser and schedule of one run; its state is a checkpoint."""
+
+    def __init__(
+        self, clips: list[Clip], val_clips: list[Clip], num_steps: int, device: torch.device
+    ) -> None:
+        torch.manual_seed(CONFIG.SEED)
+        self.device = device
+        self.sequences = KeypointSequences(clips, CONFIG, num_steps)
+        self.names = [clip.name for clip in clips]
+        self.val_features = [make_features(clip, CONFIG) for clip in val_clips]
+        self.encoder_arguments: dict[str, Any] = {
+            "feature_size": self.sequences[0].features.shape[-1],
+            "embedding_size": CONFIG.EMBEDDING_SIZE,
+            "hidden_size": CONFIG.HIDDEN_SIZE,
+            "num_layers": CONFIG.NUM_LAYERS,
+            "kernel_size": CONFIG.KERNEL_SIZE,
+            "max_dilation": CONFIG.MAX_DILATION,
+            "normalize": CONFIG.NORMALIZE_EMBEDDINGS,
+        }
+        self.encoder = Encoder(**self.encoder_arguments).to(device)
+        self.optimizer = torch.optim.AdamW(
+            self.encoder.parameters(), CONFIG.LEARNING_RATE, weight_decay=CONFIG.WEIGHT_DECAY
+        )
+        self.scheduler = torch.optim.lr_scheduler.OneCycleLR(
+            self.optimizer, CONFIG.LEARNING_RATE, CONFIG.MAX_NUM_TRAINING_STEPS
+        )
+        self.step = 0
+        self.best_tau: float | None = None
+        self.best_step = 0
+        self.best_weights: dict[str, Tensor] = {}
+
+    def train(self, path: Path, tensorboard_dir: Path) -> None:
+        """Train to MAX_NUM_TRAINING_STEPS, saving every SAVE_CKPT_STEPS and on Ctrl-C."""
+        stopping: list[int] = []
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            if stopping:
+                raise KeyboardInterrupt
+            stopping.append(number)
+
+        previous = signal.signal(signal.SIGINT, stop)
+        loader = DataLoader(
+            self.sequences, batch_size=None, sampler=range(self.step, len(self.sequences))
+        )
+        bar = tqdm(
+            loader, "training", len(self.sequences), initial=self.step, unit="step", disable=None
+        )
+        try:
+            with SummaryWriter(tensorboard_dir, purge_step=self.step) as writer, bar:
+                for batch in bar:
+                    loss = self.train_step(batch)
+                    bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
+                    writer.add_scalar("train/loss", loss, self.step)
+                    writer.add_scalar(
+                        "train/learning_rate", self.scheduler.get_last_lr()[0], self.step
+                    )
+                    last = self.step == len(self.sequences)
+                    if last or self.step % CONFIG.SAVE_CKPT_STEPS == 0:
+                        self.validate(writer)
+                    if last or stopping or self.step % CONFIG.SAVE_CKPT_STEPS == 0:
+                        checkpoint.save(path, self.state())
+                    if stopping and not last:
+                        log.warning(
+                            "stopped at step %d, saved in %s; go on with --resume", self.step, path
+                        )
+                        raise KeyboardInterrupt
+        finally:
+            signal.signal(signal.SIGINT, previous)
+
+    def train_step(self, batch: Batch) -> float:
+        """Take one step and return its loss.
+
+        Raises:
+            UserError: the loss is not finite.
+        """
+        features, lengths, steps, mask = (
+            tensor.to(self.device)
+            for tensor in (batch.features, batch.lengths, batch.steps, batch.mask)
+        )
+        self.encoder.train()
+        embeddings = self.encoder(features)  # (B, F, D)
+        chosen = steps[..., None].expand(-1, -1, embeddings.shape[-1])  # (B, T, D)
+        loss = self.loss(embeddings.gather(1, chosen), steps, lengths, mask)
+        if not torch.isfinite(loss):
+            raise cli.UserError(
+                f"loss is {loss.item()} at step {self.step}: lower LEARNING_RATE (now "
+                f"{CONFIG.LEARNING_RATE}) or raise TEMPERATURE (now {CONFIG.TEMPERATURE}) in "
+                "tcc_config.py; the last checkpoint is kept"
+            )
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        clip_grad_norm_(self.encoder.parameters(), MAX_GRADIENT_NORM)
+        self.optimizer.step()
+        self.scheduler.step()
+        self.step += 1
+        return loss.item()
+
+    def loss(self, embeddings: Tensor, steps: Tensor, lengths: Tensor, mask: Tensor) -> Tensor:
+        """Return the loss of the settings; embeddings (B, T, D)."""
+        loss = alignment_loss(
+            embeddings,
+            steps,
+            lengths,
+            mask,
+            loss_type=CONFIG.LOSS_TYPE,
+            stochastic_matching=CONFIG.STOCHASTIC_MATCHING,
+            cycle_length=CONFIG.CYCLE_LENGTH,
+            num_cycles=CONFIG.NUM_CYCLES,
+            similarity_type=CONFIG.SIMILARITY_TYPE,
+            temperature=CONFIG.TEMPERATURE,
+            label_smoothing=CONFIG.LABEL_SMOOTHING,
+            variance_lambda=CONFIG.VARIANCE_LAMBDA,
+            huber_delta=CONFIG.HUBER_DELTA,
+            normalize_indices=CONFIG.NORMALIZE_INDICES,
+            generator=torch.Generator().manual_seed(CONFIG.SEED * 1_000_003 + self.step),
+        )
+        if CONFIG.TCC_TCN_COMBINE:
+            loss = loss + CONFIG.TCN_WEIGHT * npairs_loss(embeddings, mask)
+        return loss
+
+    def validate(self, writer: SummaryWriter) -> None:
+        """Score the val clips by Kendall's tau and keep the best weights."""
+        if len(self.val_features) < 2:
+            return
+        self.encoder.eval()
+        embeddings = [embed(self.encoder, clip) for clip in self.val_features]
+        matrix = tau_matrix(embeddings, embeddings)
+        tau = float(np.nanmean(matrix)) if np.isfinite(matrix).any() else -1.0
+        writer.add_scalar("val/kendalls_tau", tau, self.step)
+        if self.best_tau is None or tau >= self.best_tau:
+            self.best_tau, self.best_step = tau, self.step
+            self.best_weights = {
+                name: weight.clone() for name, weight in self.encoder.state_dict().items()
+            }
+
+    def describe_best(self) -> str:
+        """Say which step the encoder of the checkpoint is from, where val/ chose it."""
+        return f", kept step {self.best_step}: val tau {self.best_tau:.3f}" if self.best_tau else ""
+
+    def state(self) -> dict[str, Any]:
+        """Return the checkpoint: `encoder` is what the later commands use, the rest resumes."""
+        return {
+            "encoder": self.best_weights or self.encoder.state_dict(),
+            "encoder_arguments": self.encoder_arguments,
+            "config": asdict(CONFIG),
+            "motion": CONFIG.DATASET,
+            "clips": self.names,
+            "step": self.step,
+            "best": {"tau": self.best_tau, "step": self.best_step, "weights": self.best_weights},
+            "last": self.encoder.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scheduler": self.scheduler.state_dict(),
+        }
+
+    def restore(self, content: dict[str, Any]) -> None:
+        """Go on from a checkpoint.
+
+        Raises:
+            UserError: a setting of the training or a clip differs.
+        """
+        for name, now in asdict(CONFIG).items():
+            then = content["config"].get(name)
+            if name not in NOT_TRAINING and then != now:
+                raise cli.UserError(
+                    f"--resume: {name} was {then} and is now {now}; set it back or train anew "
+                    "without --resume"
+                )
+        if content["clips"] != self.names:
+            changed = sorted(set(content["clips"]) ^ set(self.names))
+            raise cli.UserError(
+                f"--resume: the clips are not those of the checkpoint ({', '.join(changed)}); "
+                "train anew without --resume"
+            )
+        self.encoder.load_state_dict(content["last"])
+        self.optimizer.load_state_dict(content["optimizer"])
+        self.scheduler.load_state_dict(content["scheduler"])
+        self.step = content["step"]
+        self.best_tau = content["best"]["tau"]
+        self.best_step = content["best"]["step"]
+        self.best_weights = content["best"]["weights"]
+
+
+if __name__ == "__main__":
+    cli.run(main)

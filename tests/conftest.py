@@ -1,0 +1,82 @@
+"""Clips that tests write, and where the recorded data are."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+ROOT = Path(__file__).parents[1]
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder of the recorded data, else the test is skipped."""
+    path = Path(os.environ.get("TCC_REAL_DATA", ROOT / "../shared/data"))
+    if not path.is_dir():
+        pytest.skip(f"no recorded data in {path}; set TCC_REAL_DATA")
+    return path
+
+
+@pytest.fixture(scope="session")
+def run() -> Run:
+    """Return a function that runs one of the commands as a user would, from another folder."""
+
+    def run_command(
+        command: str, *arguments: str | Path, cwd: Path, **options: Any
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, ROOT / command, *map(str, arguments)],
+            cwd=cwd, capture_output=True, text=True, timeout=300, check=False, **options,
+        )  # fmt: skip
+
+    return run_command
+
+
+def wave(num_frames: int, seed: int, tempo: float = 1.0) -> NDArray[np.float32]:
+    """Keypoints (F, 17, 3) px of somebody whose joints swing, sure of every one."""
+    generator = np.random.default_rng(seed)
+    phase = np.arange(num_frames)[:, None] * tempo / 10
+    joint = np.arange(17)
+    x = 320 + 20 * np.cos(phase + joint) + generator.normal(0, 0.3, (num_frames, 17))
+    y = (
+        100
+        + 12 * joint
+        + 9 * np.sin(2 * phase + joint)
+        + generator.normal(0, 0.3, (num_frames, 17))
+    )
+    return np.stack([x, y, np.full_like(x, 0.9)], axis=-1).astype(np.float32)
+
+
+def write_clip(folder: Path, keypoints: NDArray[np.float32]) -> None:
+    """Write keypoints (F, 17, 3) as AlphaPose does."""
+    folder.mkdir(parents=True)
+    persons = [
+        {
+            "image_id": f"{f}.jpg",
+            "category_id": 1,
+            "keypoints": frame.ravel().tolist(),
+            "score": 2.5,
+        }
+        for f, frame in enumerate(keypoints)
+    ]
+    (folder / "alphapose-results.json").write_text(json.dumps(persons))
+
+
+@pytest.fixture
+def motion_dir(tmp_path: Path) -> Path:
+    """A working folder with data/wave/: 4 train, 4 val and 2 test clips without frames."""
+    for mode, count in (("train", 4), ("val", 4), ("test", 2)):
+        for index in range(count):
+            clip = wave(30 + 2 * index, 100 * count + index, 1 + 0.1 * index)
+            write_clip(tmp_path / "data" / "wave" / mode / f"{mode}{index}", clip)
+    return tmp_path

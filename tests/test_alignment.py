@@ -1,0 +1,133 @@
+"""Subsequence DTW and the rigid window against exhaustive oracles and planted clips."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from tcc.alignment import accumulate, cost_matrix, map_frames, search, trace
+
+Array = NDArray[np.float64]
+
+
+def naive_best(cost: Array) -> float:
+    """Cheapest path by trying all of them, recursively from the last row."""
+
+    def reach(row: int, column: int) -> float:
+        if column < 0:
+            return np.inf
+        if row == 0:
+            return float(cost[0, column])
+        options = [reach(row - 1, column - 1) + cost[row, column]]
+        if column >= 2:
+            half = (cost[row, column - 1] + cost[row, column]) / 2
+            options.append(reach(row - 1, column - 2) + half)
+        if row >= 2 and column >= 1:
+            both = cost[row - 1, column] + cost[row, column]
+            options.append(reach(row - 2, column - 1) + both)
+        return float(min(options))
+
+    return min(reach(len(cost) - 1, column) for column in range(cost.shape[1]))
+
+
+def walk(seed: int, num_frames: int, size: int = 6) -> Array:
+    """Smooth random embeddings (F, D)."""
+    steps = np.random.default_rng(seed).normal(size=(num_frames, size))
+    return np.cumsum(steps, axis=0)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(2, 7), st.integers(0, 5), st.integers(0, 2**32 - 1))
+def test_accumulate_equals_trying_every_path(rows: int, extra: int, seed: int) -> None:
+    cost = np.random.default_rng(seed).random((rows, rows + extra))
+    total, _, _ = accumulate(cost)
+    assert total[-1].min() == pytest.approx(naive_best(cost))
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(2, 12), st.integers(0, 12), st.integers(0, 2**32 - 1))
+def test_path_costs_what_accumulate_says(rows: int, extra: int, seed: int) -> None:
+    cost = np.random.default_rng(seed).random((rows, rows + extra))
+    total, start, step = accumulate(cost)
+    end = int(total[-1].argmin())
+    path = trace(step, end)
+    assert tuple(path[0]) == (0, start[-1, end])
+    assert tuple(path[-1]) == (rows - 1, end)
+    spent = cost[0, path[0, 1]]
+    for (row, column), (next_row, next_column) in zip(path[:-1], path[1:], strict=True):
+        moved = (next_row - row, next_column - column)
+        assert moved in ((1, 1), (1, 2), (2, 1))
+        if moved == (1, 2):
+            spent += cost[next_row, next_column - 1 : next_column + 1].mean()
+        else:
+            spent += cost[row + 1 : next_row + 1, next_column].sum()
+    assert spent == pytest.approx(total[-1, end])
+
+
+@pytest.mark.parametrize("method", ["dtw", "sliding"])
+@pytest.mark.parametrize("offset", [0, 17, 60])
+def test_planted_clip_is_found_at_every_offset_the_last_one_too(method: str, offset: int) -> None:
+    learner = walk(1, 100)
+    match = search(cost_matrix(learner[offset : offset + 40], learner), method)[0]
+    assert (match.start_frame, match.end_frame) == (offset, offset + 40)
+    assert match.cost == pytest.approx(0)
+    np.testing.assert_array_equal(match.path[:, 1] - match.path[:, 0], offset)
+
+
+@pytest.mark.parametrize("method", ["dtw", "sliding"])
+def test_clips_of_equal_length_match_from_the_first_frame(method: str) -> None:
+    clip = walk(2, 30)
+    match = search(cost_matrix(clip, clip), method)[0]
+    assert (match.start_frame, match.end_frame) == (0, 30)
+
+
+@pytest.mark.parametrize("tempo", [0.6, 0.8, 1.25, 1.6])
+def test_another_tempo_is_followed(tempo: float) -> None:
+    learner = walk(3, 160)
+    times = np.arange(30, 110, tempo)
+    rows = np.arange(160)
+    standard = np.stack([np.interp(times, rows, column) for column in learner.T], axis=1)
+    match = search(cost_matrix(standard, learner))[0]
+    mapped = map_frames(match.path, len(standard))
+    assert np.abs(mapped - times).max() <= 1.5
+
+
+@pytest.mark.parametrize(("method", "num_learner"), [("dtw", 20), ("sliding", 45)])
+def test_learner_too_short_for_the_standard_matches_part_of_it(
+    method: str, num_learner: int
+) -> None:
+    standard = walk(4, 60)
+    match = search(cost_matrix(standard, standard[10 : 10 + num_learner]), method)[0]
+    assert (match.start_frame, match.end_frame) == (0, num_learner)
+    assert tuple(match.path[0]) == (10, 0)
+    assert tuple(match.path[-1]) == (9 + num_learner, num_learner - 1)
+
+
+def test_two_repetitions_are_both_found_and_do_not_overlap() -> None:
+    standard, filler = walk(5, 30), walk(6, 20) + 50
+    noise = np.random.default_rng(7).normal(0, 0.1, standard.shape)
+    learner = np.concatenate([filler, standard + noise, filler, standard, filler])
+    first, second = search(cost_matrix(standard, learner), top_k=2)
+    assert (first.start_frame, second.start_frame) == (70, 20)
+    assert first.cost < second.cost
+
+
+def test_map_frames_averages_interpolates_and_leaves_the_outside_undefined() -> None:
+    path = np.array([[1, 4], [1, 6], [3, 7]])
+    np.testing.assert_array_equal(map_frames(path, 5), [np.nan, 5, 6, 7, np.nan])
+
+
+def test_cost_matrix_is_the_mean_squared_difference() -> None:
+    standard, learner = walk(8, 4), walk(9, 5)
+    expected = [[((a - b) ** 2).mean() for b in learner] for a in standard]
+    np.testing.assert_allclose(cost_matrix(standard, learner), expected)
+
+
+def test_wrong_method_and_empty_clip_are_named() -> None:
+    with pytest.raises(ValueError, match="expected dtw or sliding"):
+        search(np.ones((3, 3)), "fast")
+    with pytest.raises(ValueError, match="no frames"):
+        search(np.ones((3, 0)))

@@ -1,0 +1,97 @@
+"""Settings, errors, whole files and exit codes."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tcc import cli
+from tcc_config import Config
+
+
+def test_set_dataset_and_seed_reach_the_config() -> None:
+    config = Config()
+    argv = ["--dataset", "lutz", "--seed", "7", "--set", "BATCH_SIZE=8", "--set", "NUM_STEPS=20"]
+    args = cli.parse(cli.parser("Do it."), config, argv)
+    assert (config.DATASET, config.SEED, config.BATCH_SIZE, config.NUM_STEPS) == ("lutz", 7, 8, 20)
+    assert args.mode == "test"
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("BATCH_SIZE", "expected NAME=VALUE"),
+        ("BATCHSIZE=3", "no setting BATCHSIZE; tcc_config.py has DATASET"),
+        ("BATCH_SIZE=1", "BATCH_SIZE=1: Expected `int` >= 2"),
+        ("BATCH_SIZE=many", "BATCH_SIZE=many"),
+        ("LOSS_TYPE=mse", "LOSS_TYPE=mse: Invalid enum value 'mse'"),
+        ("TEMPERATURE=0", "TEMPERATURE=0"),
+        ("NUM_VIDEOS=3", "NUM_VIDEOS=3: Expected `int` >= 4"),
+    ],
+)
+def test_bad_setting_is_named(setting: str, message: str) -> None:
+    with pytest.raises(cli.UserError, match=re.escape(message)):
+        cli.parse(cli.parser("Do it."), Config(), ["--set", setting])
+
+
+def test_an_edited_default_is_checked_too() -> None:
+    config = Config(LEARNING_RATE=-1.0)
+    with pytest.raises(cli.UserError, match="LEARNING_RATE=-1.0"):
+        cli.parse(cli.parser("Do it."), config, [])
+
+
+def test_every_default_is_allowed() -> None:
+    config = Config()
+    cli.check(config)
+    assert config == Config()
+    assert all(field.name.isupper() for field in fields(config))
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "printed"),
+    [
+        (cli.UserError("no clip; add one"), 2, "error: no clip; add one\n"),
+        (KeyboardInterrupt(), 130, "interrupted\n"),
+    ],
+)
+def test_exit_codes(
+    raised: BaseException, code: int, printed: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def main() -> None:
+        raise raised
+
+    with pytest.raises(SystemExit) as stopped:
+        cli.run(main)
+    assert stopped.value.code == code
+    assert capsys.readouterr().err == printed
+
+
+def test_a_bug_is_not_hidden() -> None:
+    def main() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        cli.run(main)
+
+
+def test_whole_leaves_the_old_file_when_writing_fails(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "file.txt"
+    with cli.whole(path) as temporary:
+        temporary.write_text("old")
+    with pytest.raises(RuntimeError), cli.whole(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_json_has_the_schema_version_and_null_for_undefined(tmp_path: Path) -> None:
+    path = tmp_path / "out.json"
+    cli.write_json(path, {"tau": np.nan, "matrix": np.array([[1.5, np.nan]]), "frame": np.int64(3)})
+    expected = {"schema_version": 1, "tau": None, "matrix": [[1.5, None]], "frame": 3}
+    assert json.loads(path.read_text()) == expected

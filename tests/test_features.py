@@ -1,0 +1,115 @@
+"""Features: what must drop out, and what augmentation may and may not change."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tcc.alphapose import FLIP, JOINTS
+from tcc.features import augment, crop_and_warp, extract, fill_joints, flip, hide_joints, normalize
+from tests.conftest import wave
+
+NOTHING = {
+    "flip_probability": 0.0,
+    "max_rotation": 0.0,
+    "max_scale": 0.0,
+    "jitter": 0.0,
+    "joint_dropout": 0.0,
+    "max_time_warp": 1.0,
+    "min_crop": 1.0,
+}
+
+
+def points(num_frames: int = 40, seed: int = 0) -> NDArray[np.float32]:
+    return wave(num_frames, seed)[..., :2]
+
+
+def test_unsure_joints_are_interpolated_and_sure_ones_kept() -> None:
+    keypoints = wave(10, 0)
+    keypoints[3:5, 9, 2] = 0.1
+    filled = fill_joints(keypoints, 0.2)
+    step = (keypoints[5, 9, :2] - keypoints[2, 9, :2]) / 3
+    np.testing.assert_allclose(filled[3, 9], keypoints[2, 9, :2] + step, rtol=1e-5)
+    np.testing.assert_allclose(filled[4, 9], keypoints[2, 9, :2] + 2 * step, rtol=1e-5)
+    untouched = np.arange(17) != 9
+    np.testing.assert_array_equal(filled[:, untouched], keypoints[:, untouched, :2])
+
+
+def test_a_joint_that_is_never_seen_lies_amid_the_others() -> None:
+    keypoints = wave(6, 0)
+    keypoints[:, 0, 2] = 0
+    np.testing.assert_allclose(
+        fill_joints(keypoints, 0.2)[:, 0], keypoints[:, 1:, :2].mean(axis=1), rtol=1e-5
+    )
+    keypoints[..., 2] = 0
+    assert np.isfinite(fill_joints(keypoints, 0.2)).all()
+
+
+def test_features_ignore_place_and_size_of_the_skater() -> None:
+    clip = points()
+    np.testing.assert_allclose(extract(3 * clip + 500, 30), extract(clip, 30), atol=2e-4)
+
+
+def test_torso_is_one_and_hips_are_the_origin() -> None:
+    clip = np.zeros((5, len(JOINTS), 2), np.float32)
+    clip[:, [5, 6]] = [10, -40]
+    pose = normalize(clip + 100, 30)
+    np.testing.assert_allclose(pose[:, 11], 0)
+    np.testing.assert_allclose(np.linalg.norm(pose[:, 5], axis=-1), 1, rtol=1e-5)
+
+
+def test_flip_twice_is_nothing_and_swaps_every_left_with_its_right() -> None:
+    clip = points()
+    np.testing.assert_array_equal(flip(flip(clip)), clip)
+    for joint, other in enumerate(FLIP):
+        expected = JOINTS[joint].translate(str.maketrans({}))
+        swapped = expected.replace("left", "x").replace("right", "left").replace("x", "right")
+        assert JOINTS[other] == swapped
+
+
+def test_augment_with_everything_off_is_extract() -> None:
+    clips = [points(30, 1), points(40, 2)]
+    features, lengths = augment(clips, [30, 30], np.random.default_rng(0), **NOTHING)
+    assert lengths.tolist() == [30, 40]
+    np.testing.assert_allclose(features[0, :30], extract(clips[0], 30), atol=1e-5)
+    np.testing.assert_allclose(features[0, 30:], np.repeat(features[0, 29:30], 10, 0))
+    np.testing.assert_allclose(features[1], extract(clips[1], 30), atol=1e-5)
+
+
+def test_augment_flips_the_whole_batch() -> None:
+    clips = [points(30, 1), points(30, 2)]
+    options = {**NOTHING, "flip_probability": 1.0}
+    features, _ = augment(clips, [30, 30], np.random.default_rng(0), **options)
+    for feature, clip in zip(features, clips, strict=True):
+        np.testing.assert_allclose(feature, extract(flip(clip), 30), atol=1e-4)
+
+
+def test_augment_is_seeded() -> None:
+    options = {**NOTHING, "flip_probability": 0.5, "max_rotation": 15, "max_scale": 0.1}
+    options |= {"jitter": 0.02, "joint_dropout": 0.3, "max_time_warp": 1.6, "min_crop": 0.7}
+    first, again, other = (
+        augment([points(30, 1)], [30], np.random.default_rng(seed), **options)[0]
+        for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert first.shape != other.shape or not np.allclose(first, other)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_warped_clip_moves_forward_within_the_clip_and_within_the_tempo(seed: int) -> None:
+    times = np.arange(50, dtype=np.float32)[:, None, None] * np.ones((1, 17, 2), np.float32)
+    warped = crop_and_warp(times, np.random.default_rng(seed), 1.6, 0.6)[:, 0, 0]
+    steps = np.diff(warped)
+    assert len(warped) >= 0.6 * 49 / 1.6
+    assert 0 <= warped[0] <= warped[-1] <= 49
+    assert steps.min() >= 1 / 1.61
+    assert steps.max() <= 1.61
+
+
+def test_hidden_joints_are_bridged_straight_and_the_rest_stays() -> None:
+    line = np.arange(30, dtype=np.float32)[:, None, None] * np.ones((1, 17, 2), np.float32)
+    hidden = hide_joints(line, np.random.default_rng(3), 1.0)
+    inner = hidden[1:-1] - line[1:-1]
+    assert np.abs(inner).max() < 1.01  # a straight line over a line changes nothing inside
+    np.testing.assert_array_equal(hide_joints(line, np.random.default_rng(3), 0.0), line)
