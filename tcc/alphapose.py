@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tcc.cli import UserError
+from tcc.cli import UserError, log
 
 JOINTS = (
     "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder",
@@ -29,14 +29,18 @@ OPENPOSE = {
     18: (0, 15, 14, 17, 16, 5, 2, 6, 3, 7, 4, 11, 8, 12, 9, 13, 10),
     25: (0, 16, 15, 18, 17, 5, 2, 6, 3, 7, 4, 12, 9, 13, 10, 14, 11),
 }
-KEYPOINT_COUNTS = (17, 26, 136)
+NUMBERS = (3 * 17, 3 * 26, 3 * 136)  # per person, of AlphaPose's models
 MAX_NUMBER_GAP = 100_000
 
 
-class _Person(msgspec.Struct):
+class _Person(msgspec.Struct, gc=False):
     image_id: str | int
-    keypoints: list[float]
+    keypoints: msgspec.Raw  # decoded one by one: lists of all numbers at once would fill memory
     score: float = 1.0
+
+
+class _OpenPosePerson(msgspec.Struct):
+    pose_keypoints_2d: list[float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +66,15 @@ def read_detections(path: Path, image_names: Sequence[str] | None = None) -> Det
     """Read an AlphaPose file.
 
     A frame's index is its place among `image_names`, where they are given. Otherwise it is the last
-    number in the image's name, as AlphaPose counts a video's frames from 0, less the smallest
-    number if that is not below the count of images: then the numbering begins elsewhere.
+    number in the image's name: AlphaPose counts a video's frames from 0 and leaves out those where
+    it sees nobody, so a file that begins with 1.jpg lacks frame 0. Only when the smallest number
+    is not below the count of images does the numbering begin there, and a note says so.
 
     Args:
         path: a list of persons with `image_id`, `keypoints` (17, 26 or 136 times x, y, confidence;
-            the first 17 are COCO's) and `score`; one such person; or one frame of OpenPose.
-        image_names: the sorted names of vis/.
+            the first 17 are COCO's) and `score`; one such person; or OpenPose's `people`
+            (BODY_25 or COCO-18), which is one frame, frame 0, as it carries no frame number.
+        image_names: the sorted names of vis/; an image is found there by its name without suffix.
 
     Raises:
         UserError: the file can't be used; names file, frame, value and remedy.
@@ -76,33 +82,30 @@ def read_detections(path: Path, image_names: Sequence[str] | None = None) -> Det
     persons = _decode(path)
     if not persons:
         raise UserError(f"{path} holds no person; run AlphaPose on the video again")
-    frames, names = _number_frames(path, [str(p.image_id) for p in persons], image_names)
-    sizes = np.array([len(person.keypoints) for person in persons])
-    if not np.isin(sizes, [3 * count for count in KEYPOINT_COUNTS]).all():
-        index = int(np.flatnonzero(~np.isin(sizes, [3 * count for count in KEYPOINT_COUNTS]))[0])
-        raise UserError(
-            f"{path} frame {persons[index].image_id}: expected 51 keypoint values (17 x 3), got "
-            f"{sizes[index]}; AlphaPose's COCO-17, Halpe-26 and Halpe-136 models are read"
-        )
-    keypoints = np.array([person.keypoints[:51] for person in persons], np.float32)
-    keypoints = keypoints.reshape(-1, len(JOINTS), 3)
-    bad = ~np.isfinite(keypoints).all(axis=(1, 2)) | (keypoints[..., 2] < 0).any(axis=1)
-    if bad.any():
-        index = int(bad.argmax())
-        value = next(v for v in keypoints[index].ravel() if not np.isfinite(v) or v < 0)
-        raise UserError(
-            f"{path} frame {persons[index].image_id}: keypoint value {value}; expected finite "
-            "positions and confidences from 0; remove this person or run AlphaPose again"
-        )
+    images = [str(person.image_id) for person in persons]
+    frames, names = _number_frames(path, images, image_names)
+    with np.errstate(over="ignore"):  # what float32 can't hold is found with the infinities
+        keypoints = _decode_keypoints(path, persons)
+        score = np.array([person.score for person in persons]).astype(np.float32)
+    for what, value in (("keypoint value", keypoints), ("score", score[:, None, None])):
+        bad = ~np.isfinite(value)
+        bad[..., -1] |= value[..., -1] < 0
+        if bad.any():
+            index = int(np.argwhere(bad)[0, 0])
+            raise UserError(
+                f"{path} frame {images[index]}: {what} {value[index][bad[index]][0]}; expected "
+                "finite positions and confidences from 0; remove this person or run AlphaPose again"
+            )
     np.minimum(keypoints[..., 2], 1, out=keypoints[..., 2])
     order = np.argsort(frames, kind="stable")
-    score = np.array([person.score for person in persons], np.float32)
     return Detections(frames[order], keypoints[order], score[order], names)
 
 
 def natural_key(name: str) -> list[tuple[int, str]]:
     """Sort key by which 2.jpg comes before 10.jpg."""
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+    return [
+        (int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)
+    ]
 
 
 def _decode(path: Path) -> list[_Person]:
@@ -110,54 +113,95 @@ def _decode(path: Path) -> list[_Person]:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from None
+        raise UserError(f"{path}: {error.strerror}; name a file written by AlphaPose") from None
     try:
         if content.lstrip()[:1] == b"{":
-            return _from_object(path, msgspec.json.decode(content))
+            return _from_object(path, content)
         return msgspec.json.decode(content, type=list[_Person])
-    except msgspec.ValidationError as error:
-        raise UserError(f"{path}: {_locate(content, str(error))}; run AlphaPose again") from None
     except msgspec.DecodeError as error:
-        raise UserError(f"{path} is not valid JSON: {error}; run AlphaPose again") from None
+        raise UserError(f"{path}{_explain(content, str(error))}; run AlphaPose again") from None
 
 
-def _from_object(path: Path, content: dict[str, Any]) -> list[_Person]:
+def _from_object(path: Path, content: bytes) -> list[_Person]:
     """Read one AlphaPose person, or one frame of OpenPose."""
-    if "keypoints" in content:
-        return [msgspec.convert(content, _Person)]
-    if "people" not in content:
+    fields = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
+    if "keypoints" in fields:
+        return [msgspec.json.decode(content, type=_Person)]
+    if "people" not in fields:
         raise UserError(
             f"{path}: expected a list of persons with image_id and keypoints, got an object with "
-            f"{', '.join(list(content)[:3])}; write it with AlphaPose's --format coco"
+            f"{', '.join(list(fields)[:3]) or 'nothing'}; write it with AlphaPose's --format coco"
         )
     persons = []
-    for person in content["people"]:
-        values = np.asarray(person["pose_keypoints_2d"], np.float64).reshape(-1, 3)
-        if len(values) not in OPENPOSE:
+    for person in msgspec.json.decode(fields["people"], type=list[_OpenPosePerson]):
+        values = person.pose_keypoints_2d
+        if len(values) not in (3 * count for count in OPENPOSE):
             raise UserError(
-                f"{path}: OpenPose person of {len(values)} joints; expected 18 or 25 (BODY_25)"
+                f"{path}: expected 75 OpenPose values (BODY_25) or 54 (COCO), got {len(values)}; "
+                "run OpenPose with one of these models"
             )
-        joints = values[list(OPENPOSE[len(values)])].ravel().tolist()
-        persons.append(_Person("0", joints, float(values[:, 2].mean())))
+        joints = np.array(values).reshape(-1, 3)[list(OPENPOSE[len(values) // 3])]
+        raw = msgspec.Raw(msgspec.json.encode(joints.ravel().tolist()))
+        persons.append(_Person(0, raw, max(float(joints[:, 2].mean()), 0)))
     return persons
 
 
-def _locate(content: bytes, message: str) -> str:
-    """Add the image's name to a decoder's message about the n-th person."""
-    found = re.search(r"\$\[(\d+)\]", message)
-    if not found:
-        return f"expected a list of persons: {message}"
-    person = msgspec.json.decode(content)[int(found[1])]
-    image = person.get("image_id", "?") if isinstance(person, dict) else "?"
-    return f"person {found[1]}, frame {image}: {message}"
+def _decode_keypoints(path: Path, persons: list[_Person]) -> NDArray[np.float32]:
+    """Return the first 17 keypoints of each person, (P, 17, 3)."""
+    values = np.empty((len(persons), 3 * len(JOINTS)), np.float32)
+    decode = msgspec.json.Decoder(list[float]).decode
+    for row, person in zip(values, persons, strict=True):
+        try:
+            numbers = decode(person.keypoints)
+        except msgspec.DecodeError as error:
+            raise UserError(
+                f"{path} frame {person.image_id}: keypoints: {error}; run AlphaPose again"
+            ) from None
+        if len(numbers) not in NUMBERS:
+            raise UserError(
+                f"{path} frame {person.image_id}: expected 51 keypoint values (17 x 3), got "
+                f"{len(numbers)}; AlphaPose's COCO-17, Halpe-26 and Halpe-136 models are read"
+            )
+        row[:] = numbers[: len(row)]
+    return values.reshape(len(persons), -1, 3)
+
+
+def _explain(content: bytes, message: str) -> str:
+    """Name the frame and the value that a decoder's message is about."""
+    try:
+        persons = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        return f" is not valid JSON: {error}"
+    if isinstance(persons, dict):
+        persons = persons.get("people", [persons])
+    found = re.fullmatch(r"(.*) - at `\$\[(\d+)\]\.?(.*)`", message)
+    if found:
+        image = _image(persons[int(found[2])]) or f"of person {found[2]} (from 0)"
+        return f" frame {image}: {found[3] or 'person'}: {found[1]}"
+    for person in persons if isinstance(persons, list) else []:
+        # Python's json writes and reads these, JSON has not got them.
+        value = re.search(r"(?<=[ \[])-?(NaN|Infinity)(?=[,\]}])", json.dumps(person))
+        if value:
+            return f" frame {_image(person) or 0}: value {value[0]}"
+    return f": expected a list of persons in UTF-8: {message}"
+
+
+def _image(person: object) -> object:
+    """Return the name of a person's image, None where it has none."""
+    return person.get("image_id") if isinstance(person, dict) else None
 
 
 def _number_frames(
     path: Path, images: list[str], image_names: Sequence[str] | None
 ) -> tuple[NDArray[np.int32], list[str]]:
     """Return each detection's frame and the image name of every frame."""
-    if image_names is not None:
+    if image_names:
         place = {PurePath(name).stem: frame for frame, name in enumerate(image_names)}
+        if len(place) < len(image_names):
+            raise UserError(
+                f"{path}: vis/ holds {len(image_names)} images of {len(place)} names; keep one "
+                "format of each"
+            )
         stems = [PurePath(image).stem for image in images]
         missing = next(
             (image for image, stem in zip(images, stems, strict=True) if stem not in place), None
@@ -170,7 +214,7 @@ def _number_frames(
         return np.array([place[stem] for stem in stems], np.int32), list(image_names)
 
     number_of: dict[str, int] = {}
-    for image in set(images):
+    for image in dict.fromkeys(images):
         digits = re.findall(r"\d+", PurePath(image).stem)
         if not digits or int(digits[-1]) >= 10**9:
             raise UserError(
@@ -186,6 +230,8 @@ def _number_frames(
             f"{path}: {len(number_of)} images are numbered {first} to {num_frames + origin - 1}; "
             "put the frames in vis/ beside it, their order by name then counts"
         )
+    if origin:
+        log.info("%s: frame 0 is image number %d, the smallest", path, origin)
     names = [""] * num_frames
     for image, number in number_of.items():
         if names[number - origin]:
