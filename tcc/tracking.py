@@ -11,19 +11,21 @@ from tcc.alphapose import Detections
 from tcc.cli import UserError
 
 Array = NDArray[np.float64]
+Indices = NDArray[np.int64]
 
 MAX_GAP = 20  # frames that the skater may be missed in one go
-MAX_ACTIVE = 128  # partial tracks that are kept from frame to frame
-SEEN = 0.2  # confidence from which a joint counts here
-# Weights of the rewards of one detection, in units of the mean person score.
-SIZE_WEIGHT = 0.5
-CENTRE_WEIGHT = 2.0
-MOTION_WEIGHT = 25.0
-# A jump by REACH times the body's size from frame to frame costs what SWITCH_COST frames earn.
-REACH = 1.0
-SWITCH_COST = 15.0
-GAP_COST = 0.5
+SEEN = 0.2  # confidence from which a joint counts for a person's box
+ASPECT = 16 / 9  # of the picture, whose size the file doesn't tell
+CENTRE = 0.6  # width of the bell around the picture's centre, in its sides
+MOTION_WEIGHT = 16.0  # reward of bending the body by its own size in a frame
+MAX_MOTION = 0.08  # body sizes a frame; more is the detector's mistake
+REACH = 1.2  # body sizes that nobody moves in a frame; over a gap it grows with its square root
+SWITCH_COST = 12.0  # of moving that far or farther; a good detection earns about 1
+STRAY_COST = 2.0  # of a step that is not to each other's nearest
+GAP_COST = 0.3  # of a missed frame
 LEAST_REWARD = 0.1
+DUPLICATE = 0.2  # body sizes apart, two detections in a frame are one person
+CHUNK = 50_000  # links at a time, so that memory stays small
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +44,28 @@ class Track:
     num_people: NDArray[np.int32]
 
 
+@dataclass(frozen=True, slots=True)
+class _Links:
+    """Steps between detections: `gain` (L,) of going from `source` to `target`, by target."""
+
+    source: Indices
+    target: Indices
+    gain: Array
+
+    def among(self, free: NDArray[np.bool_]) -> _Links:
+        """Keep the links between detections that are free."""
+        kept = free[self.source] & free[self.target]
+        return _Links(self.source[kept], self.target[kept], self.gain[kept])
+
+
 def choose_person(detections: Detections, person: int = 1) -> Track:
     """Follow the main person of a clip by dynamic programming over all detections.
 
-    What counts is, over the whole clip: the detector's score, size, nearness to the picture's
-    centre (the camera follows the skater), how much the pose itself changes (skaters move their
-    limbs, bystanders are moved by the camera), and presence; against motion and change of size that
-    no body makes between two frames. One pass: linear in frames x people per frame squared.
+    A detection earns the detector's score x the root of its size x nearness to the picture's centre
+    (the camera follows the skater), and for how much the pose has changed since the frame before
+    (skaters move their limbs, the camera moves bystanders); motion and change of size that no body
+    makes in a frame cost, as do gaps. Totals are over the whole clip, so that presence counts.
+    Linear in frames x people per frame squared.
 
     Args:
         detections: of all frames.
@@ -58,19 +75,20 @@ def choose_person(detections: Detections, person: int = 1) -> Track:
         UserError: there are fewer persons.
     """
     free = np.ones(len(detections.frame), np.bool_)
-    rewards = _rewards(detections)
-    tracks: list[tuple[float, NDArray[np.int32]]] = []
+    centres, sizes = _boxes(detections.keypoints)
+    rewards = _rewards(detections, centres, sizes)
+    links = _links(detections, centres, sizes)
+    tracks: list[tuple[float, Indices]] = []
     while len(tracks) <= person and free.any():
-        total, chosen = _best_track(detections, rewards, free)
+        total, chosen = _best_track(detections.frame, np.where(free, rewards, -np.inf), links)
         tracks.append((total, chosen))
-        free[chosen] = False
-        free &= ~_duplicates(detections, chosen)
+        free &= ~_duplicates(detections, centres, sizes, chosen)
+        links = links.among(free)
     if len(tracks) < person:
         raise UserError(f"person {person}: the clip holds {len(tracks)}; choose 1 to {len(tracks)}")
     total, chosen = tracks[person - 1]
-    rival = max((other for other, _ in tracks[person : person + 1]), default=0.0)
-    margin = float(np.clip(1 - max(rival, 0.0) / max(total, 1e-9), 0, 1))
-    return _fill(detections, chosen, margin)
+    rival = tracks[person][0] if len(tracks) > person else 0.0
+    return _fill(detections, chosen, float(np.clip(1 - rival / total, 0, 1)))
 
 
 def _boxes(keypoints: NDArray[np.float32]) -> tuple[Array, Array]:
@@ -82,83 +100,116 @@ def _boxes(keypoints: NDArray[np.float32]) -> tuple[Array, Array]:
     return (low + high) / 2.0, np.maximum(np.linalg.norm(high - low, axis=-1), 1.0)
 
 
-def _rewards(detections: Detections) -> Array:
+def _rewards(detections: Detections, centres: Array, sizes: Array) -> Array:
     """Return what each detection earns, (P,), without regard to its neighbours in time."""
-    centres, sizes = _boxes(detections.keypoints)
-    corner = np.maximum(detections.keypoints[..., :2].max(axis=(0, 1)), 1.0)
-    off_centre = np.linalg.norm(centres / corner - 0.5, axis=-1)
-    relative = np.log(sizes / np.median(sizes))
-    score = detections.score / max(float(np.median(detections.score)), 1e-6)
-    reward: Array = np.minimum(score, 1.5).astype(np.float64) + SIZE_WEIGHT * np.clip(
-        relative, -1, 1
-    )
-    reward += CENTRE_WEIGHT * (0.5 - off_centre)
-    reward[reward < LEAST_REWARD] = LEAST_REWARD
-    return reward
+    width, height = np.maximum(detections.keypoints[..., :2].max(axis=(0, 1)), 1.0).astype(float)
+    # The picture is at least as large as what people cover, and lies or stands as that does.
+    aspect = ASPECT if width > height else 1 / ASPECT
+    picture = np.array([max(width, height * aspect), max(height, width / aspect)])
+    off_centre = np.linalg.norm(centres / picture - 0.5, axis=-1)
+    score = np.minimum(detections.score / max(float(np.median(detections.score)), 1e-6), 1.5)
+    size = np.sqrt(np.clip(sizes / np.median(sizes), 0.25, 4))
+    reward: Array = score * size * np.exp(-((off_centre / CENTRE) ** 2))
+    return np.maximum(reward, LEAST_REWARD)
 
 
-def _best_track(
-    detections: Detections, rewards: Array, free: NDArray[np.bool_]
-) -> tuple[float, NDArray[np.int32]]:
+def _links(detections: Detections, centres: Array, sizes: Array) -> _Links:
+    """Link detections of neighbouring frames, and over gaps the ends of persons to beginnings.
+
+    Two that are near and each other's nearest are one person: steps to another body cost, and only
+    where a person comes or goes may a leap end or begin.
+    """
+    frame = detections.frame.astype(np.int64)
+    source, target = _pairs(frame, frame + 1, frame + 1)
+    gain, moved = _gain(detections, centres, sizes, source, target)
+    near = np.isfinite(moved)
+    source, target, gain, moved = source[near], target[near], gain[near], moved[near]
+    nearest = np.full((2, len(frame)), np.inf)
+    np.minimum.at(nearest[0], source, moved)
+    np.minimum.at(nearest[1], target, moved)
+    mutual = (moved == nearest[0, source]) & (moved == nearest[1, target]) & (moved < REACH / 2)
+    gain[~mutual] -= STRAY_COST
+    ends = np.flatnonzero(np.bincount(source[mutual], minlength=len(frame)) == 0)
+    begins = np.flatnonzero(np.bincount(target[mutual], minlength=len(frame)) == 0)
+    end, begin = _pairs(frame[begins], frame[ends] + 1, frame[ends] + MAX_GAP)
+    end, begin = ends[end], begins[begin]
+    leap_gain, _ = _gain(detections, centres, sizes, end, begin)
+    source, target = np.concatenate([source, end]), np.concatenate([target, begin])
+    order = np.argsort(target, kind="stable")
+    return _Links(source[order], target[order], np.concatenate([gain, leap_gain])[order])
+
+
+def _pairs(frame: Indices, first: Indices, last: Indices) -> tuple[Indices, Indices]:
+    """Pair each i with all k where first[i] <= frame[k] <= last[i]; `frame` ascends."""
+    low, high = np.searchsorted(frame, first), np.searchsorted(frame, last, side="right")
+    count = high - low
+    i = np.repeat(np.arange(len(count)), count)
+    return i, np.arange(len(i)) + np.repeat(low - np.cumsum(count) + count, count)
+
+
+def _gain(
+    detections: Detections, centres: Array, sizes: Array, source: Indices, target: Indices
+) -> tuple[Array, Array]:
+    """Return what each link earns, (L,), and the joints' motion in body sizes, inf if far, (L,)."""
+    points, confidence = detections.keypoints[..., :2], detections.keypoints[..., 2]
+    gap = detections.frame[target] - detections.frame[source]
+    size = (sizes[source] + sizes[target]) / 2
+    reach = REACH * np.sqrt(gap)
+    moved, bent = np.full(len(gap), np.inf), np.zeros(len(gap))
+    near = np.flatnonzero(np.linalg.norm(centres[target] - centres[source], axis=-1) < reach * size)
+    for part in np.array_split(near, len(near) // CHUNK + 1):
+        a, b = source[part], target[part]
+        weight = confidence[a] * confidence[b] + np.float32(1e-6)
+        weight /= weight.sum(axis=1, keepdims=True)
+        step = (points[b] - points[a]) / size[part, None, None].astype(np.float32)
+        shift = np.einsum("lj,ljc->lc", weight, step)[:, None]
+        for result, way in ((moved, step), (bent, step - shift)):
+            length = np.minimum(np.sqrt(np.einsum("ljc,ljc->lj", way, way)), 1)
+            result[part] = np.einsum("lj,lj->l", weight, length)
+    gain = MOTION_WEIGHT * np.minimum(bent / gap, MAX_MOTION)
+    gain -= SWITCH_COST * np.minimum(moved / reach, 1) ** 2 + GAP_COST * (gap - 1)
+    return gain, moved
+
+
+def _best_track(frame: NDArray[np.int32], rewards: Array, links: _Links) -> tuple[float, Indices]:
     """Viterbi: return the highest total and the detections of its track, in order of time."""
-    centres, sizes = _boxes(detections.keypoints)
-    points = detections.keypoints[..., :2].astype(np.float64)
-    confident = detections.keypoints[..., 2] >= SEEN
-    pose = (points - centres[:, None]) / sizes[:, None, None]
-    total = np.full(len(rewards), -np.inf)
-    previous = np.full(len(rewards), -1, np.int32)
-    bounds = np.searchsorted(detections.frame, np.arange(detections.num_frames + 1))
-    active = np.empty(0, np.int64)
-    for frame in range(detections.num_frames):
-        now = np.arange(bounds[frame], bounds[frame + 1])
-        now = now[free[now]]
-        active = active[frame - detections.frame[active] <= MAX_GAP]
-        if len(now):
-            total[now] = rewards[now]
-            if len(active):
-                gap = frame - detections.frame[active][:, None]
-                size = (sizes[active][:, None] + sizes[now]) / 2
-                apart = np.linalg.norm(points[active][:, None] - points[now], axis=-1)
-                moved = np.median(apart, axis=-1) / size
-                grown = np.abs(np.log(sizes[active][:, None] / sizes[now]))
-                both = confident[active][:, None] & confident[now]
-                change = np.linalg.norm(pose[active][:, None] - pose[now], axis=-1)
-                bent = (change * both).sum(-1) / np.maximum(both.sum(-1), 1)
-                motion = np.minimum(bent / gap, 0.08)
-                strain = ((moved + grown / 4) / (REACH * np.sqrt(gap))) ** 2
-                gain = (
-                    total[active][:, None]
-                    + MOTION_WEIGHT * motion
-                    - SWITCH_COST * np.minimum(strain, 1)
-                    - GAP_COST * (gap - 1)
-                )
-                best = gain.argmax(axis=0)
-                better = gain[best, np.arange(len(now))] > 0
-                total[now[better]] += gain[best, np.arange(len(now))][better]
-                previous[now[better]] = active[best[better]]
-        active = np.concatenate([active, now])
-        if len(active) > MAX_ACTIVE:
-            active = active[np.argpartition(-total[active], MAX_ACTIVE)[:MAX_ACTIVE]]
+    total = rewards.copy()
+    heads = np.flatnonzero(np.diff(links.target, prepend=-1))  # first link to each target
+    targets = links.target[heads]
+    ends = np.append(heads, len(links.target))
+    groups = np.flatnonzero(np.diff(frame[targets], prepend=-1))
+    for group, stop in zip(groups, np.append(groups, len(heads))[1:], strict=True):
+        some = slice(heads[group], ends[stop])
+        gain = total[links.source[some]] + links.gain[some]
+        best = np.maximum.reduceat(gain, heads[group:stop] - heads[group])
+        total[targets[group:stop]] += np.maximum(best, 0)
     chosen = [int(total.argmax())]
-    while previous[chosen[-1]] >= 0:
-        chosen.append(int(previous[chosen[-1]]))
-    return float(total[chosen[0]]), np.array(chosen[::-1], np.int32)
+    while True:
+        low, high = np.searchsorted(links.target, (chosen[-1], chosen[-1] + 1))
+        gain = total[links.source[low:high]] + links.gain[low:high]
+        if not len(gain) or gain.max() <= 0:
+            return float(total[chosen[0]]), np.array(chosen[::-1])
+        chosen.append(int(links.source[low + gain.argmax()]))
 
 
-def _duplicates(detections: Detections, chosen: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """Mark detections that show a chosen person a second time."""
-    _, sizes = _boxes(detections.keypoints)
-    by_frame = np.full(detections.num_frames, -1)
-    by_frame[detections.frame[chosen]] = chosen
-    other = by_frame[detections.frame]
-    apart = np.linalg.norm(
-        detections.keypoints[..., :2] - detections.keypoints[other, :, :2], axis=-1
-    )
-    duplicate: NDArray[np.bool_] = (other >= 0) & (np.median(apart, axis=-1) < 0.1 * sizes)
-    return duplicate
+def _duplicates(
+    detections: Detections, centres: Array, sizes: Array, chosen: Indices
+) -> NDArray[np.bool_]:
+    """Mark the chosen detections (P,) and those that show the same person a second time."""
+    chosen_in = np.full(detections.num_frames, -1)
+    chosen_in[detections.frame[chosen]] = chosen
+    rivals = np.flatnonzero(chosen_in[detections.frame] >= 0)
+    own = chosen_in[detections.frame[rivals]]
+    near = np.linalg.norm(centres[rivals] - centres[own], axis=-1) < sizes[own] / 2
+    rivals, own = rivals[near], own[near]
+    points = detections.keypoints[..., :2]
+    apart = np.median(np.linalg.norm(points[rivals] - points[own], axis=-1), axis=-1)
+    result = np.zeros(len(sizes), np.bool_)
+    result[rivals[apart < DUPLICATE * sizes[own]]] = True
+    return result
 
 
-def _fill(detections: Detections, chosen: NDArray[np.int32], margin: float) -> Track:
+def _fill(detections: Detections, chosen: Indices, margin: float) -> Track:
     """Lay the chosen detections out over all frames and interpolate between them."""
     num_frames = detections.num_frames
     frames = detections.frame[chosen]

@@ -1,0 +1,255 @@
+"""The skater is followed through crossings, gaps and doubles; and on clips that others lose."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from tcc.alphapose import Detections, natural_key, read_detections
+from tcc.cli import UserError
+from tcc.tracking import _best_track, _Links, choose_person
+
+F = 60
+Pose = NDArray[np.float32]
+
+
+def walk(
+    x: float | NDArray[np.float64], height: float = 200, y: float = 400, bend: float = 0.0
+) -> Pose:
+    """Keypoints (F, 17, 3) of somebody at `x` px whose limbs swing by `bend` heights."""
+    frame, joint = np.arange(F)[:, None], np.arange(17)
+    across = 0.3 * np.sin(5.0 * joint) + bend * np.sin(0.6 * frame + 2.0 * joint)
+    down = joint / 16 - 0.5 + bend * np.cos(0.6 * frame + 3.0 * joint)
+    columns = (np.broadcast_to(x, F)[:, None] + height * across, y + height * down)
+    return np.stack([*columns, np.full((F, 17), 0.8)], axis=-1).astype(np.float32)
+
+
+def gather(
+    *people: Pose, score: tuple[float, ...] = (), missed: tuple[int, ...] = ()
+) -> Detections:
+    """Detections of all people in all frames, frame by frame; the first is `missed` in some."""
+    num = len(people)
+    keypoints = np.stack(people, axis=1).reshape(-1, 17, 3)
+    frame = np.repeat(np.arange(F, dtype=np.int32), num)
+    scores = np.tile(np.array(score or (2.0,) * num, np.float32), F)
+    kept = np.ones(len(frame), bool)
+    kept[np.array(missed, int) * num] = False
+    return Detections(frame[kept], keypoints[kept], scores[kept], [""] * F)
+
+
+SKATER = walk(640, bend=0.05)
+
+
+def test_one_person_is_followed_without_doubt() -> None:
+    track = choose_person(gather(SKATER))
+    np.testing.assert_array_equal(track.keypoints, SKATER)
+    assert track.keypoints.dtype == np.float32
+    assert track.detection.tolist() == list(range(F))
+    assert track.observed.all()
+    assert track.margin == 1
+    assert track.num_people.tolist() == [1] * F
+
+
+def test_bystander_who_crosses_does_not_take_over() -> None:
+    crossing = walk(np.linspace(200, 1080, F), height=170)
+    detections = gather(crossing, SKATER, score=(3.0, 2.0))
+    assert (choose_person(detections).detection % 2 == 1).all()
+
+
+def test_large_bystander_at_the_edge_is_not_chosen() -> None:
+    standing = walk(60, height=420, bend=0.005)
+    detections = gather(standing, SKATER, score=(2.4, 2.0))
+    track = choose_person(detections)
+    assert (track.detection % 2 == 1).all()
+    assert 0 < track.margin < 0.9
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_larger_and_surer_person_is_chosen(first: int) -> None:
+    """All else equal: both stand as far from the middle of a picture of 1280 px."""
+    limit = walk(1220, height=20, y=700)
+    sizes, scores = [240.0, 160.0], [3.0, 1.5]
+    sizes, scores = sizes[:: 1 - 2 * first], scores[:: 1 - 2 * first]
+    people = [walk(x, height) for x, height in zip((440, 840), sizes, strict=True)]
+    assert (choose_person(gather(*people, limit)).detection % 3 == first).all()
+    people = [walk(x) for x in (440, 840)]
+    detections = gather(*people, limit, score=(*scores, 1.0))
+    assert (choose_person(detections).detection % 3 == first).all()
+
+
+def test_picture_may_be_wider_than_people_stand() -> None:
+    """Feet at 600 px in a picture that lies: it is some 1070 px wide, though nobody is past 700."""
+    track = choose_person(gather(walk(300, y=500), walk(640, y=500)))
+    assert (track.detection % 2 == 1).all()
+
+
+def test_short_gap_is_not_filled_with_a_stranger() -> None:
+    gap = (20, 21, 22)
+    detections = gather(SKATER, walk(900))
+    kept = (np.arange(len(detections.frame)) % 2 == 0) ^ np.isin(detections.frame, gap)
+    brief = Detections(
+        detections.frame[kept], detections.keypoints[kept], detections.score[kept], [""] * F
+    )
+    assert np.flatnonzero(~choose_person(brief).observed).tolist() == list(gap)
+
+
+def test_margin_grows_as_the_other_shrinks() -> None:
+    margins = [
+        choose_person(gather(SKATER, walk(900, height=height))).margin for height in (180, 90, 45)
+    ]
+    assert margins == sorted(margins)
+    assert margins[0] < margins[-1]
+
+
+def test_twins_leave_no_margin() -> None:
+    track = choose_person(gather(walk(440, bend=0.05), walk(840, bend=0.05), walk(1280, 20)))
+    assert track.margin < 0.05
+
+
+def test_gap_is_interpolated_and_marked() -> None:
+    moving = walk(np.linspace(500, 700, F))
+    bystander = walk(900, height=80)
+    track = choose_person(gather(moving, bystander, missed=(*range(20, 30), 40)))
+    hidden = [*range(20, 30), 40]
+    assert np.flatnonzero(~track.observed).tolist() == hidden
+    assert (track.detection[hidden] == -1).all()
+    np.testing.assert_allclose(track.keypoints[..., :2], moving[..., :2], atol=1e-3)
+    assert (track.keypoints[hidden, :, 2] == 0).all()
+    assert (track.keypoints[track.observed][..., 2] == np.float32(0.8)).all()
+
+
+def test_missing_ends_hold_the_nearest_pose() -> None:
+    track = choose_person(gather(SKATER, missed=(0, 1, F - 1)))
+    np.testing.assert_array_equal(track.keypoints[[0, 1], :, :2], SKATER[[2, 2], :, :2])
+    np.testing.assert_array_equal(track.keypoints[-1, :, :2], SKATER[-2, :, :2])
+    assert track.observed.sum() == F - 3
+    assert track.num_people[0] == 0
+
+
+def test_skater_who_leaves_is_not_replaced_by_somebody_present() -> None:
+    there = choose_person(gather(SKATER, walk(1000, height=60), missed=tuple(range(50, F))))
+    assert np.flatnonzero(~there.observed).tolist() == list(range(50, F))
+
+
+def test_second_detection_of_the_skater_is_no_rival_and_no_person() -> None:
+    double = SKATER + np.array([2, -2, 0], np.float32)
+    detections = gather(SKATER, double)
+    track = choose_person(detections)
+    assert track.margin == 1
+    assert np.abs(track.keypoints - SKATER).max() <= 2
+    with pytest.raises(UserError, match=r"person 2: the clip holds 1; choose 1 to 1"):
+        choose_person(detections, person=2)
+
+
+def test_persons_are_ranked_and_disjoint() -> None:
+    detections = gather(walk(1000, height=70), SKATER, walk(400, height=140))
+    order = [choose_person(detections, person).detection % 3 for person in (1, 2, 3)]
+    assert [set(track.tolist()) for track in order] == [{1}, {2}, {0}]
+    with pytest.raises(UserError, match="person 4: the clip holds 3; choose 1 to 3"):
+        choose_person(detections, person=4)
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=15, deadline=None)
+def test_order_within_a_frame_does_not_matter(seed: int) -> None:
+    detections = gather(walk(np.linspace(100, 1200, F)), SKATER, walk(60, height=400))
+    order = np.lexsort(
+        (np.random.default_rng(seed).random(len(detections.frame)), detections.frame)
+    )
+    shuffled = Detections(
+        detections.frame, detections.keypoints[order], detections.score[order], [""] * F
+    )
+    for person in (1, 2):
+        expected = choose_person(detections, person)
+        found = choose_person(shuffled, person)
+        np.testing.assert_array_equal(order[found.detection], expected.detection)
+        assert found.margin == pytest.approx(expected.margin)
+
+
+@pytest.mark.parametrize("scale", [0.5, 4.0])
+def test_size_of_the_picture_does_not_matter(scale: float) -> None:
+    people = [walk(np.linspace(100, 1200, F)), SKATER, walk(60, height=400)]
+    larger = [person * np.array([scale, scale, 1], np.float32) for person in people]
+    expected, found = choose_person(gather(*people)), choose_person(gather(*larger))
+    np.testing.assert_array_equal(found.detection, expected.detection)
+    assert found.margin == pytest.approx(expected.margin, rel=1e-4)
+
+
+@given(data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_best_track_is_the_best_of_all_paths(data: st.DataObject) -> None:
+    """Oracle: every path over random links of 5 frames, links ordered by target."""
+    counts = data.draw(st.lists(st.integers(1, 3), min_size=5, max_size=5))
+    frame = np.repeat(np.arange(5, dtype=np.int32), counts)
+    generator = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    rewards = generator.uniform(0.1, 1, len(frame))
+    pairs = [
+        (a, b)
+        for b in range(len(frame))
+        for a in range(b)
+        if frame[a] < frame[b] and generator.random() < 0.6
+    ]
+    gains = generator.normal(0, 1, len(pairs))
+    gain_of = dict(zip(pairs, gains.tolist(), strict=True))
+
+    def totals(path: tuple[int, ...]) -> list[tuple[float, tuple[int, ...]]]:
+        own = sum(rewards[i] for i in path) + sum(gain_of[link] for link in pairwise(path))
+        longer = [totals((*path, b)) for a, b in pairs if a == path[-1]]
+        return [(float(own), path), *(found for some in longer for found in some)]
+
+    best, path = max(found for start in range(len(frame)) for found in totals((start,)))
+    source, target = np.array(pairs, np.int64).reshape(-1, 2).T
+    total, chosen = _best_track(frame, rewards, _Links(source, target, gains))
+    assert total == pytest.approx(best)
+    assert tuple(chosen.tolist()) == path
+
+
+def read_clip(folder: Path) -> Detections:
+    images = sorted((path.name for path in folder.glob("vis/*.jpg")), key=natural_key)
+    return read_detections(folder / "alphapose-results.json", images or None)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("clip", "hips"),
+    [
+        # Starting from the best score and following the nearest loses these two.
+        ("skate/train/a13", {10: (678, 428), 13: (684, 404), 17: (684, 409)}),
+        ("skate_full/val/d06", {28: (470, 556), 64: (746, 519), 84: (786, 583), 145: (796, 588)}),
+        # Score x size takes the large bystander at the edge.
+        ("skate/val/d06", {0: (616, 533), 22: (746, 519), 37: (789, 553)}),
+        # People cross behind the skater.
+        ("skate/val/d04", {0: (61, 360), 24: (102, 392), 49: (164, 476)}),
+        ("skate/val/d08", {0: (542, 441), 18: (478, 405), 36: (385, 506)}),
+        ("skate/train/a16", {0: (389, 363), 21: (404, 370), 53: (473, 403)}),
+        ("skate/train/c05", {0: (619, 422), 20: (612, 396), 49: (671, 431)}),
+        ("skate_frames/val/d02", {0: (271, 310), 10: (264, 270), 20: (264, 282)}),
+    ],
+)
+def test_real_skater_is_found(real_data: Path, clip: str, hips: dict[int, tuple[int, int]]) -> None:
+    """Hip positions in px, read off the frames or drawings where the jump is seen."""
+    track = choose_person(read_clip(real_data / clip))
+    for frame, position in hips.items():
+        hip = track.keypoints[frame, 11:13, :2].mean(axis=0)
+        assert np.linalg.norm(hip - position) < 12, frame
+
+
+@pytest.mark.real
+def test_real_skaters_turn_while_they_fly(real_data: Path) -> None:
+    """Between take-off and landing a skater's shoulders change sides; who stands does not turn."""
+    for name in ("skate", "skate_full", "skate_frames"):
+        for row in (real_data / name / "labels.csv").read_text().splitlines()[1:]:
+            mode, video, _, takeoff, landing = row.split(",")
+            track = choose_person(read_clip(real_data / name / mode / video))
+            shoulders = track.keypoints[int(takeoff) : int(landing) + 1, 5:7, 0]
+            torso = np.abs(np.diff(track.keypoints[:, [5, 11], 1], axis=1)).mean()
+            width = (shoulders[:, 0] - shoulders[:, 1]) / torso
+            sides = np.sign(width[np.abs(width) > 0.1])
+            assert (sides[1:] != sides[:-1]).any(), f"{name} {video}"
+            assert track.observed.mean() > 0.85, f"{name} {video}"
