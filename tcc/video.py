@@ -2,17 +2,104 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import logging
+import math
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
+import cv2
 import numpy as np
+from av.buffer import Buffer
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from tcc.cli import whole
+from tcc.cli import UserError, whole
 
+log = logging.getLogger("tcc")
 Image = NDArray[np.uint8]
+VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".webm")
+DECODER_THREADS = 4  # each holds a frame
+ROTATE = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One upright frame.
+
+    `image` (H, W, 3) uint8 BGR; `time_s` when a player shows it; `mirrored` and `rotation_deg`, the
+    left-right flip and then the counterclockwise turn that made it upright.
+    """
+
+    image: Image
+    time_s: float
+    rotation_deg: int
+    mirrored: bool
+
+
+def read_frames(path: Path, capture_fps: float | None = None) -> Iterator[Frame]:
+    """Decode a video, one frame after the other, as a player shows it.
+
+    Rotation flags and edit lists are applied; times are the frames' own, whatever the rate.
+
+    Args:
+        path: of the video.
+        capture_fps: frames per second that the camera took, for a high-speed capture that plays
+            slowed down; frame n is then at n / capture_fps.
+
+    Yields:
+        Frames, of one size.
+
+    Raises:
+        UserError: the file can't be read to its end; says why.
+    """
+    count = mended = 0
+    previous_s = -math.inf
+    shape: tuple[int, ...] = ()
+    with _open(path) as (container, stream):
+        step_s = float(1 / (stream.average_rate or 30))
+        for decoded in _decode(path, container, stream):
+            rotation_deg, mirrored = _orientation(decoded)
+            image = _upright(decoded.to_ndarray(format="bgr24"), rotation_deg, mirrored)
+            if count and image.shape != shape:
+                raise UserError(
+                    f"{path} frame {count}: the size changes from {shape[1::-1]} to "
+                    f"{image.shape[1::-1]}; export the video in one size"
+                )
+            shape = image.shape
+            time_s = decoded.time
+            if capture_fps is not None:
+                time_s = count / capture_fps
+            elif decoded.pts is None or time_s <= previous_s:
+                time_s = previous_s + step_s if count else 0.0
+                mended += 1
+            previous_s = time_s
+            yield Frame(image, time_s, rotation_deg, mirrored)
+            count += 1
+    if not count:
+        raise UserError(f"{path}: holds no frame; copy it from the camera again")
+    if mended:
+        log.warning("%s: %d frames without a time of their own; spaced evenly", path, mended)
+
+
+def count_frames(path: Path) -> int | None:
+    """Return how many frames the file says it holds, about right; None when it doesn't say.
+
+    Raises:
+        UserError: it isn't a whole video.
+    """
+    with _open(path) as (container, stream):
+        if stream.frames:
+            return stream.frames
+        if container.duration is None or stream.average_rate is None:
+            return None
+        return round(container.duration / av.time_base * stream.average_rate)
 
 
 def write_video(path: Path, frames: Iterable[Image], fps: float | Fraction) -> int:
@@ -37,7 +124,7 @@ def write_video(path: Path, frames: Iterable[Image], fps: float | Fraction) -> i
     ):
         stream = container.add_stream("libx264", rate, {"crf": "20", "preset": "veryfast"})
         stream.pix_fmt = "yuv420p"
-        stream.codec_context.colorspace = 1  # BT.709, what players take untagged HD for
+        stream.codec_context.colorspace = 1  # BT.709, what players take HD for
         shape: tuple[int, ...] = ()
         for image in frames:
             height, width = image.shape[:2]
@@ -56,3 +143,98 @@ def write_video(path: Path, frames: Iterable[Image], fps: float | Fraction) -> i
             raise ValueError(f"{path}: no frames to write")
         container.mux(stream.encode())
     return count
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """Open a container and its video stream; what isn't a whole video is a UserError."""
+    try:
+        size, declared = path.stat().st_size, _declared_size(path)
+        if not size:
+            raise UserError(f"{path}: empty file; copy it from the camera again")
+        if size < declared:
+            raise UserError(
+                f"{path}: cut short, {size} of at least {declared} bytes; copy it from the camera "
+                "again"
+            )
+        container = av.open(str(path))
+    except (OSError, av.FFmpegError) as error:
+        raise UserError(f"{path}: not a video that can be read ({error.strerror})") from None
+    with container:
+        stream = container.streams.best("video")
+        if not isinstance(stream, VideoStream) or stream.disposition & Disposition.attached_pic:
+            raise UserError(f"{path}: sound without a picture; give the video")
+        if container.format.name.endswith("_pipe") or container.format.name == "image2":
+            raise UserError(f"{path}: a single picture under a video's name; give the video")
+        stream.thread_type = "AUTO"
+        stream.codec_context.thread_count = DECODER_THREADS
+        yield container, stream
+
+
+def _decode(path: Path, container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
+    """Yield the decoded frames; one that can't be decoded is a UserError."""
+    count = 0
+    try:
+        for packet in container.demux(stream):
+            if packet.has_sidedata("encryption_info"):
+                raise UserError(f"{path}: encrypted (DRM); use a copy without protection")
+            for frame in packet.decode():
+                yield frame
+                count += 1
+    except av.FFmpegError as error:
+        raise UserError(
+            f"{path} frame {count}: can't be decoded ({error.strerror}); damaged or encrypted, "
+            "copy it from the camera again"
+        ) from None
+
+
+def _declared_size(path: Path) -> int:
+    """Return how long the container says the file is at least, in bytes; 0 when it doesn't say.
+
+    Decoders end quietly where a cut file ends, so the sizes in the headers are what tells. MP4 and
+    MOV: ISO/IEC 14496-12, 4.2; MKV and WebM: RFC 8794, 4 and 6; AVI: a RIFF chunk.
+    """
+    with path.open("rb") as file:
+        head = file.read(4096)
+        if head[:4] == b"RIFF":
+            return 8 + int.from_bytes(head[4:8], "little")
+        if head[:4] == b"\x1a\x45\xdf\xa3":
+            start = head.find(b"\x18\x53\x80\x67") + 4
+            if start < 4 or not head[start]:
+                return 0
+            length = 9 - head[start].bit_length()
+            bits = (1 << 7 * length) - 1
+            value = int.from_bytes(head[start : start + length], "big") & bits
+            return start + length + value if value != bits else 0
+        if head[4:8] not in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
+            return 0
+        position = 0
+        while len(box := head[:16]) >= 8:
+            size = int.from_bytes(box[:4], "big")
+            if size == 1:
+                size = int.from_bytes(box[8:16], "big")
+            if size < 8:  # 0: up to the end of the file
+                return 0
+            position += size
+            file.seek(position)
+            head = file.read(16)
+        return position
+
+
+def _orientation(frame: av.VideoFrame) -> tuple[int, bool]:
+    """Return the turn, degrees counterclockwise, and whether a left-right flip comes before it."""
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    if not isinstance(matrix, Buffer):
+        return 0, False
+    a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32)[:5].astype(float)
+    mirrored = bool(a * d < b * c)
+    if mirrored:
+        a, b = -a, -b
+    return round(math.degrees(math.atan2(-b, a)) / 90) * 90 % 360, mirrored
+
+
+def _upright(image: NDArray[Any], rotation_deg: int, mirrored: bool) -> Image:
+    """Flip, then turn."""
+    if mirrored:
+        image = cv2.flip(image, 1)
+    return np.asarray(cv2.rotate(image, ROTATE[rotation_deg]) if rotation_deg else image, np.uint8)

@@ -1,0 +1,261 @@
+"""Videos that the test writes come back frame by frame; those that are no videos say why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from tcc.cli import UserError
+from tcc.video import Frame, Image, count_frames, read_frames, write_video
+
+HEIGHT, WIDTH = 64, 96
+KEY = "0123456789abcdef0123456789abcdef"
+BITS = 6
+
+
+def marked(number: int, height: int = HEIGHT, width: int = WIDTH) -> Image:
+    """A frame that carries its number in six dark or bright squares, and a red corner."""
+    image = np.full((height, width, 3), 128, np.uint8)
+    for bit in range(BITS):
+        image[24:40, 16 * bit : 16 * bit + 16] = 230 if number >> bit & 1 else 25
+    image[:16, :16] = (0, 0, 255)
+    return image
+
+
+def number_of(image: Image) -> int:
+    """Read the number of an upright frame."""
+    assert image[4:12, 4:12, 2].mean() > 180
+    assert image[4:12, 4:12, :2].mean() < 70
+    return sum((image[32, 16 * bit + 8].mean() > 128) << bit for bit in range(BITS))
+
+
+def write(
+    path: Path,
+    images: Sequence[Image],
+    codec: str = "libx264",
+    *,
+    pixels: str = "yuv420p",
+    rate: int | Fraction = 30,
+    pts: Sequence[int] | None = None,
+    rotation: tuple[int, bool] = (0, False),
+    options: dict[str, str] | None = None,
+    container_options: dict[str, str] | None = None,
+) -> None:
+    """Encode; `pts` in milliseconds make the rate variable."""
+    with av.open(str(path), "w", options=container_options or {}) as container:
+        stream: Any = container.add_stream(codec, rate, options or {})
+        stream.height, stream.width = images[0].shape[:2]
+        stream.pix_fmt = pixels
+        if rotation != (0, False):
+            stream.set_display_rotation(rotation[0], hflip=rotation[1])
+        if pts is not None:
+            stream.codec_context.time_base = Fraction(1, 1000)
+        for index, image in enumerate(images):
+            frame = av.VideoFrame.from_ndarray(image, "bgr24")
+            if pts is not None:
+                frame.pts, frame.time_base = pts[index], Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+def numbers_and_times(frames: Iterator[Frame]) -> tuple[list[int], list[float]]:
+    pairs = [(number_of(frame.image), frame.time_s) for frame in frames]
+    return [number for number, _ in pairs], [time_s for _, time_s in pairs]
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "pixels", "size", "options"),
+    [
+        ("b_frames.mp4", "libx264", "yuv420p", (64, 96), {"bf": "3", "g": "12"}),
+        ("open_gop.mov", "libx264", "yuv420p", (64, 96), {"x264-params": "open-gop=1:bframes=3"}),
+        ("ten_bit.mp4", "libx264", "yuv420p10le", (64, 96), {}),
+        ("odd.mp4", "libx264", "yuv444p", (65, 97), {}),
+        ("odd.webm", "libvpx-vp9", "yuv420p", (65, 97), {"deadline": "realtime", "cpu-used": "8"}),
+        ("odd.avi", "mpeg4", "yuv420p", (65, 97), {}),
+        ("odd.mkv", "ffv1", "bgr0", (65, 97), {}),
+    ],
+)
+def test_every_frame_comes_once_and_in_order(
+    tmp_path: Path,
+    name: str,
+    codec: str,
+    pixels: str,
+    size: tuple[int, int],
+    options: dict[str, str],
+) -> None:
+    path = tmp_path / name
+    write(path, [marked(n, *size) for n in range(40)], codec, pixels=pixels, options=options)
+    frames = list(read_frames(path))
+    assert [number_of(frame.image) for frame in frames] == list(range(40))
+    assert {frame.image.shape for frame in frames} == {(*size, 3)}
+    assert count_frames(path) == 40
+    np.testing.assert_allclose([f.time_s for f in frames], np.arange(40) / 30, atol=0.0006)
+    for number in (0, 39):
+        difference = frames[number].image.astype(int) - marked(number, *size)
+        assert np.abs(difference).mean() < 6
+
+
+@pytest.mark.parametrize("rate", [Fraction(24000, 1001), Fraction(60000, 1001), Fraction(30)])
+def test_times_at_a_constant_rate(tmp_path: Path, rate: Fraction) -> None:
+    path = tmp_path / "clip.mp4"
+    write(path, [marked(n) for n in range(50)], rate=rate)
+    numbers, times_s = numbers_and_times(read_frames(path))
+    assert numbers == list(range(50))
+    np.testing.assert_allclose(times_s, np.arange(50) / float(rate), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["variable.mp4", "variable.mkv"])
+def test_times_at_a_variable_rate(tmp_path: Path, name: str) -> None:
+    steps = np.random.default_rng(0).integers(10, 90, 39)
+    pts = [0, *np.cumsum(steps).tolist()]
+    write(tmp_path / name, [marked(n) for n in range(40)], pts=pts, options={"bf": "2"})
+    numbers, times_s = numbers_and_times(read_frames(tmp_path / name))
+    assert numbers == list(range(40))
+    np.testing.assert_allclose(times_s, np.array(pts) / 1000, atol=0.0011)
+
+
+def test_capture_rate_gives_real_seconds(tmp_path: Path) -> None:
+    write(tmp_path / "slow.mp4", [marked(n) for n in range(24)])
+    numbers, times_s = numbers_and_times(read_frames(tmp_path / "slow.mp4", capture_fps=240))
+    assert numbers == list(range(24))
+    assert times_s == [n / 240 for n in range(24)]
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("degrees", [0, 90, 180, 270])
+def test_display_matrix_is_applied(tmp_path: Path, degrees: int, mirrored: bool) -> None:
+    upright = [marked(n) for n in range(4)]
+    stored = [image[:, ::-1] if mirrored else image for image in upright]
+    stored = [np.ascontiguousarray(np.rot90(image, -degrees // 90)) for image in stored]
+    write(tmp_path / "phone.mov", stored, rotation=(degrees, mirrored))
+    frames = list(read_frames(tmp_path / "phone.mov"))
+    assert [number_of(frame.image) for frame in frames] == [0, 1, 2, 3]
+    assert {frame.image.shape for frame in frames} == {(HEIGHT, WIDTH, 3)}
+    assert {frame.mirrored for frame in frames} == {mirrored}
+    # A flip before the turn is the turn the other way round before the flip.
+    assert {frame.rotation_deg for frame in frames} == {-degrees % 360 if mirrored else degrees}
+
+
+@pytest.mark.parametrize("first", [0, 7])
+def test_edit_list_cuts_the_start(tmp_path: Path, first: int) -> None:
+    """Negative times become an edit list, as when a phone's editor trims between key frames."""
+    path = tmp_path / "trimmed.mp4"
+    source = tmp_path / "source.mp4"
+    write(source, [marked(n) for n in range(40)], options={"bf": "2", "g": "20"})
+    with av.open(str(source)) as whole, av.open(str(path), "w") as cut:
+        stream = cut.add_stream_from_template(whole.streams.video[0])
+        for packet in whole.demux(video=0):
+            if packet.pts is None or packet.dts is None or packet.time_base is None:
+                continue
+            shift = int(Fraction(first, 30) / packet.time_base)
+            packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
+            packet.stream = stream
+            cut.mux(packet)
+    assert b"elst" in path.read_bytes()
+    numbers, times_s = numbers_and_times(read_frames(path))
+    assert numbers == list(range(first, 40))
+    np.testing.assert_allclose(times_s, np.arange(40 - first) / 30, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["end.mp4", "front.mp4", "clip.mov", "clip.mkv", "clip.avi"])
+@pytest.mark.parametrize("share", [0.6, 0.99])
+def test_a_cut_file_is_told(tmp_path: Path, name: str, share: float) -> None:
+    front = {"movflags": "+faststart"} if name == "front.mp4" else {}
+    write(tmp_path / name, [marked(n) for n in range(40)], container_options=front)
+    content = (tmp_path / name).read_bytes()
+    assert len(list(read_frames(tmp_path / name))) == 40
+    (tmp_path / name).write_bytes(content[: int(len(content) * share)])
+    with pytest.raises(UserError, match=rf"{name}: cut short, \d+ of at least \d+ bytes"):
+        list(read_frames(tmp_path / name))
+
+
+def write_wrong(path: Path) -> None:
+    """Write what the name says instead of a video."""
+    kind = path.stem
+    if kind == "empty":
+        path.touch()
+    elif kind == "text":
+        path.write_text("A triple Axel, I promise.\n" * 100)
+    elif kind == "picture":
+        with av.open(str(path), "w", format="image2pipe") as container:
+            stream = container.add_stream("png", 1)
+            stream.height, stream.width, stream.pix_fmt = HEIGHT, WIDTH, "rgb24"
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(marked(0), "bgr24")))
+            container.mux(stream.encode())
+    elif kind == "sound":
+        with av.open(str(path), "w") as container:
+            sound = container.add_stream("aac", 44100, layout="mono")
+            for _ in range(20):
+                frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+                frame.rate = 44100
+                container.mux(sound.encode(frame))
+            container.mux(sound.encode())
+    elif kind == "encrypted":
+        scheme = {"encryption_scheme": "cenc-aes-ctr", "encryption_key": KEY, "encryption_kid": KEY}
+        write(path, [marked(n) for n in range(5)], container_options=scheme)
+    elif kind == "damaged":
+        write(path, [marked(n) for n in range(40)], options={"g": "1"})
+        content = bytearray(path.read_bytes())
+        middle = len(content) // 2
+        content[middle : middle + 400] = bytes(400)
+        path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("missing", r"not a video that can be read \(No such file or directory\)"),
+        ("empty", "empty file"),
+        ("text", r"not a video that can be read \(Invalid data"),
+        ("picture", "a single picture under a video's name"),
+        ("sound", "sound without a picture"),
+        ("encrypted", r"encrypted \(DRM\)"),
+        ("damaged", r"frame \d+: can't be decoded"),
+    ],
+)
+def test_what_is_no_video_says_why_in_one_line(tmp_path: Path, kind: str, message: str) -> None:
+    path = tmp_path / f"{kind}.mp4"
+    write_wrong(path)
+    with pytest.raises(UserError, match=rf"{kind}\.mp4.*{message}") as raised:
+        list(read_frames(path))
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("size", [(64, 96), (65, 97)])
+def test_written_video_plays_everywhere(tmp_path: Path, size: tuple[int, int]) -> None:
+    path = tmp_path / "new" / "out.mp4"
+    rate = Fraction(30000, 1001)
+    assert write_video(path, (marked(n, *size) for n in range(20)), float(rate)) == 20
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        assert (stream.codec_context.name, stream.pix_fmt) == ("h264", "yuv420p")
+        assert (stream.height, stream.width) == (size[0] + size[0] % 2, size[1] + size[1] % 2)
+        assert stream.average_rate == rate
+    content = path.read_bytes()
+    assert content.index(b"moov") < content.index(b"mdat")
+    assert numbers_and_times(read_frames(path))[0] == list(range(20))
+    first = next(read_frames(path)).image[: size[0], : size[1]].astype(int)
+    assert np.abs(first - marked(0, *size)).mean() < 6
+
+
+def test_nothing_is_left_of_an_interrupted_video(tmp_path: Path) -> None:
+    def frames() -> Iterator[Image]:
+        yield marked(0)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_video(tmp_path / "out.mp4", frames(), 30)
+    assert not list(tmp_path.iterdir())
+
+
+def test_frames_of_another_size_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"frame 1: expected uint8 \(64, 96, 3\)"):
+        write_video(tmp_path / "out.mp4", [marked(0), marked(1, 66, 96)], 30)
+    with pytest.raises(ValueError, match="no frames"):
+        write_video(tmp_path / "out.mp4", [], 30)
