@@ -1,0 +1,221 @@
+"""How fast, how large and how exact tcc_get_pose.py is. Prints tables in Markdown.
+
+    python3 benchmarks/pose.py speed VIDEO --weights PATH
+    python3 benchmarks/pose.py small VIDEO --weights PATH
+    python3 benchmarks/pose.py memory
+
+speed: frames a second from the video file to the finished folder, against rtmlib's model alone on
+the same frames in memory, turn by turn. small: the joints of frames that are scaled down, against
+those of a crop at full size: one look at the whole image, four tiles, a crop around the skater.
+memory: peak of a process that converts 1080p videos of three lengths, without a model.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from tcc.estimator import People, Rtmo
+from tcc.pose import CROP, NEAR, video_to_keypoints
+from tcc.tracking import choose_person
+from tcc.video import Image, read_frames, write_video
+
+ROUNDS = 3
+LENGTHS_S = (10, 60, 600)
+SCALES = (1, 1 / 2, 1 / 3, 1 / 4, 1 / 6)
+
+
+def main() -> None:
+    """Parse and run one of the three."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("what", choices=("speed", "small", "memory", "convert"))
+    parser.add_argument("video", type=Path, nargs="?")
+    parser.add_argument("--weights", type=Path)
+    parser.add_argument("--frames", type=int, default=40)
+    args = parser.parse_args()
+    if args.what == "memory":
+        return measure_memory()
+    if args.what == "convert":  # what `memory` starts, in a process of its own
+        return convert(args.video)
+    frames = [frame.image for frame in islice(read_frames(args.video), args.frames)]
+    return (measure_speed if args.what == "speed" else measure_small)(frames, Rtmo(args.weights))
+
+
+class Counted(Rtmo):
+    """Counts the images that it is given."""
+
+    calls = 0
+
+    def __call__(self, image: Image) -> People:
+        self.calls += 1
+        return super().__call__(image)
+
+
+def measure_speed(frames: list[Image], estimator: Rtmo) -> None:
+    """Print images per second of the model alone and of everything, and the ratio."""
+    print(
+        f"| model alone | file to folder | ratio | {frames[0].shape[1]} x {frames[0].shape[0]}\n|-|-|-|"
+    )
+    with tempfile.TemporaryDirectory() as name:
+        video = Path(name) / "clip.mp4"
+        write_video(video, frames, 30)
+        counted = Counted(estimator.weights)
+        counted.load()
+        decoded = [frame.image for frame in read_frames(video)]
+        counted._model(decoded[0])
+        ratios = []
+        for _ in range(ROUNDS):
+            start_s = time.perf_counter()
+            for image in decoded:
+                counted._model(image)
+            alone = len(decoded) / (time.perf_counter() - start_s)
+            counted.calls = 0
+            start_s = time.perf_counter()
+            video_to_keypoints(video, Path(name) / "clip", counted, force=True)
+            everything = counted.calls / (time.perf_counter() - start_s)
+            ratios.append(everything / alone)
+            print(f"| {alone:.2f} / s | {everything:.2f} / s | {ratios[-1]:.0%} |")
+    print(f"\nmedian ratio {np.median(ratios):.0%}; {counted.calls} looks at {len(frames)} frames")
+
+
+def measure_small(frames: list[Image], estimator: Rtmo) -> None:
+    """Print the share of frames that find the skater, and the joints' median error in bodies."""
+    reference = find_reference(frames, estimator)
+    height, width = frames[0].shape[:2]
+    print("| skater, px of the model's input | whole image | four tiles | crop |\n|-|-|-|-|")
+    for scale in SCALES:
+        errors = defaultdict(list)
+        for image, full in zip(frames, reference, strict=True):
+            small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+            far = np.full_like(image, 114)
+            top, left = (height - small.shape[0]) // 2, (width - small.shape[1]) // 2
+            far[top : top + small.shape[0], left : left + small.shape[1]] = small
+            target = full * scale + (left, top)
+            body = float(np.ptp(target, axis=0).max())
+            for name, looks in {
+                "whole": [(0, 0, width, height)],
+                "tiles": [
+                    (x, y, int(0.6 * width), int(0.6 * height))
+                    for x in (0, int(0.4 * width))
+                    for y in (0, int(0.4 * height))
+                ],
+                "crop": [around(target, CROP * body)],
+            }.items():
+                found = np.concatenate([look(far, box, estimator) for box in looks])
+                apart = np.median(np.linalg.norm(found - target, axis=-1), axis=-1) / body
+                errors[name].append(apart.min(initial=np.inf))
+            errors["px"].append(body * estimator.input_px / max(width, height))
+        cells = []
+        for name in ("whole", "tiles", "crop"):
+            values = np.array(errors[name])
+            near = values[values < NEAR]
+            median = f"{np.median(near):.3f}" if len(near) else "-"
+            cells.append(f"{len(near) / len(values):.0%}, {median}")
+        print(f"| {np.mean(errors['px']):.0f} | {' | '.join(cells)} |", flush=True)
+
+
+def find_reference(frames: list[Image], estimator: Rtmo) -> NDArray[np.float32]:
+    """Return the skater's joints (F, 17, 2) as seen in crops of the frames at full size."""
+    from tcc.pose import _detections
+
+    people = [estimator(image) for image in frames]
+    track = choose_person(_detections(people, [""] * len(frames)))
+    reference = track.keypoints[..., :2].copy()
+    for image, target in zip(frames, reference, strict=True):
+        found = look(image, around(target, 3 * float(np.ptp(target, axis=0).max())), estimator)
+        apart = np.median(np.linalg.norm(found - target, axis=-1), axis=-1)
+        if len(apart):
+            target[:] = found[apart.argmin()]
+    return reference
+
+
+def around(joints: NDArray[Any], side_px: float) -> tuple[int, int, int, int]:
+    """Return a square, x, y, width, height, around joints."""
+    x, y = ((joints.min(axis=0) + joints.max(axis=0)) / 2 - side_px / 2).astype(int)
+    return max(x, 0), max(y, 0), int(side_px), int(side_px)
+
+
+def look(image: Image, box: tuple[int, int, int, int], estimator: Rtmo) -> NDArray[np.float32]:
+    """Return the joints (P, 17, 2) of all that is seen in a box, in px of the image."""
+    x, y, width, height = box
+    found = estimator(np.ascontiguousarray(image[y : y + height, x : x + width]))
+    return found.keypoints[..., :2] + np.array((x, y), np.float32)
+
+
+class Still:
+    """Sees one person who never moves, at no cost."""
+
+    input_px = 640
+
+    def load(self) -> dict[str, Any]:
+        """Nothing to load."""
+        return {"name": "still"}
+
+    def __call__(self, image: Image) -> People:
+        """Return the person, who is large."""
+        joints = np.c_[np.linspace(100, 900, 17), np.linspace(100, 900, 17), np.ones(17)]
+        box = np.array([[100, 100, 800, 800]])
+        return People(*(part.astype(np.float32) for part in (joints[None], box, np.ones(1))))
+
+
+def measure_memory() -> None:
+    """Print the peak memory of converting 1080p videos of LENGTHS_S."""
+    print("| length | frames | peak memory | frames a second |\n|-|-|-|-|")
+    with tempfile.TemporaryDirectory() as name:
+        source = Path(name) / "source.mp4"
+        generator = np.random.default_rng(0)
+        blocks = generator.integers(0, 255, (68, 400, 3), np.uint8)
+        ice = cv2.resize(blocks, (6400, 1088), interpolation=cv2.INTER_CUBIC)
+        pan = (ice[:1080, 10 * n : 10 * n + 1920] for n in range(300))
+        write_video(source, map(np.asarray, pan), 30)
+        for length_s in LENGTHS_S:
+            video = Path(name) / f"{length_s}.mp4"
+            repeat(source, video, length_s // 10)
+            command = [sys.executable, __file__, "convert", str(video)]
+            output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+            print(f"| {length_s} s | {output.strip()}", flush=True)
+
+
+def repeat(source: Path, path: Path, times: int) -> None:
+    """Write a video several times over, without decoding it."""
+    with av.open(str(path), "w") as copy:
+        stream = None
+        for turn in range(times):
+            with av.open(str(source)) as container:
+                template = container.streams.video[0]
+                stream = stream or copy.add_stream_from_template(template)
+                for packet in container.demux(template):
+                    if packet.pts is None or packet.dts is None or packet.time_base is None:
+                        continue
+                    shift = int(Fraction(10 * turn) / packet.time_base)
+                    packet.pts, packet.dts = packet.pts + shift, packet.dts + shift
+                    packet.stream = stream
+                    copy.mux(packet)
+
+
+def convert(video: Path) -> None:
+    """Convert with no model and print frames, peak memory and speed."""
+    start_s = time.perf_counter()
+    num_frames = video_to_keypoints(video, video.with_suffix(""), Still())["num_frames"]
+    speed = num_frames / (time.perf_counter() - start_s)
+    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # on Linux
+    print(f"{num_frames} | {kilobytes / 1024:.0f} MB | {speed:.0f} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,148 @@
+"""Finds the persons of one image: RTMO, by rtmlib, which is imported when it is needed."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import sys
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from tcc.cli import UserError
+from tcc.video import Image
+
+Array = NDArray[np.float32]
+
+RTMO_M = (
+    "https://download.openmmlab.com/mmpose/v1/projects/rtmo/onnx_sdk/"
+    "rtmo-m_16xb16-600e_body7-640x640-39e78cc4_20231211.zip"
+)
+INPUT_PX = 640
+OVERLAP = 0.45  # boxes that share more show one person
+
+
+class EstimatorError(UserError):
+    """The model can't be used, for no video at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """The P persons of one image.
+
+    `keypoints` (P, 17, 3) x px, y px, confidence; `box` (P, 4) x, y, width, height, px;
+    `score` (P,) of the detector, in [0, 1].
+    """
+
+    keypoints: Array
+    box: Array
+    score: Array
+
+
+class Estimator(Protocol):
+    """Finds the persons of one image."""
+
+    input_px: int
+
+    def load(self) -> dict[str, Any]:
+        """Get ready and return what video.json tells of the estimator."""
+
+    def __call__(self, image: Image) -> People:
+        """Return every person of an image (H, W, 3) uint8 BGR."""
+
+
+class Rtmo:
+    """RTMO (Lu et al., CVPR 2024, arXiv 2312.07526) by rtmlib, on ONNX Runtime.
+
+    Args:
+        weights: .onnx; None: rtmlib fetches RTMO-m into its cache.
+        device: auto, cpu, cuda or mps.
+    """
+
+    input_px = INPUT_PX
+
+    def __init__(self, weights: Path | None = None, device: str = "auto") -> None:
+        self.weights = weights
+        self.device = device
+
+    def load(self) -> dict[str, Any]:
+        """Fetch and load the weights.
+
+        Raises:
+            EstimatorError: rtmlib, the weights, the network or the device is missing.
+        """
+        path = Path(self._model.onnx_model)
+        return {
+            "name": path.stem,
+            "weights_sha256": sha256(path),
+            "device": self._model.device,
+            "rtmlib": version("rtmlib"),
+            "onnxruntime": sys.modules["onnxruntime"].__version__,
+        }
+
+    def __call__(self, image: Image) -> People:
+        """Return every person of an image (H, W, 3) uint8 BGR."""
+        model = self._model
+        prepared, ratio = model.preprocess(image)
+        outputs = model.inference(prepared)
+        if [output.shape[2:] for output in outputs] != [(5,), (17, 3)]:
+            raise EstimatorError(f"--weights {self.weights}: not an RTMO model with 17 keypoints")
+        boxes, keypoints = outputs[0][0], outputs[1][0].astype(np.float32)
+        keypoints[..., :2] /= ratio
+        corner, score = boxes[:, :2] / ratio, boxes[:, 4]
+        box = np.concatenate([corner, boxes[:, 2:4] / ratio - corner], axis=1)
+        kept = cv2.dnn.NMSBoxes(box.tolist(), score.tolist(), model.score_thr, OVERLAP)
+        index = np.asarray(kept, np.int64)
+        return People(keypoints[index], box[index], score[index])
+
+    @cached_property
+    def _model(self) -> Any:
+        try:
+            import onnxruntime
+            import rtmlib
+            from rtmlib.tools.file import download_checkpoint
+        except ImportError as error:
+            raise EstimatorError(
+                f"{error.name} is missing; run: python3 -m pip install -r requirements-pose.txt"
+            ) from None
+        device = self.device
+        cuda = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+        if device == "auto":
+            device = "cuda" if cuda else "cpu"
+        elif device == "cuda" and not cuda:
+            raise EstimatorError(
+                "--device cuda: this ONNX Runtime has none; run: python3 -m pip install "
+                "onnxruntime-gpu, or use --device cpu"
+            )
+        weights = self.weights
+        if weights is None:
+            try:
+                weights = Path(download_checkpoint(RTMO_M))
+            except Exception as error:  # network, disk, archive: the remedy is the same
+                raise EstimatorError(
+                    f"no weights, and no download ({error}); on a computer with network download "
+                    f"{RTMO_M}, unzip it, copy its end2end.onnx here and add: "
+                    "--weights end2end.onnx"
+                ) from None
+        if not weights.is_file():
+            raise EstimatorError(f"--weights {weights}: no such file")
+        size = (INPUT_PX, INPUT_PX)
+        try:
+            with redirect_stdout(io.StringIO()):  # rtmlib prints
+                return rtmlib.RTMO(str(weights), model_input_size=size, device=device)
+        except Exception as error:  # ONNX Runtime has no common class for a file it can't read
+            reason = str(error).splitlines()[0]
+            raise EstimatorError(f"--weights {weights}: not an ONNX model ({reason})") from None
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,280 @@
+"""From a video to every person's keypoints in every frame, in the input layout of the project."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypeVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from tcc.alphapose import Detections
+from tcc.cli import UserError, progress, write_json
+from tcc.estimator import Estimator, People, sha256
+from tcc.tracking import choose_person
+from tcc.video import Frame, Image, count_frames, read_frames
+
+log = logging.getLogger("tcc")
+Item = TypeVar("Item")
+
+KEYPOINT_FILE, INFO_FILE, FRAME_FOLDER = "alphapose-results.json", "video.json", "vis"
+JPEG_QUALITY = 90  # 45 dB at 0.2 MB a 720p frame: no block is seen around a drawn limb
+AHEAD = 4  # frames that decoding, and writing, may be apart from the model
+# The second pass, in benchmarks/pose.py: below SMALL_PX a look at the skater's surroundings alone
+# gives steadier joints; CROP bodies wide, a crop loses nobody, at half of that many a frame.
+SMALL_PX = 100
+CROP = 4.0
+NEAR = 0.3  # median distance of the joints, in bodies, at which two poses are one person's
+
+
+def video_to_keypoints(
+    video: Path,
+    folder: Path,
+    estimator: Estimator,
+    *,
+    capture_fps: float | None = None,
+    force: bool = False,
+) -> dict[str, Any]:
+    """Make a clip's folder of a video: vis/, alphapose-results.json and video.json.
+
+    The folder changes only when all of it is made. A folder that is finished is left as it is, and
+    so are other files in it. Decoding, the model and writing run side by side; a few frames are
+    held at a time.
+
+    Args:
+        video: path of the video.
+        folder: of the clip; made where there is none.
+        estimator: finds the persons.
+        capture_fps: frames per second that the camera took, of a high-speed capture.
+        force: make it again.
+
+    Returns:
+        What video.json holds.
+
+    Raises:
+        UserError: the video can't be read to its end, shows nobody, or the folder holds other
+            files by the names of those to be written.
+        EstimatorError: the model can't be used.
+    """
+    expected_frames = count_frames(video)
+    source_sha256 = sha256(video)
+    if not force and (finished := _finished(folder, source_sha256, capture_fps)):
+        log.info("%s: finished, by %s; --force redoes it", folder, finished["estimator"]["name"])
+        return finished
+    _refuse_foreign(folder)
+    described = estimator.load()
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed
+    try:
+        (partial / FRAME_FOLDER).mkdir(parents=True)
+        people, times_s, last = _find_people(
+            video, partial / FRAME_FOLDER, estimator, capture_fps, expected_frames
+        )
+        if not any(len(found.score) for found in people):
+            raise UserError(f"{video}: nobody found in {len(people)} frames; film from nearer")
+        height_px, width_px = last.image.shape[:2]
+        refined = _refine(people, partial / FRAME_FOLDER, max(height_px, width_px), estimator)
+        (partial / KEYPOINT_FILE).write_text(json.dumps(_to_alphapose(people)), encoding="utf-8")
+        span_s = times_s[-1] - times_s[0]
+        info = {
+            "source": video.name,
+            "source_sha256": source_sha256,
+            "fps": (len(times_s) - 1) / span_s if span_s else capture_fps,
+            "capture_fps": capture_fps,
+            "num_frames": len(times_s),
+            "width_px": width_px,
+            "height_px": height_px,
+            "rotation_deg": last.rotation_deg,
+            "mirrored": last.mirrored,
+            "estimator": described,
+            "second_pass": refined,
+            "versions": {name: version(name) for name in ("av", "numpy")}
+            | {"cv2": cv2.__version__},
+            "timestamps_s": times_s,
+        }
+        write_json(partial / INFO_FILE, info)
+        _install(partial, folder)
+    except OSError as error:
+        raise UserError(f"{folder}: can't be written ({error.strerror}); make room there") from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return info
+
+
+def _find_people(
+    video: Path,
+    folder: Path,
+    estimator: Estimator,
+    capture_fps: float | None,
+    expected_frames: int | None,
+) -> tuple[list[People], list[float], Frame]:
+    """Write every frame; return its people and time, and the last frame."""
+    people: list[People] = []
+    times_s: list[float] = []
+    writing: deque[Future[None]] = deque()
+    with (
+        closing(_ahead(read_frames(video, capture_fps))) as frames,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        for frame in progress(frames, video.name, "frame", expected_frames):
+            path = folder / f"{len(people):06d}.jpg"
+            writing.append(pool.submit(_write_image, path, frame.image))
+            people.append(estimator(frame.image))
+            times_s.append(frame.time_s)
+            if len(writing) > AHEAD:
+                writing.popleft().result()
+        for written in writing:
+            written.result()
+    return people, times_s, frame
+
+
+def _refine(people: list[People], folder: Path, image_px: int, estimator: Estimator) -> bool:
+    """Look at a small main person's surroundings alone, frame by frame; return whether it's small.
+
+    `people` is changed: the person's keypoints, and frames that missed the person gain them.
+    """
+    names = [f"{frame:06d}.jpg" for frame in range(len(people))]
+    track = choose_person(_detections(people, names))
+    extent = np.ptp(track.keypoints[..., :2], axis=1).max(axis=1)
+    usual = float(np.median(extent[track.observed]))
+    if usual * estimator.input_px / image_px >= SMALL_PX:
+        return False
+    first = np.cumsum([0, *(len(found.score) for found in people)])
+    images = (_read_image(folder / name) for name in names)
+    with closing(_ahead(images)) as pictures:
+        for frame, image in enumerate(progress(pictures, "closer", "frame", len(people))):
+            target = track.keypoints[frame]
+            side = CROP * max(extent[frame], usual / 2)
+            found = _look_closer(image, target, side, estimator)
+            apart = np.linalg.norm(found.keypoints[..., :2] - target[:, :2], axis=-1)
+            distance = np.median(apart, axis=-1) / usual
+            if not len(distance) or distance.min() > NEAR:
+                continue
+            best = distance.argmin()
+            person = track.detection[frame] - first[frame]
+            kept = np.arange(len(people[frame].score)) != person  # person < 0: it was missed
+            people[frame] = People(
+                *(
+                    np.concatenate(
+                        [getattr(people[frame], name)[kept], getattr(found, name)[[best]]]
+                    )
+                    for name in People.__slots__
+                )
+            )
+    return True
+
+
+def _look_closer(
+    image: Image, target: NDArray[np.float32], side_px: float, estimator: Estimator
+) -> People:
+    """Return the people in a square around a pose, in pixels of the whole image."""
+    height, width = image.shape[:2]
+    centre = (target[:, :2].min(axis=0) + target[:, :2].max(axis=0)) / 2
+    centre = np.clip(centre, 0, (width - 1, height - 1))
+    left, top = np.maximum(centre - side_px / 2, 0).astype(int)
+    right, bottom = np.ceil(centre + side_px / 2).astype(int) + 1
+    found = estimator(np.ascontiguousarray(image[top:bottom, left:right]))
+    keypoints, box = found.keypoints.copy(), found.box.copy()
+    keypoints[..., :2] += (left, top)
+    box[:, :2] += (left, top)
+    return People(keypoints, box, found.score)
+
+
+def _detections(people: Sequence[People], names: list[str]) -> Detections:
+    """Return all people as the tracker reads them."""
+    return Detections(
+        frame=np.repeat(
+            np.arange(len(people), dtype=np.int32), [len(found.score) for found in people]
+        ),
+        keypoints=np.concatenate([found.keypoints for found in people]).astype(np.float32),
+        score=np.concatenate([_person_score(found) for found in people]),
+        image_names=names,
+    )
+
+
+def _person_score(people: People) -> NDArray[np.float32]:
+    """AlphaPose's score of a person: the detector's, and the joints' mean and highest confidence.
+
+    alphapose/utils/pPose_nms.py: mean + detector + 1.25 max.
+    """
+    confidence = people.keypoints[..., 2]
+    score = confidence.mean(axis=1) + people.score + 1.25 * confidence.max(axis=1)
+    return np.asarray(score, np.float32)
+
+
+def _to_alphapose(people: Iterable[People]) -> list[dict[str, Any]]:
+    """Return AlphaPose's records, the highest score of each frame first; idx counts them."""
+    records = []
+    for frame, found in enumerate(people):
+        score = _person_score(found)
+        for idx, person in enumerate(np.argsort(-score)):
+            records.append(
+                {
+                    "image_id": f"{frame:06d}.jpg",
+                    "category_id": 1,
+                    "keypoints": found.keypoints[person].astype(float).round(3).ravel().tolist(),
+                    "score": round(float(score[person]), 4),
+                    "box": found.box[person].astype(float).round(2).tolist(),
+                    "idx": idx,
+                }
+            )
+    return records
+
+
+def _ahead(items: Iterator[Item]) -> Generator[Item, None, None]:
+    """Yield `items`, made in another thread while the last one is in use."""
+    with ThreadPoolExecutor(1) as pool:
+        futures = deque(pool.submit(next, items, None) for _ in range(AHEAD))
+        while (item := futures.popleft().result()) is not None:
+            futures.append(pool.submit(next, items, None))
+            yield item
+
+
+def _write_image(path: Path, image: Image) -> None:
+    """Write a JPEG; imencode, unlike imwrite, fails aloud and takes any path."""
+    _, encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    path.write_bytes(encoded.tobytes())
+
+
+def _read_image(path: Path) -> Image:
+    return np.asarray(cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR), np.uint8)
+
+
+def _finished(folder: Path, source_sha256: str, capture_fps: float | None) -> dict[str, Any] | None:
+    """Return video.json of a folder that was made of this very file, if it is whole."""
+    made = [folder / name for name in (FRAME_FOLDER, KEYPOINT_FILE, INFO_FILE)]
+    if not all(path.exists() for path in made):
+        return None
+    info: dict[str, Any] = json.loads(made[-1].read_text(encoding="utf-8"))
+    same_rate = capture_fps in (None, info["capture_fps"])
+    return info if info["source_sha256"] == source_sha256 and same_rate else None
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Raise UserError if the folder holds keypoints or frames that weren't made here."""
+    if (folder / INFO_FILE).exists():
+        return
+    foreign = [path.name for path in folder.glob("*") if path.suffix == ".json" or path.is_dir()]
+    if foreign:
+        raise UserError(
+            f"{folder}: holds {', '.join(foreign)}, not made by tcc_get_pose.py; move the folder "
+            "away to have the video converted, or the video to keep the folder"
+        )
+
+
+def _install(partial: Path, folder: Path) -> None:
+    """Move what was made into the folder; video.json comes last and says that all is there."""
+    folder.mkdir(exist_ok=True)
+    if (folder / FRAME_FOLDER).exists():
+        (folder / FRAME_FOLDER).rename(partial / "old")
+    for name in (FRAME_FOLDER, KEYPOINT_FILE, INFO_FILE):
+        (partial / name).replace(folder / name)

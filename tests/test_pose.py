@@ -1,0 +1,324 @@
+"""From a video to a clip's folder, with an estimator that needs no weights."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+import tcc_get_pose
+from tcc import cli, pose
+from tcc.alphapose import read_detections
+from tcc.estimator import EstimatorError, People, Rtmo
+from tcc.pose import video_to_keypoints
+from tcc.tracking import choose_person
+from tcc.video import Frame, Image, read_frames, write_video
+from tcc_config import Config
+
+HEIGHT, WIDTH, FRAMES = 240, 320, 12
+BODY = np.stack([np.linspace(-6, 6, 17), np.linspace(-15, 15, 17)], axis=1)  # joints, px
+
+
+def place(frame: int) -> tuple[int, int]:
+    """Where the skater is, x and y px."""
+    return 120 + 3 * frame, 110 + frame % 3
+
+
+def picture(frame: int) -> Image:
+    image = np.full((HEIGHT, WIDTH, 3), 40, np.uint8)
+    cv2.circle(image, place(frame), 6, (255, 255, 255), -1)
+    return image
+
+
+def write_clip(path: Path, num_frames: int = FRAMES) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_video(path, (picture(frame) for frame in range(num_frames)), 25)
+    return path
+
+
+class Stub:
+    """Finds the white spot; in whole images `error_px` off, and not in frames of `missed`."""
+
+    input_px = 640
+
+    def __init__(self, scale: float = 1, error_px: float = 0, missed: tuple[int, ...] = ()) -> None:
+        self.scale, self.error_px, self.missed = scale, error_px, missed
+        self.calls = 0
+
+    def load(self) -> dict[str, Any]:
+        return {"name": "stub"}
+
+    def __call__(self, image: Image) -> People:
+        whole = image.shape[:2] == (HEIGHT, WIDTH)
+        self.calls += 1
+        rows, columns = np.nonzero(image[..., 0] > 128)
+        if not len(rows) or (whole and self.calls - 1 in self.missed):
+            return People(*(np.empty((0, *size), np.float32) for size in ((17, 3), (4,), ())))
+        centre = np.array([columns.mean(), rows.mean()]) + self.error_px * whole
+        points = np.c_[centre + self.scale * BODY, np.full(17, 0.8)].astype(np.float32)
+        box = np.r_[points[:, :2].min(axis=0), np.ptp(points[:, :2], axis=0)]
+        return People(points[None], box[None].astype(np.float32), np.array([0.9], np.float32))
+
+
+def centres(folder: Path) -> np.ndarray[Any, Any]:
+    names = sorted(path.name for path in (folder / "vis").iterdir())
+    track = choose_person(read_detections(folder / "alphapose-results.json", names))
+    assert track.observed.all()
+    middle: np.ndarray[Any, Any] = track.keypoints[..., :2].mean(axis=1)
+    return middle
+
+
+def test_folder_holds_frames_keypoints_and_times(tmp_path: Path) -> None:
+    video = write_clip(tmp_path / "jump.mp4")
+    stub = Stub(scale=3)
+    video_to_keypoints(video, tmp_path / "clip", stub)
+    assert stub.calls == FRAMES
+    names = [f"{frame:06d}.jpg" for frame in range(FRAMES)]
+    assert sorted(path.name for path in (tmp_path / "clip" / "vis").iterdir()) == names
+    assert cv2.imread(str(tmp_path / "clip" / "vis" / names[5])) is not None
+    stored = json.loads((tmp_path / "clip" / "video.json").read_text())
+    assert stored["schema_version"] == 1
+    assert stored["source"] == "jump.mp4"
+    assert (stored["width_px"], stored["height_px"], stored["num_frames"]) == (320, 240, FRAMES)
+    assert stored["fps"] == pytest.approx(25)
+    assert stored["second_pass"] is False
+    np.testing.assert_allclose(stored["timestamps_s"], np.arange(FRAMES) / 25, atol=1e-6)
+
+    persons = json.loads((tmp_path / "clip" / "alphapose-results.json").read_text())
+    assert [person["image_id"] for person in persons] == names
+    assert persons[0].keys() == {"image_id", "category_id", "keypoints", "score", "box", "idx"}
+    assert len(persons[0]["keypoints"]) == 51
+    assert persons[0]["score"] == pytest.approx(0.8 + 0.9 + 1.25 * 0.8)
+    assert persons[0]["box"][2:] == pytest.approx([36, 90], abs=0.1)
+    np.testing.assert_allclose(
+        centres(tmp_path / "clip"), [place(n) for n in range(FRAMES)], atol=0.6
+    )
+
+
+def test_second_pass_mends_and_finds_a_small_skater(tmp_path: Path) -> None:
+    video = write_clip(tmp_path / "far.mp4")
+    stub = Stub(error_px=4, missed=(3, 4, 8))
+    info = video_to_keypoints(video, tmp_path / "clip", stub)
+    assert info["second_pass"] is True
+    assert stub.calls == 2 * FRAMES
+    np.testing.assert_allclose(
+        centres(tmp_path / "clip"), [place(n) for n in range(FRAMES)], atol=0.6
+    )
+    persons = json.loads((tmp_path / "clip" / "alphapose-results.json").read_text())
+    assert len(persons) == FRAMES
+
+
+def test_capture_rate(tmp_path: Path) -> None:
+    video = write_clip(tmp_path / "slow.mp4")
+    info = video_to_keypoints(video, tmp_path / "clip", Stub(3), capture_fps=240)
+    assert info["fps"] == pytest.approx(240)
+    assert info["timestamps_s"][-1] == pytest.approx((FRAMES - 1) / 240)
+    stub = Stub(3)
+    video_to_keypoints(video, tmp_path / "clip", stub)
+    assert not stub.calls
+    assert video_to_keypoints(video, tmp_path / "clip", stub, capture_fps=120)["capture_fps"] == 120
+
+
+def test_a_finished_folder_is_left_until_the_video_changes(tmp_path: Path) -> None:
+    video, clip = write_clip(tmp_path / "jump.mp4"), tmp_path / "clip"
+    first = video_to_keypoints(video, clip, Stub(3))
+    (clip / "clip.toml").write_text("person = 2\n")
+    stub = Stub(3)
+    assert video_to_keypoints(video, clip, stub)["timestamps_s"] == first["timestamps_s"]
+    assert stub.calls == 0
+    video_to_keypoints(video, clip, stub, force=True)
+    assert stub.calls == FRAMES
+    write_clip(video, 7)
+    assert video_to_keypoints(video, clip, Stub(3))["num_frames"] == 7
+    assert len(list((clip / "vis").iterdir())) == 7
+    assert (clip / "clip.toml").read_text() == "person = 2\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clip", "jump.mp4"]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
+def test_an_interrupted_run_leaves_nothing_and_the_next_starts_over(
+    tmp_path: Path, error: type[BaseException]
+) -> None:
+    class Interrupted(Stub):
+        def __call__(self, image: Image) -> People:
+            if self.calls == 5:
+                raise error
+            return super().__call__(image)
+
+    video, clip = write_clip(tmp_path / "jump.mp4", 40), tmp_path / "clip"
+    threads = threading.active_count()
+    with pytest.raises(error):
+        video_to_keypoints(video, clip, Interrupted(3))
+    assert [path.name for path in tmp_path.iterdir()] == ["jump.mp4"]
+    assert threading.active_count() == threads
+    killed = tmp_path / ".clip.partial" / "vis"
+    killed.mkdir(parents=True)
+    (killed / "000099.jpg").touch()
+    video_to_keypoints(video, clip, Stub(3))
+    assert len(list((clip / "vis").iterdir())) == 40
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clip", "jump.mp4"]
+
+
+def test_what_it_did_not_make_is_not_touched(tmp_path: Path) -> None:
+    video, clip = write_clip(tmp_path / "jump.mp4"), tmp_path / "clip"
+    (clip / "vis").mkdir(parents=True)
+    with pytest.raises(cli.UserError, match="clip: holds vis, not made by tcc_get_pose.py; move"):
+        video_to_keypoints(video, clip, Stub(), force=True)
+    assert [path.name for path in clip.iterdir()] == ["vis"]
+
+
+def test_a_video_of_nobody(tmp_path: Path) -> None:
+    video = write_clip(tmp_path / "jump.mp4")
+    with pytest.raises(cli.UserError, match=r"jump.mp4: nobody found in 12 frames"):
+        video_to_keypoints(video, tmp_path / "clip", Stub(missed=tuple(range(FRAMES))))
+    assert [path.name for path in tmp_path.iterdir()] == ["jump.mp4"]
+
+
+@pytest.mark.parametrize("slow", ["model", "decoder"])
+def test_few_frames_are_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slow: str) -> None:
+    """However long the video; the decoder itself holds its threads' and B-frames."""
+    alive: set[int] = set()
+    most = 0
+
+    def counted(path: Path, capture_fps: float | None = None) -> Iterator[Frame]:
+        nonlocal most
+        for frame in read_frames(path, capture_fps):
+            alive.add(id(frame.image))
+            weakref.finalize(frame.image, alive.discard, id(frame.image))
+            most = max(most, len(alive))
+            if slow == "decoder":
+                time.sleep(0.002)
+            yield frame
+
+    class Slow(Stub):
+        def __call__(self, image: Image) -> People:
+            if slow == "model":
+                time.sleep(0.004)
+            return super().__call__(image)
+
+    monkeypatch.setattr(pose, "read_frames", counted)
+    video_to_keypoints(write_clip(tmp_path / "long.mp4", 120), tmp_path / "clip", Slow(3))
+    assert 2 <= most <= 16
+
+
+@pytest.fixture
+def command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Run tcc_get_pose.py with a stub in `tmp_path`; returns exit code, stdout, stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tcc_get_pose, "Rtmo", lambda weights, device: Stub(3))
+    monkeypatch.setattr(logging.getLogger("tcc"), "level", logging.INFO)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(tcc_get_pose, "CONFIG", Config())
+        monkeypatch.setattr(sys, "argv", ["tcc_get_pose.py", *arguments])
+        code = 0
+        try:
+            cli.run(tcc_get_pose.main)
+        except SystemExit as stopped:
+            code = int(stopped.code or 0)
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+def test_command_converts_a_folder_and_goes_on_after_errors(
+    tmp_path: Path, command: Callable[..., tuple[int, str, str]], caplog: pytest.LogCaptureFixture
+) -> None:
+    root = tmp_path / "data" / "axel" / "test"
+    write_clip(root / "b.MOV")
+    write_clip(root / "a.mp4")
+    (root / "a0_broken.avi").write_bytes(b"")
+    (root / "notes.txt").touch()
+    (root / "._b.MOV").touch()  # macOS leaves these on sticks
+    code, out, err = command("--dataset", "axel", "--mode", "test")
+    assert code == 2
+    assert out.splitlines() == [
+        "data/axel/test/a: 12 frames, 320 x 240",
+        "data/axel/test/b: 12 frames, 320 x 240",
+    ]
+    assert "a0_broken.avi: empty file" in caplog.text
+    assert "error: 1 of 3 videos failed: a0_broken.avi\n" in err
+    for name in ("a", "b"):
+        assert len(centres(root / name)) == FRAMES
+    (root / "a0_broken.avi").unlink()
+    caplog.clear()
+    caplog.set_level(logging.INFO)
+    assert command()[0] == 0
+    assert "a: finished, by stub; --force redoes it" in caplog.text
+
+
+def test_command_takes_a_path(tmp_path: Path, command: Callable[..., tuple[int, str, str]]) -> None:
+    video = write_clip(tmp_path / "elsewhere" / "jump.mp4")
+    assert command(str(video), "--mode", "val")[0] == 0
+    assert (tmp_path / "data" / "axel" / "val" / "jump" / "video.json").exists()
+    assert [path.name for path in video.parent.iterdir()] == ["jump.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "data/axel/test holds no video (.mp4 .mov .avi .mkv .webm); put one there"),
+        (("a.mp4", "x/a.mov"), "a.mp4, x/a.mov: all would become the clip a; rename all but one"),
+        (("a.mp4", "--capture-fps", "0"), "--capture-fps 0.0: expected above 0"),
+    ],
+)
+def test_command_errors(
+    command: Callable[..., tuple[int, str, str]], arguments: tuple[str, ...], message: str
+) -> None:
+    code, _, err = command(*arguments)
+    assert code == 2
+    assert err.startswith(f"error: {message}")
+    assert err.count("\n") == 1
+
+
+def test_a_model_that_is_missing_stops_at_once_with_the_steps(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(EstimatorError, match=r"onnxruntime.* -r requirements-pose.txt"):
+        Rtmo().load()
+    monkeypatch.undo()
+    pytest.importorskip("rtmlib", reason="requirements-pose.txt is not installed")
+    monkeypatch.setattr("rtmlib.tools.file.urlopen", _no_network)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    with pytest.raises(EstimatorError, match=r"no network.* download https.*unzip.*--weights"):
+        Rtmo().load()
+    with pytest.raises(EstimatorError, match="none.onnx: no such file"):
+        Rtmo(tmp_path / "none.onnx").load()
+    (tmp_path / "text.onnx").write_text("not a model")
+    with pytest.raises(EstimatorError, match="text.onnx: not an ONNX model") as raised:
+        Rtmo(tmp_path / "text.onnx").load()
+    assert "\n" not in str(raised.value)
+
+
+def _no_network(*_: object, **__: object) -> None:
+    raise OSError("no network")
+
+
+@pytest.mark.real
+def test_real_skater_is_found_in_every_frame(real_data: Path, tmp_path: Path) -> None:
+    weights = real_data.parent / "models" / "movenet_multipose_as_rtmo.onnx"
+    if not weights.exists():
+        pytest.skip(f"no weights {weights}")
+    pytest.importorskip("rtmlib", reason="requirements-pose.txt is not installed")
+    jump = islice(read_frames(real_data / "videos" / "axel.mp4"), 64, 72)
+    write_video(tmp_path / "jump.mp4", (frame.image for frame in jump), 30)
+    info = video_to_keypoints(tmp_path / "jump.mp4", tmp_path / "clip", Rtmo(weights, "cpu"))
+    assert info["num_frames"] == 8
+    assert info["estimator"]["name"] == weights.stem
+    middle = centres(tmp_path / "clip")
+    assert np.abs(np.diff(middle, axis=0)).max() < 60  # px of 1920: one skater, no leap to another
