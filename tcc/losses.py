@@ -76,9 +76,9 @@ def alignment_loss(
     else:  # distances do not see it, rounding does
         embeddings = embeddings - embeddings.mean(dim=(0, 1))
     if stochastic_matching:
-        logits, clip, frame = _cycle_back_at_random(
-            embeddings, mask, similarity_type, temperature, cycle_length, num_cycles, generator
-        )
+        cycles, frame = draw_cycles(mask, cycle_length, num_cycles, generator)
+        clip = cycles[:, 0]
+        logits = _cycle_back(embeddings, mask, cycles, frame, similarity_type, temperature)
     else:
         logits, clip, frame = _cycle_back_all_pairs(embeddings, mask, similarity_type, temperature)
 
@@ -89,7 +89,8 @@ def alignment_loss(
     log_beta = logits.masked_fill(~valid, -torch.inf).log_softmax(-1)
     if loss_type == "classification":
         hit = functional.one_hot(frame, num_steps).to(log_beta.dtype)
-        target = (1 - label_smoothing) * hit + label_smoothing * valid / valid.sum(-1, keepdim=True)
+        share = valid.to(hit.dtype) / valid.sum(-1, keepdim=True)
+        target = (1 - label_smoothing) * hit + label_smoothing * share
         return -(target * log_beta.masked_fill(~valid, 0)).sum(-1).mean()
     beta = log_beta.exp()
     candidates = positions[clip]
@@ -103,6 +104,28 @@ def alignment_loss(
     spread = (beta * (candidates - predicted[:, None]).square()).sum(-1)
     variance = spread.clamp_min(VARIANCE_FLOOR)
     return (error.square() / variance + variance_lambda * variance.log()).mean()
+
+
+def draw_cycles(
+    mask: Tensor, cycle_length: int, num_cycles: int, generator: torch.Generator | None = None
+) -> tuple[Tensor, Tensor]:
+    """Draw random cycles through the clips of a batch, and a frame of the first to start from.
+
+    Args:
+        mask: (B, T) bool, False where a step is padding.
+        cycle_length: L, clips in a cycle; neighbours differ.
+        num_cycles: Q.
+        generator: on the CPU.
+
+    Returns:
+        Clips (Q, L) and steps (Q,), each valid step of the first clip as likely as any other.
+    """
+    num_clips, num_steps = mask.shape
+    hops = torch.randint(1, num_clips, (num_cycles, cycle_length), generator=generator)
+    hops[:, 0] = torch.randint(num_clips, (num_cycles,), generator=generator)
+    cycles = (hops.cumsum(1) % num_clips).to(mask.device)
+    draw = torch.rand(num_cycles, num_steps, generator=generator).to(mask.device)
+    return cycles, draw.masked_fill(~mask[cycles[:, 0]], -1).argmax(1)
 
 
 def npairs_loss(embeddings: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -159,29 +182,20 @@ def _cycle_back_all_pairs(
     return back[clip, other, frame], clip, frame
 
 
-def _cycle_back_at_random(
+def _cycle_back(
     embeddings: Tensor,
     mask: Tensor,
+    cycles: Tensor,
+    frame: Tensor,
     similarity_type: str,
     temperature: float,
-    cycle_length: int,
-    num_cycles: int,
-    generator: torch.Generator | None,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return logits (num_cycles, T) over the first clip's steps at the end of each cycle."""
-    num_clips = len(embeddings)
-    hops = torch.randint(1, num_clips, (num_cycles, cycle_length), generator=generator)
-    hops[:, 0] = torch.randint(num_clips, (num_cycles,), generator=generator)
-    cycles = (hops.cumsum(1) % num_clips).to(mask.device)  # neighbours differ
-    draw = torch.rand(num_cycles, mask.shape[1], generator=generator).to(mask.device)
-    frame = draw.masked_fill(~mask[cycles[:, 0]], -1).argmax(1)
-    query = embeddings[cycles[:, 0], frame][:, None]  # (num_cycles, 1, D)
+) -> Tensor:
+    """Return logits (Q, T) over the first clip's steps at the end of each of Q cycles."""
+    query = embeddings[cycles[:, 0], frame][:, None]  # (Q, 1, D)
     for clip in cycles[:, 1:].unbind(1):
         logits = _similarity(query, embeddings[clip], similarity_type, temperature)
         alpha = logits.masked_fill(~mask[clip][:, None], -torch.inf).softmax(-1)
         query = alpha @ embeddings[clip]
         if similarity_type == "cosine":
             query = functional.normalize(query, dim=-1)
-    start = cycles[:, 0]
-    logits = _similarity(query, embeddings[start], similarity_type, temperature)
-    return logits[:, 0], start, frame
+    return _similarity(query, embeddings[cycles[:, 0]], similarity_type, temperature)[:, 0]
