@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 Count = Annotated[int, Meta(ge=1)]
-Whole = Annotated[int, Meta(ge=0)]
 Positive = Annotated[float, Meta(gt=0)]
 Weight = Annotated[float, Meta(ge=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -18,15 +17,15 @@ class Config:
 
     # The motion and its clips
     DATASET: str = "axel"  # the motion: a folder of data/
-    SEED: Whole = 0  # of everything random
+    SEED: Annotated[int, Meta(ge=0, lt=2**32)] = 0  # of everything random
     FPS: Positive = 30.0  # frames per second of clips that have no video.json with timestamps
     SKELETON_CONF_THRESHOLD: Share = 0.2  # joints below it are interpolated and not drawn
 
     # Encoder
-    EMBEDDING_SIZE: Count = 64  # D, numbers per frame
+    EMBEDDING_SIZE: Annotated[int, Meta(ge=2)] = 64  # D, numbers per frame
     HIDDEN_SIZE: Count = 96  # channels of each convolution
     NUM_LAYERS: Count = 5  # residual convolutions; the dilation doubles up to MAX_DILATION
-    KERNEL_SIZE: Count = 3  # frames under one convolution, odd
+    KERNEL_SIZE: Literal[1, 3, 5, 7, 9] = 3  # frames under one convolution
     MAX_DILATION: Count = 4  # a larger one sees more of the clip and blurs the moment
 
     # Batches

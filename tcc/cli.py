@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import logging
+import math
 import os
 import sys
 import tempfile
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("tcc")
 Item = TypeVar("Item")
 SCHEMA_VERSION = 1
+# Of the user's disk, not of a wrong path in the program.
+MENDABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
 
 
 class UserError(Exception):
@@ -109,6 +113,13 @@ def parse(
     if args.seed is not None:
         config.SEED = args.seed
     check(config)
+    if not config.DATASET.strip(".") or Path(config.DATASET).name != config.DATASET:
+        raise UserError(
+            f"--dataset {config.DATASET}: expected the name of a motion, a folder of "
+            f"{args.data_dir}, as in axel"
+        )
+    if getattr(args, "person", None) is not None and args.person < 1:
+        raise UserError(f"--person {args.person}: expected 1 (the main person), 2, 3 ...")
     return args
 
 
@@ -122,9 +133,12 @@ def override(config: Any, name: str, value: object) -> None:
     if name not in hints:
         raise UserError(f"no setting {name}; tcc_config.py has {', '.join(hints)}")
     try:
-        setattr(config, name, msgspec.convert(value, hints[name], strict=False))
+        converted = msgspec.convert(value, hints[name], strict=False)
     except msgspec.ValidationError as error:
         raise UserError(f"setting {name}={value}: {error}; see tcc_config.py") from None
+    if isinstance(converted, float) and not math.isfinite(converted):
+        raise UserError(f"setting {name}={value}: expected a finite number; see tcc_config.py")
+    setattr(config, name, converted)
 
 
 def check(config: Any) -> None:
@@ -154,6 +168,12 @@ def run(main: Callable[[], None]) -> None:
         sys.exit(130)
     except BrokenPipeError:  # the reader of stdout has gone, as with `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        if error.errno not in MENDABLE:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"error: {where}{error.strerror}; mend it and run again", file=sys.stderr)
+        sys.exit(2)
 
 
 def progress(
@@ -190,9 +210,19 @@ def pick_device(name: str) -> torch.device:
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; it becomes `path` on success, is removed on failure."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".", suffix=path.suffix, dir=path.parent)
+    """Yield a temporary path beside `path`; it becomes `path` on success, is removed on failure.
+
+    Raises:
+        UserError: nothing can be written there.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=".", suffix=path.suffix, dir=path.parent)
+    except OSError as error:
+        raise UserError(
+            f"can't write {path} ({error.strerror}); free the folder or choose another with "
+            "--log-dir or --result-dir"
+        ) from None
     os.close(handle)
     temporary = Path(name)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 from dataclasses import fields
@@ -12,6 +13,7 @@ import pytest
 
 from tcc import cli
 from tcc_config import Config
+from tests.conftest import ROOT, Run
 
 
 def test_set_dataset_and_seed_reach_the_config() -> None:
@@ -32,11 +34,29 @@ def test_set_dataset_and_seed_reach_the_config() -> None:
         ("LOSS_TYPE=mse", "LOSS_TYPE=mse: Invalid enum value 'mse'"),
         ("TEMPERATURE=0", "TEMPERATURE=0"),
         ("NUM_VIDEOS=3", "NUM_VIDEOS=3: Expected `int` >= 4"),
+        ("SEED=-1", "SEED=-1: Expected `int` >= 0"),
+        ("SEED=4294967296", "SEED=4294967296: Expected `int` <= 4294967295"),
+        ("EMBEDDING_SIZE=1", "EMBEDDING_SIZE=1: Expected `int` >= 2"),
+        ("KERNEL_SIZE=4", "KERNEL_SIZE=4: Invalid enum value 4"),
+        ("JITTER=nan", "JITTER=nan: expected a finite number"),
+        ("LEARNING_RATE=inf", "LEARNING_RATE=inf: expected a finite number"),
+        ("DATASET=data/axel/", "--dataset data/axel/: expected the name of a motion"),
+        ("DATASET=..", "--dataset ..: expected the name of a motion"),
+        ("DATASET=", "--dataset : expected the name of a motion"),
     ],
 )
 def test_bad_setting_is_named(setting: str, message: str) -> None:
     with pytest.raises(cli.UserError, match=re.escape(message)):
         cli.parse(cli.parser("Do it."), Config(), ["--set", setting])
+
+
+def test_seed_below_zero_and_person_zero_are_named() -> None:
+    with pytest.raises(cli.UserError, match="SEED=-1: Expected `int` >= 0"):
+        cli.parse(cli.parser("Do it."), Config(), ["--seed", "-1"])
+    parser = cli.parser("Do it.")
+    cli.add_pair(parser)
+    with pytest.raises(cli.UserError, match=r"--person 0: expected 1 \(the main person\), 2"):
+        cli.parse(parser, Config(), ["--person", "0"])
 
 
 def test_an_edited_default_is_checked_too() -> None:
@@ -71,12 +91,42 @@ def test_exit_codes(
     assert capsys.readouterr().err == printed
 
 
-def test_a_bug_is_not_hidden() -> None:
+@pytest.mark.parametrize("bug", [ZeroDivisionError(), FileNotFoundError(2, "gone", "x")])
+def test_a_bug_is_not_hidden(bug: Exception) -> None:
     def main() -> None:
-        raise ZeroDivisionError
+        raise bug
 
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(type(bug)):
         cli.run(main)
+
+
+def test_a_full_disk_is_told_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    def main() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "result/a.mp4")
+
+    with pytest.raises(SystemExit) as stopped:
+        cli.run(main)
+    assert stopped.value.code == 2
+    message = "error: result/a.mp4: No space left on device; mend it and run again\n"
+    assert capsys.readouterr().err == message
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "result").write_text("a file, not a folder")
+    path = tmp_path / "result" / "start.json"
+    with pytest.raises(cli.UserError, match=r"can't write .*start.json \(.*\); free the folder or"):
+        cli.write_json(path, {})
+
+
+def test_help_of_every_command_names_its_example(run: Run, tmp_path: Path) -> None:
+    commands = sorted(ROOT.glob("tcc_*.py"))
+    for path in commands:
+        if "__main__" not in path.read_text():
+            continue
+        done = run(path.name, "--help", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert f"python3 {path.name}" in done.stdout
+        assert "--set NAME=VALUE" in done.stdout
 
 
 def test_whole_leaves_the_old_file_when_writing_fails(tmp_path: Path) -> None:
