@@ -12,23 +12,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import cv2
-import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from tcc.alphapose import natural_key, read_detections
+from tcc.alphapose import read_detections
 from tcc.cli import UserError, progress
+from tcc.clip_folder import image_files, keypoint_file, read_image, read_person, read_times
 from tcc.features import augment, extract, fill_joints, flip
+from tcc.sampling import choose_clips, sample_steps
 from tcc.tracking import choose_person
 from tcc_config import Config
 
 log = logging.getLogger("tcc")
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
-SIDECAR = "clip.toml"
 LONG_ENOUGH = 50
+LEAST_CONFIDENCE = 1e-6
+CLOSE = 0.3  # margin below which another person may be the skater
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +59,7 @@ class Clip:
         Raises:
             UserError: the file is not a picture.
         """
-        path = self.images[frame]
-        image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
-        if image is None:
-            raise UserError(f"{path} is not a picture; extract the video's frames again")
-        return np.asarray(image, np.uint8)
+        return read_image(self.images[frame])
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +89,7 @@ def clip_folders(data_dir: Path, motion: str, mode: str) -> list[Path]:
             f"no folder {root}; {data_dir} holds {', '.join(motions) or 'no motion'}; "
             "put each video's folder there (see Input in README.md) or name another --dataset"
         )
-    folders = sorted((path for path in root.iterdir() if path.is_dir()), key=lambda p: p.name)
+    folders = sorted(path for path in root.glob("[!.]*") if path.is_dir())
     if not folders:
         raise UserError(
             f"{root} holds no clip; put one folder with an AlphaPose .json per video there"
@@ -116,8 +112,20 @@ def load_clip(folder: Path, config: Config, person: int | None = None) -> Clip:
     images = image_files(folder)
     detections = read_detections(keypoint_file(folder), [path.name for path in images] or None)
     track = choose_person(detections, read_person(folder) if person is None else person)
+    sure = float(track.keypoints[..., 2].max())
+    if sure < max(config.SKELETON_CONF_THRESHOLD, LEAST_CONFIDENCE):
+        raise UserError(
+            f"{folder}: no joint reaches SKELETON_CONF_THRESHOLD={config.SKELETON_CONF_THRESHOLD} "
+            f"(highest confidence {sure:.2f}); lower the setting or remove the clip"
+        )
+    if track.margin < CLOSE:
+        log.warning(
+            "%s: another person is nearly as likely the skater (margin %.2f); if the wrong one is "
+            "followed, write a line `person = 2` into %s",
+            folder, track.margin, folder / "clip.toml",
+        )  # fmt: skip
     return Clip(
-        name=folder.name,
+        name=folder.resolve().name,
         keypoints=track.keypoints,
         observed=track.observed,
         times_s=read_times(folder, len(track.keypoints), config.FPS),
@@ -155,52 +163,16 @@ def require_images(clip: Clip) -> None:
 
 
 def load_clips(folders: Sequence[Path], config: Config) -> list[Clip]:
-    """Read several clips, with a progress bar."""
-    return [load_clip(folder, config) for folder in progress(folders, "reading", "clip")]
-
-
-def keypoint_file(folder: Path) -> Path:
-    """Return the one AlphaPose file of a clip."""
-    found = sorted(path for path in folder.glob("*.json") if path.name != "video.json")
-    if len(found) != 1:
-        names = ", ".join(path.name for path in found) or "none"
-        raise UserError(
-            f"{folder}: expected one keypoint *.json, found {names}; keep AlphaPose's alone"
-        )
-    return found[0]
-
-
-def image_files(folder: Path) -> list[Path]:
-    """Return the frames of vis/ in order; none where there is no vis/."""
-    vis = folder / "vis"
-    found = [path for path in vis.glob("*") if path.suffix.lower() in IMAGE_SUFFIXES]
-    if vis.is_dir() and not found:
-        raise UserError(f"{vis} holds no image; put every frame there or remove the folder")
-    return sorted(found, key=lambda path: natural_key(path.name))
-
-
-def read_person(folder: Path) -> int:
-    """Return the person that clip.toml names, else 1."""
-    path = folder / SIDECAR
-    if not path.exists():
-        return 1
-    try:
-        return msgspec.toml.decode(path.read_bytes(), type=dict[str, int])["person"]
-    except (KeyError, msgspec.DecodeError) as error:
-        raise UserError(f"{path}: expected a line `person = 2`: {error}") from None
-
-
-def read_times(folder: Path, num_frames: int, fps: float) -> NDArray[np.float64]:
-    """Return each frame's time in seconds: from video.json, else at a constant rate."""
-    path = folder / "video.json"
-    if not path.exists():
-        return np.arange(num_frames) / fps
-    times = np.asarray(msgspec.json.decode(path.read_bytes())["timestamps_s"], np.float64)
-    if len(times) != num_frames:
-        raise UserError(
-            f"{path}: {len(times)} timestamps for {num_frames} frames; run tcc_get_pose.py --force"
-        )
-    return times
+    """Read several clips, with a progress bar; say how much of them is interpolated."""
+    clips = [load_clip(folder, config) for folder in progress(folders, "reading", "clip")]
+    gaps = [clip.name for clip in clips if not clip.observed.all()]
+    if gaps:
+        missed = sum(int((~clip.observed).sum()) for clip in clips)
+        log.info(
+            "no skater in %d of %d frames, interpolated: %s",
+            missed, sum(clip.num_frames for clip in clips), ", ".join(gaps),
+        )  # fmt: skip
+    return clips
 
 
 def read_labels(data_dir: Path, motion: str) -> dict[tuple[str, str], dict[str, int]]:
@@ -310,33 +282,3 @@ class KeypointSequences(Dataset[Batch]):
         )
         steps, mask = sample_steps(lengths, self.num_steps, generator)
         return Batch(*map(torch.from_numpy, (features, lengths, steps, mask)))
-
-
-def choose_clips(
-    num_clips: int, batch_size: int, generator: np.random.Generator
-) -> NDArray[np.int64]:
-    """Return `batch_size` clip indices, each clip as often as any other, give or take one."""
-    rounds = -(-batch_size // num_clips)
-    return np.concatenate([generator.permutation(num_clips) for _ in range(rounds)])[:batch_size]
-
-
-def sample_steps(
-    lengths: NDArray[np.int64], num_steps: int, generator: np.random.Generator
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Draw sorted random frames of each clip, none twice.
-
-    Args:
-        lengths: (B,) frames.
-        num_steps: T.
-
-    Returns:
-        (B, T) frames and (B, T) mask; a clip shorter than T gives all its frames, then padding.
-    """
-    steps = np.empty((len(lengths), num_steps), np.int64)
-    mask = np.ones((len(lengths), num_steps), np.bool_)
-    for row, length in enumerate(lengths):
-        count = min(num_steps, int(length))
-        steps[row, :count] = np.sort(generator.choice(length, count, replace=False))
-        steps[row, count:] = length - 1
-        mask[row, count:] = False
-    return steps, mask

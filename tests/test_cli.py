@@ -38,7 +38,7 @@ def test_set_dataset_and_seed_reach_the_config() -> None:
         ("SEED=4294967296", "SEED=4294967296: Expected `int` <= 4294967295"),
         ("EMBEDDING_SIZE=1", "EMBEDDING_SIZE=1: Expected `int` >= 2"),
         ("KERNEL_SIZE=4", "KERNEL_SIZE=4: Invalid enum value 4"),
-        ("JITTER=nan", "JITTER=nan: expected a finite number"),
+        ("JITTER=nan", "JITTER=nan: Expected `float` >= 0.0"),
         ("LEARNING_RATE=inf", "LEARNING_RATE=inf: expected a finite number"),
         ("DATASET=data/axel/", "--dataset data/axel/: expected the name of a motion"),
         ("DATASET=..", "--dataset ..: expected the name of a motion"),

@@ -1,0 +1,347 @@
+"""Clips out of folders, batches out of clips."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from tcc.cli import UserError
+from tcc.clip_folder import image_files, read_image
+from tcc.sampling import choose_clips, sample_steps
+from tcc_config import Config
+from tcc_data import (
+    Clip,
+    KeypointSequences,
+    clip_folders,
+    find_clip,
+    load_clip,
+    load_clips,
+    make_features,
+    pick_num_steps,
+    read_labels,
+    require_images,
+)
+from tests.conftest import wave, write_clip
+
+
+def write(folder: Path, num_frames: int = 20, seed: int = 0) -> Path:
+    """Write a clip and return its folder."""
+    write_clip(folder, wave(num_frames, seed))
+    return folder
+
+
+def clips(tmp_path: Path, *lengths: int) -> list[Clip]:
+    """Write and load clips of some lengths."""
+    folders = [write(tmp_path / f"clip{i}", n, i) for i, n in enumerate(lengths)]
+    return load_clips(folders, Config())
+
+
+def test_clip_has_keypoints_times_and_frames_of_its_folder(tmp_path: Path) -> None:
+    folder = write(tmp_path / "a", 12)
+    clip = load_clip(folder, Config(FPS=25.0))
+    np.testing.assert_allclose(clip.keypoints, wave(12, 0), rtol=1e-6)
+    np.testing.assert_allclose(clip.times_s, np.arange(12) / 25)
+    assert (clip.name, clip.num_frames, clip.fps, clip.images) == ("a", 12, 25.0, [])
+    with pytest.raises(UserError, match=r"clip a has no vis/ with its frames .*--no-video"):
+        require_images(clip)
+
+
+def test_times_come_from_the_timestamps(tmp_path: Path) -> None:
+    folder = write(tmp_path / "a", 5)
+    times = [0.0, 0.1, 0.15, 0.25, 0.35]
+    (folder / "video.json").write_text(json.dumps({"timestamps_s": times, "width_px": 640}))
+    clip = load_clip(folder, Config())
+    assert clip.times_s.tolist() == times
+    assert clip.fps == pytest.approx(10)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "video.json: Input data was truncated; run tcc_get_pose.py --force"),
+        ("{}", "video.json: Object missing required field `timestamps_s`"),
+        ('{"timestamps_s": 3}', "video.json: Expected `array`, got `int`"),
+        ('{"timestamps_s": [0, 1]}', "video.json: 2 timestamps for 5 frames; run tcc_get_pose.py"),
+        (
+            '{"timestamps_s": [0, 1, 1, 2, 3]}',
+            "video.json frame 2: time 1.0 s after 1.0 s; run tcc_get_pose.py --force, or remove",
+        ),
+        ('{"timestamps_s": [0, NaN, 1, 2, 3]}', "video.json: JSON is malformed"),
+        ("\xff", "video.json: JSON is malformed"),
+    ],
+)
+def test_malformed_video_json_is_named(tmp_path: Path, content: str, message: str) -> None:
+    folder = write(tmp_path / "a", 5)
+    (folder / "video.json").write_bytes(content.encode("latin-1"))
+    with pytest.raises(UserError, match=re.escape(message)):
+        load_clip(folder, Config())
+
+
+@pytest.mark.parametrize("content", ["person = 0", "person = 'b'", "skater = 2", "[", "\xff"])
+def test_malformed_clip_toml_is_named(tmp_path: Path, content: str) -> None:
+    folder = write(tmp_path / "a", 5)
+    (folder / "clip.toml").write_bytes(content.encode("latin-1"))
+    with pytest.raises(UserError, match=r"clip.toml: .*; expected a line `person = 2`, from 1"):
+        load_clip(folder, Config())
+
+
+def write_two_people(folder: Path) -> None:
+    """Write a clip of two who swing alike, left and right of the picture's middle."""
+    folder.mkdir()
+    persons = [
+        {
+            "image_id": f"{f}.jpg",
+            "score": 2.5,
+            "keypoints": np.add(frame, [x, 0, 0]).ravel().tolist(),
+        }
+        for f, frame in enumerate(wave(15, 0))
+        for x in (-143, 57)
+    ]
+    (folder / "alphapose-results.json").write_text(json.dumps(persons))
+
+
+def test_clip_toml_and_argument_choose_the_person_and_close_ones_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_two_people(tmp_path / "a")
+    main = load_clip(tmp_path / "a", Config())
+    assert re.search(r"another person is nearly as likely .*`person = 2`", caplog.text)
+    (tmp_path / "a" / "clip.toml").write_text("person = 2\n")
+    other = load_clip(tmp_path / "a", Config())
+    apart = np.abs(main.keypoints - other.keypoints)[..., 0]
+    np.testing.assert_allclose(apart, 200, atol=1e-3)
+    again = load_clip(tmp_path / "a", Config(), person=1)
+    np.testing.assert_array_equal(again.keypoints, main.keypoints)
+    with pytest.raises(UserError, match="person 3: the clip holds 2; choose 1 to 2"):
+        load_clip(tmp_path / "a", Config(), person=3)
+
+
+def test_frames_without_a_skater_are_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    folder = write(tmp_path / "a", 12)
+    file = folder / "alphapose-results.json"
+    persons = [p for p in json.loads(file.read_text()) if p["image_id"] not in ("4.jpg", "5.jpg")]
+    file.write_text(json.dumps(persons))
+    load_clips([folder, write(tmp_path / "b", 8)], Config())
+    assert "no skater in 2 of 20 frames, interpolated: a" in caplog.text
+
+
+@pytest.mark.parametrize("confidence", [0.0, 0.1])
+def test_a_clip_without_a_confident_joint_is_named(tmp_path: Path, confidence: float) -> None:
+    keypoints = wave(10, 0)
+    keypoints[..., 2] = confidence
+    write_clip(tmp_path / "a", keypoints)
+    message = rf"/a: no joint reaches SKELETON_CONF_THRESHOLD=0.2 \(highest confidence {confidence}"
+    with pytest.raises(UserError, match=message):
+        load_clip(tmp_path / "a", Config())
+    config = Config(SKELETON_CONF_THRESHOLD=0.0)
+    if confidence:
+        assert np.isfinite(make_features(load_clip(tmp_path / "a", config), config)).all()
+    else:
+        with pytest.raises(UserError, match="no joint reaches"):
+            load_clip(tmp_path / "a", config)
+
+
+def test_frames_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    (tmp_path / "vis").mkdir()
+    for name in ("10.jpg", "9.JPG", "11.png", "notes.txt", "._9.jpg"):
+        (tmp_path / "vis" / name).touch()
+    assert [path.name for path in image_files(tmp_path)] == ["9.JPG", "10.jpg", "11.png"]
+
+
+@pytest.mark.parametrize("content", [b"", b"no picture"])
+def test_what_is_no_picture_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "7.jpg"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"7.jpg is not a picture; extract the video's frames"):
+        read_image(path)
+    path.unlink()
+    with pytest.raises(UserError, match="is not a picture"):
+        read_image(path)
+
+
+def test_a_picture_with_a_name_in_any_script_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "Schrägbild 7.png"
+    image = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
+    path.write_bytes(cv2.imencode(".png", image)[1].tobytes())
+    np.testing.assert_array_equal(read_image(path), image)
+
+
+def test_folders_are_sorted_and_hidden_ones_left_out(tmp_path: Path) -> None:
+    for name in ("b", "a", ".cache"):
+        write(tmp_path / "axel" / "test" / name, 3)
+    (tmp_path / "axel" / "test" / "notes.txt").touch()
+    assert [f.name for f in clip_folders(tmp_path, "axel", "test")] == ["a", "b"]
+
+
+def test_missing_and_empty_folders_are_named(tmp_path: Path) -> None:
+    write(tmp_path / "axel" / "train" / "a", 3)
+    (tmp_path / "axel" / "val").mkdir()
+    with pytest.raises(UserError, match=r"no folder .*lutz/train; .* holds axel; put each video"):
+        clip_folders(tmp_path, "lutz", "train")
+    with pytest.raises(UserError, match=r"no folder .*/train; .* holds no motion; put each"):
+        clip_folders(tmp_path / "nowhere", "lutz", "train")
+    with pytest.raises(UserError, match=r"axel/val holds no clip; put one folder with an AlphaP"):
+        clip_folders(tmp_path, "axel", "val")
+    with pytest.raises(UserError, match=r"no clip z in .*axel/train; it holds a$"):
+        find_clip("z", tmp_path, "axel", "train")
+    assert find_clip("a", tmp_path, "axel", "train") == tmp_path / "axel" / "train" / "a"
+    elsewhere = write(tmp_path / "elsewhere", 3)
+    assert find_clip(str(elsewhere), tmp_path, "axel", "train") == elsewhere
+
+
+def test_a_folder_holds_one_keypoint_file(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    with pytest.raises(UserError, match=r"/a: expected one keypoint \*.json, found none"):
+        load_clip(tmp_path / "a", Config())
+    for name in ("x.json", "y.json", "video.json", "._x.json"):
+        (tmp_path / "a" / name).touch()
+    with pytest.raises(UserError, match=r"found x.json, y.json; keep AlphaPose's alone"):
+        load_clip(tmp_path / "a", Config())
+    (tmp_path / "a" / "vis").mkdir()
+    with pytest.raises(UserError, match=r"vis holds no image; put every frame there or remove"):
+        load_clip(tmp_path / "a", Config())
+
+
+@pytest.mark.parametrize("value", ["nan", "2.5", "x"])
+def test_a_label_that_is_no_frame_is_named(tmp_path: Path, value: str) -> None:
+    (tmp_path / "axel").mkdir()
+    (tmp_path / "axel" / "labels.csv").write_text(
+        f"mode,video,takeoff_frame,landing_frame\nval,a,3,\nval,b,{value},9\n"
+    )
+    with pytest.raises(UserError, match=r"labels.csv line 3: .*; expected a frame number from 0"):
+        read_labels(tmp_path, "axel")
+
+
+def test_labels_hold_the_marked_events(tmp_path: Path) -> None:
+    (tmp_path / "axel").mkdir()
+    file = tmp_path / "axel" / "labels.csv"
+    with pytest.raises(UserError, match=r"no .*labels.csv; it holds columns mode, video and"):
+        read_labels(tmp_path, "axel")
+    file.write_text("\ufeffmode,video,takeoff_frame,landing_frame\nval,a,3,\ntest,a,0,9\n")
+    assert read_labels(tmp_path, "axel") == {
+        ("val", "a"): {"takeoff": 3},
+        ("test", "a"): {"takeoff": 0, "landing": 9},
+    }
+    file.write_text("video,takeoff_frame\na,3\n")
+    with pytest.raises(UserError, match=r"expected columns mode, video .* got video, takeoff_f"):
+        read_labels(tmp_path, "axel")
+
+
+def test_num_steps_is_just_below_the_shortest_clip_and_bounded(tmp_path: Path) -> None:
+    some = clips(tmp_path, 30, 12, 25)
+    assert pick_num_steps(some, Config()) == 11
+    assert pick_num_steps(some, Config(MAX_NUM_STEPS=8)) == 8
+    assert pick_num_steps(some, Config(NUM_STEPS=9)) == 9
+
+
+def test_num_steps_above_the_shortest_clip_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert pick_num_steps(clips(tmp_path, 30, 12, 25), Config(NUM_STEPS=13)) == 13
+    assert "NUM_STEPS=13 is above the 12 frames of clip clip1, the shortest" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("lengths", "message"),
+    [
+        ((20,), "1 clip: training compares clips of one motion; add at least one more"),
+        ((20, 1), r"clip clip1 has 1 frame\(s\); remove it or add its frames"),
+        ((2, 20), r"clip clip0 has 2 frame\(s\)"),
+    ],
+)
+def test_too_little_to_train_on_is_named(
+    tmp_path: Path, lengths: tuple[int, ...], message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        pick_num_steps(clips(tmp_path, *lengths), Config())
+
+
+@pytest.mark.parametrize(("count", "hinted"), [(2, True), (49, True), (50, False)])
+def test_few_clips_are_hinted_at(
+    count: int, hinted: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    some = clips(tmp_path, 5, 5) * 25
+    pick_num_steps(some[:count], Config())
+    assert (f"{count} clips; 50 or more align better" in caplog.text) == hinted
+
+
+def test_steps_are_sorted_random_frames_none_twice_and_the_rest_is_padding() -> None:
+    lengths = np.array([40, 12, 5])
+    steps, mask = sample_steps(lengths, 12, np.random.default_rng(0))
+    assert mask.sum(axis=1).tolist() == [12, 12, 5]
+    for row, length in enumerate(lengths):
+        valid = steps[row, mask[row]]
+        assert (np.diff(valid) > 0).all()
+        assert 0 <= valid[0] <= valid[-1] < length
+    assert steps[1].tolist() == list(range(12))
+    assert steps[2].tolist() == [0, 1, 2, 3, 4] + [4] * 7
+
+
+def test_every_frame_is_drawn_as_often() -> None:
+    generator = np.random.default_rng(0)
+    steps, _ = sample_steps(np.full(3000, 10), 4, generator)
+    np.testing.assert_allclose(np.bincount(steps.ravel()), 1200, rtol=0.1)
+
+
+@pytest.mark.parametrize(("num_clips", "batch_size"), [(3, 8), (8, 3), (4, 4)])
+def test_clips_of_a_batch_differ_as_far_as_they_can(num_clips: int, batch_size: int) -> None:
+    chosen = choose_clips(num_clips, batch_size, np.random.default_rng(0))
+    counts = np.bincount(chosen, minlength=num_clips)
+    assert counts.sum() == batch_size
+    assert np.ptp(counts) <= 1
+
+
+def test_batch_depends_on_seed_and_step_alone(tmp_path: Path) -> None:
+    some = clips(tmp_path, 30, 12, 25)
+    config = Config(BATCH_SIZE=4, MAX_NUM_TRAINING_STEPS=5)
+    first, again = (KeypointSequences(some, config, 8) for _ in range(2))
+    for step in (3, 0, 4):
+        np.random.seed(step)  # noqa: NPY002 - what others draw must not matter
+        torch.manual_seed(step)
+        for ours, theirs in zip(vars_of(first, step), vars_of(again, step), strict=True):
+            assert torch.equal(ours, theirs)
+    other_seed = KeypointSequences(some, Config(BATCH_SIZE=4, SEED=1), 8)
+    assert not torch.equal(first[0].steps, first[1].steps)
+    assert not torch.equal(first[0].steps, other_seed[0].steps)
+    assert len(first) == 5
+    with pytest.raises(IndexError):
+        first[5]
+
+
+def vars_of(sequences: KeypointSequences, step: int) -> list[torch.Tensor]:
+    """Return the tensors of a batch."""
+    batch = sequences[step]
+    return [batch.features, batch.lengths, batch.steps, batch.mask]
+
+
+def test_batch_is_padded_with_the_last_frame(tmp_path: Path) -> None:
+    config = Config(BATCH_SIZE=6, NUM_STEPS=20)
+    batch = KeypointSequences(clips(tmp_path, 40, 10, 25), config, 20)[0]
+    assert batch.features.dtype == torch.float32
+    assert batch.features.shape == (6, int(batch.lengths.max()), 34)
+    assert batch.steps.shape == batch.mask.shape == (6, 20)
+    for row, length in enumerate(batch.lengths.tolist()):
+        assert int(batch.mask[row].sum()) == min(20, length)
+        assert int(batch.steps[row].max()) < length
+
+
+def test_mirrored_features_are_those_of_the_mirrored_skater(tmp_path: Path) -> None:
+    clip = clips(tmp_path, 10)[0]
+    mirrored = make_features(clip, Config(), mirrored=True)
+    assert mirrored.shape == (10, 34)
+    assert not np.allclose(mirrored, make_features(clip, Config()), atol=0.1)
+    pose = make_features(clip, Config()).reshape(10, 17, 2)
+    left, right = pose[:, 5], pose[:, 6]
+    np.testing.assert_allclose(mirrored.reshape(10, 17, 2)[:, 6], left * [-1, 1], atol=1e-4)
+    np.testing.assert_allclose(mirrored.reshape(10, 17, 2)[:, 5], right * [-1, 1], atol=1e-4)
