@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tcc import checkpoint
+from tcc.cli import UserError
 from tcc_config import Config
 
 log = logging.getLogger("tcc")
@@ -109,17 +110,25 @@ def load_encoder(
         The encoder, ready to embed, and the checkpoint's path.
 
     Raises:
-        UserError: there is no such checkpoint, or the file is not one.
+        UserError: there is no such checkpoint, or the file is not one of this encoder.
     """
     path = path or log_dir / f"{config.DATASET}_checkpoint.pt"
     content = checkpoint.load(path, config.DATASET)
+    missing = [name for name in TRAINED_WITH if name not in content["config"]]
+    if missing:
+        raise UserError(
+            f"{path} was made by an earlier version, without {', '.join(missing)}; train again"
+        )
     for name in TRAINED_WITH:
         then, now = content["config"][name], getattr(config, name)
         if then != now:
             log.warning("%s: trained with %s=%s (now %s); using %s", path, name, then, now, then)
             setattr(config, name, then)
-    encoder = Encoder(**content["encoder_arguments"])
-    encoder.load_state_dict(content["encoder"])
+    try:
+        encoder = Encoder(**content["encoder_arguments"])
+    except TypeError as error:
+        raise UserError(f"{path} was made by an earlier version ({error}); train again") from None
+    checkpoint.load_weights(encoder, content["encoder"])
     return encoder.to(device).eval(), path
 
 

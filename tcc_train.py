@@ -20,7 +20,6 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
-from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
@@ -70,9 +69,12 @@ def main() -> None:
 
 def load_val_clips(data_dir: Path, mode: str) -> list[Clip]:
     """Read up to MAX_VAL_CLIPS clips of val/, none where there is no such folder."""
-    if mode == "val" or not any((data_dir / CONFIG.DATASET / "val").glob("*/")):
+    if mode == "val" or not any((data_dir / CONFIG.DATASET / "val").glob("[!.]*/")):
         return []
     folders = clip_folders(data_dir, CONFIG.DATASET, "val")
+    if len(folders) < 2:
+        log.warning("%s holds one clip; a validation score compares 2 or more", folders[0].parent)
+        return []
     spread = np.linspace(0, len(folders) - 1, min(len(folders), MAX_VAL_CLIPS)).round().astype(int)
     return load_clips([folders[index] for index in spread], CONFIG)
 
@@ -119,22 +121,19 @@ class Trainer:
             stopping.append(number)
 
         previous = signal.signal(signal.SIGINT, stop)
-        loader = DataLoader(
-            self.sequences, batch_size=None, sampler=range(self.step, len(self.sequences))
-        )
-        bar = tqdm(
-            loader, "training", len(self.sequences), initial=self.step, unit="step", disable=None
-        )
+        total = len(self.sequences)
+        todo = range(self.step, total)
+        bar = tqdm(todo, "training", total, initial=self.step, unit="step", disable=None)
         try:
-            with SummaryWriter(tensorboard_dir, purge_step=self.step) as writer, bar:
-                for batch in bar:
-                    loss = self.train_step(batch)
+            with SummaryWriter(tensorboard_dir, purge_step=self.step + 1) as writer, bar:
+                for step in bar:
+                    loss = self.train_step(self.sequences[step])
                     bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
                     writer.add_scalar("train/loss", loss, self.step)
                     writer.add_scalar(
                         "train/learning_rate", self.scheduler.get_last_lr()[0], self.step
                     )
-                    last = self.step == len(self.sequences)
+                    last = self.step == total
                     if last or self.step % CONFIG.SAVE_CKPT_STEPS == 0:
                         self.validate(writer)
                     if last or stopping or self.step % CONFIG.SAVE_CKPT_STEPS == 0:
@@ -151,7 +150,7 @@ class Trainer:
         """Take one step and return its loss.
 
         Raises:
-            UserError: the loss is not finite.
+            UserError: the loss or its gradient is not finite.
         """
         features, lengths, steps, mask = (
             tensor.to(self.device)
@@ -161,15 +160,15 @@ class Trainer:
         embeddings = self.encoder(features)  # (B, F, D)
         chosen = steps[..., None].expand(-1, -1, embeddings.shape[-1])  # (B, T, D)
         loss = self.loss(embeddings.gather(1, chosen), steps, lengths, mask)
-        if not torch.isfinite(loss):
-            raise cli.UserError(
-                f"loss is {loss.item()} at step {self.step}: lower LEARNING_RATE (now "
-                f"{CONFIG.LEARNING_RATE}) or raise TEMPERATURE (now {CONFIG.TEMPERATURE}) in "
-                "tcc_config.py; the last checkpoint is kept"
-            )
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        clip_grad_norm_(self.encoder.parameters(), MAX_GRADIENT_NORM)
+        gradient_norm = clip_grad_norm_(self.encoder.parameters(), MAX_GRADIENT_NORM)
+        if not torch.isfinite(loss + gradient_norm):
+            raise cli.UserError(
+                f"loss {loss.item()}, gradient {gradient_norm.item()} at step {self.step}: lower "
+                f"LEARNING_RATE (now {CONFIG.LEARNING_RATE}) or raise TEMPERATURE (now "
+                f"{CONFIG.TEMPERATURE}) in tcc_config.py; the last checkpoint is kept"
+            )
         self.optimizer.step()
         self.scheduler.step()
         self.step += 1
@@ -200,7 +199,7 @@ class Trainer:
 
     def validate(self, writer: SummaryWriter) -> None:
         """Score the val clips by Kendall's tau and keep the best weights."""
-        if len(self.val_features) < 2:
+        if not self.val_features:
             return
         self.encoder.eval()
         embeddings = [embed(self.encoder, clip) for clip in self.val_features]
@@ -215,13 +214,16 @@ class Trainer:
 
     def describe_best(self) -> str:
         """Say which step the encoder of the checkpoint is from, where val/ chose it."""
-        return f", kept step {self.best_step}: val tau {self.best_tau:.3f}" if self.best_tau else ""
+        if self.best_tau is None:
+            return ""
+        return f", kept step {self.best_step}: val tau {self.best_tau:.3f}"
 
     def state(self) -> dict[str, Any]:
         """Return the checkpoint: `encoder` is what the later commands use, the rest resumes."""
         return {
             "encoder": self.best_weights or self.encoder.state_dict(),
             "encoder_arguments": self.encoder_arguments,
+            "class_names": self.class_names(),
             "config": asdict(CONFIG),
             "motion": CONFIG.DATASET,
             "clips": self.names,
@@ -230,6 +232,15 @@ class Trainer:
             "last": self.encoder.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scheduler": self.scheduler.state_dict(),
+            # Batches and cycles follow from seed and step; layers with chance, as dropout, do not.
+            "random_state": torch.get_rng_state(),
+        }
+
+    def class_names(self) -> dict[str, str]:
+        """Return the classes whose state a checkpoint holds."""
+        return {
+            name: type(getattr(self, name)).__name__
+            for name in ("encoder", "optimizer", "scheduler")
         }
 
     def restore(self, content: dict[str, Any]) -> None:
@@ -251,9 +262,16 @@ class Trainer:
                 f"--resume: the clips are not those of the checkpoint ({', '.join(changed)}); "
                 "train anew without --resume"
             )
-        self.encoder.load_state_dict(content["last"])
+        if content["class_names"] != self.class_names():
+            then, now = content["class_names"], self.class_names()
+            raise cli.UserError(
+                f"--resume: the checkpoint was made with {', '.join(then.values())}, now it is "
+                f"{', '.join(now.values())}; train anew without --resume"
+            )
+        checkpoint.load_weights(self.encoder, content["last"])
         self.optimizer.load_state_dict(content["optimizer"])
         self.scheduler.load_state_dict(content["scheduler"])
+        torch.set_rng_state(content["random_state"])
         self.step = content["step"]
         self.best_tau = content["best"]["tau"]
         self.best_step = content["best"]["step"]

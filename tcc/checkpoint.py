@@ -10,7 +10,7 @@ import torch
 
 from tcc.cli import UserError, whole
 
-KEYS = {"encoder", "encoder_arguments", "config", "motion", "step"}
+KEYS = {"encoder", "encoder_arguments", "class_names", "config", "motion", "step"}
 
 
 def save(path: Path, content: dict[str, Any]) -> None:
@@ -37,6 +37,21 @@ def load(path: Path, motion: str) -> dict[str, Any]:
     if not isinstance(content, dict) or not content.keys() >= KEYS:
         raise UserError(f"{path} is not a checkpoint of tcc_train.py; train again")
     return content
+
+
+def load_weights(module: torch.nn.Module, weights: dict[str, torch.Tensor]) -> None:
+    """Put the weights of a checkpoint into a module.
+
+    Raises:
+        UserError: they are another module's.
+    """
+    try:
+        module.load_state_dict(weights)
+    except RuntimeError:
+        raise UserError(
+            f"the checkpoint's weights do not fit {type(module).__name__} of tcc_model.py, which "
+            "has changed since; train again"
+        ) from None
 
 
 def file_hash(path: Path) -> str:

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tcc_config import CONFIG
+
 ROOT = Path(__file__).parents[1]
 Run = Callable[..., subprocess.CompletedProcess[str]]
+Call = Callable[..., None]
 
 
 @pytest.fixture(scope="session")
@@ -70,6 +74,20 @@ def write_clip(folder: Path, keypoints: NDArray[np.float32]) -> None:
         for f, frame in enumerate(keypoints)
     ]
     (folder / "alphapose-results.json").write_text(json.dumps(persons))
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch) -> Call:
+    """Return a function that runs a command's `main` in this process, with the default settings."""
+
+    def call_main(main: Callable[[], None], *arguments: str | Path, cwd: Path) -> None:
+        for field in fields(CONFIG):
+            monkeypatch.setattr(CONFIG, field.name, field.default)
+        monkeypatch.chdir(cwd)
+        monkeypatch.setattr("sys.argv", ["tcc", *map(str, arguments)])
+        main()
+
+    return call_main
 
 
 @pytest.fixture

@@ -1,0 +1,172 @@
+"""The encoder: what an embedding may depend on, and that it comes back from a checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from tcc import checkpoint
+from tcc.cli import UserError
+from tcc_config import Config
+from tcc_model import Encoder, embed, load_encoder
+
+ARGUMENTS: dict[str, Any] = {
+    "feature_size": 6,
+    "embedding_size": 5,
+    "hidden_size": 8,
+    "num_layers": 3,
+    "kernel_size": 3,
+    "max_dilation": 4,
+}
+
+
+def encoder(seed: int = 0, **changes: Any) -> Encoder:
+    """An untrained encoder."""
+    torch.manual_seed(seed)
+    return Encoder(**{**ARGUMENTS, **changes}).eval()
+
+
+def features(num_frames: int, seed: int = 0) -> NDArray[np.float32]:
+    """Random features (F, 6)."""
+    return np.random.default_rng(seed).normal(size=(num_frames, 6)).astype(np.float32)
+
+
+def test_sizes_and_reach_follow_the_arguments() -> None:
+    assert embed(encoder(), features(20)).shape == (20, 5)
+    assert encoder().reach == 1 + 2 + 4
+    assert encoder(max_dilation=2).reach == 1 + 2 + 2
+    assert encoder(kernel_size=5, num_layers=2).reach == 2 + 4
+    assert embed(encoder(embedding_size=9), features(1)).shape == (1, 9)
+
+
+def test_embedding_sees_its_reach_and_no_more() -> None:
+    model, clip = encoder(), features(40)
+    before = embed(model, clip)
+    clip[20] += 1
+    changed = np.flatnonzero(np.abs(embed(model, clip) - before).max(axis=1) > 1e-6)
+    assert (changed.min(), changed.max()) == (20 - model.reach, 20 + model.reach)
+
+
+@pytest.mark.parametrize("shift", [1, 2, 5, 13])
+def test_moving_a_clip_in_time_moves_its_embeddings(shift: int) -> None:
+    model, clip = encoder(), features(50)
+    late = embed(model, clip[shift:])
+    np.testing.assert_allclose(
+        late[model.reach :], embed(model, clip)[shift + model.reach :], atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("num_frames", [1, 2, 5, 60])
+def test_a_constant_pose_has_one_embedding(num_frames: int) -> None:
+    clip = np.repeat(features(1), num_frames, axis=0)
+    embeddings = embed(encoder(), clip)
+    np.testing.assert_allclose(embeddings, np.repeat(embeddings[:1], num_frames, 0), atol=1e-6)
+    np.testing.assert_allclose(embeddings[0], embed(encoder(), clip[:1])[0], atol=1e-6)
+
+
+def test_padding_of_a_batch_does_not_reach_an_embedding() -> None:
+    model = encoder()
+    clips = [features(length, seed) for seed, length in enumerate((30, 12, 1))]
+    batch = np.stack([np.pad(c, [(0, 30 - len(c)), (0, 0)], "edge") for c in clips])
+    with torch.no_grad():
+        together = model(torch.from_numpy(batch)).numpy()
+    for row, clip in enumerate(clips):
+        np.testing.assert_allclose(together[row, : len(clip)], embed(model, clip), atol=1e-5)
+
+
+def test_clips_of_a_batch_do_not_mix() -> None:
+    model = encoder().train()
+    batch = torch.from_numpy(np.stack([features(20, 0), features(20, 1)]))
+    changed = batch.clone()
+    changed[1] *= 3
+    torch.testing.assert_close(model(batch)[0], model(changed)[0])
+
+
+def test_normalized_embeddings_lie_on_the_unit_sphere() -> None:
+    lengths = np.linalg.norm(embed(encoder(normalize=True), features(20)), axis=1)
+    np.testing.assert_allclose(lengths, 1, rtol=1e-5)
+
+
+def test_same_seed_same_weights() -> None:
+    first, again, other = (encoder(seed).state_dict() for seed in (1, 1, 2))
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert not all(torch.equal(first[name], other[name]) for name in first)
+
+
+def save(path: Path, model: Encoder, **changes: Any) -> None:
+    """Write a checkpoint as tcc_train.py does, as far as the encoder goes."""
+    content = {
+        "encoder": model.state_dict(),
+        "encoder_arguments": ARGUMENTS,
+        "class_names": {"encoder": "Encoder"},
+        "config": {
+            name: getattr(Config(HIDDEN_SIZE=8, EMBEDDING_SIZE=5), name)
+            for name in Config.__slots__
+        },
+        "motion": "axel",
+        "step": 3,
+    }
+    checkpoint.save(path, {**content, **changes})
+
+
+def test_saved_and_loaded_encoder_embeds_identically_and_names_the_settings(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "axel_checkpoint.pt"
+    model, config = encoder(3), Config()
+    save(path, model)
+    loaded, found = load_encoder(None, tmp_path, config, torch.device("cpu"))
+    assert found == path
+    np.testing.assert_array_equal(embed(loaded, features(30)), embed(model, features(30)))
+    assert (config.HIDDEN_SIZE, config.EMBEDDING_SIZE) == (8, 5)
+    for name, then, now in (("HIDDEN_SIZE", 8, 96), ("EMBEDDING_SIZE", 5, 64)):
+        assert f"trained with {name}={then} (now {now}); using {then}" in caplog.text
+    assert caplog.text.count("trained with") == 2
+    elsewhere = tmp_path / "other.pt"
+    path.rename(elsewhere)
+    _, found = load_encoder(elsewhere, tmp_path, config, torch.device("cpu"))
+    assert found == elsewhere
+
+
+def test_what_is_no_checkpoint_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "axel_checkpoint.pt"
+
+    def load() -> None:
+        load_encoder(None, tmp_path, Config(), torch.device("cpu"))
+
+    with pytest.raises(
+        UserError, match=r"no checkpoint .*; run: python3 tcc_train.py --dataset ax"
+    ):
+        load()
+    path.write_bytes(b"half a file")
+    with pytest.raises(
+        UserError, match=r"axel_checkpoint.pt is not a checkpoint of tcc_train.py: "
+    ):
+        load()
+    torch.save({"encoder": 1}, path)
+    with pytest.raises(UserError, match=r"is not a checkpoint of tcc_train.py; train again"):
+        load()
+    save(path, encoder(hidden_size=9))
+    with pytest.raises(UserError, match=r"weights do not fit Encoder of tcc_model.py"):
+        load()
+    save(path, encoder(), encoder_arguments={"size": 3})
+    with pytest.raises(UserError, match=r"made by an earlier version .*train again"):
+        load()
+    save(path, encoder(), config={})
+    with pytest.raises(UserError, match=r"made by an earlier version, without .*NUM_LAYERS"):
+        load()
+
+
+def test_a_broken_write_keeps_the_old_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / "axel_checkpoint.pt"
+    save(path, encoder())
+    before = path.read_bytes()
+    with pytest.raises(AttributeError):
+        checkpoint.save(path, {"encoder": lambda: None})
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]

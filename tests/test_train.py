@@ -1,0 +1,303 @@
+"""Training: resumed, interrupted, repeated and failed runs, and what they leave behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import termios
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+import tcc_train
+from tcc import checkpoint
+from tcc.cli import UserError
+from tcc.losses import LOSS_TYPES
+from tcc_model import Encoder
+from tests.conftest import ROOT, Call, wave, write_clip
+
+SMALL = {
+    "HIDDEN_SIZE": 8,
+    "EMBEDDING_SIZE": 4,
+    "NUM_LAYERS": 2,
+    "BATCH_SIZE": 4,
+    "MAX_NUM_TRAINING_STEPS": 8,
+    "SAVE_CKPT_STEPS": 4,
+}
+
+
+def options(**changes: Any) -> list[str]:
+    """Return arguments for a small encoder and a short run."""
+    settings = {**SMALL, **changes}
+    return ["--dataset", "wave", *(f"--set={name}={value}" for name, value in settings.items())]
+
+
+def load(folder: Path) -> dict[str, Any]:
+    """Load the checkpoint as later commands do."""
+    path = folder / "log" / "wave_checkpoint.pt"
+    content: dict[str, Any] = torch.load(path, weights_only=True)
+    return content
+
+
+def assert_same(first: Any, second: Any) -> None:
+    """Compare nested states bit by bit."""
+    if isinstance(first, torch.Tensor):
+        assert torch.equal(first, second)
+    elif isinstance(first, dict):
+        assert first.keys() == second.keys()
+        for key in first:
+            assert_same(first[key], second[key])
+    elif isinstance(first, list | tuple):
+        for one, other in zip(first, second, strict=True):
+            assert_same(one, other)
+    else:
+        assert first == second
+
+
+def scalars(folder: Path) -> dict[str, list[int]]:
+    """Return the steps of every TensorBoard scalar."""
+    events = EventAccumulator(str(folder / "log" / "tensorboard" / "wave"))
+    events.Reload()
+    return {tag: [event.step for event in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
+
+
+def test_checkpoint_holds_everything_and_says_what_was_trained(
+    motion_dir: Path, call: Call, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call(tcc_train.main, *options(), cwd=motion_dir)
+    printed = capsys.readouterr().out
+    assert "4 clips, min(seq_lens) 30, NUM_STEPS 29" in printed
+    assert re.search(r"wave_checkpoint.pt: step 8 in \d+ s, kept step [48]: val tau -?\d", printed)
+    content = load(motion_dir)
+    assert content["step"] == content["scheduler"]["last_epoch"] == 8
+    assert content["optimizer"]["state"][0]["step"] == 8
+    assert content["config"]["HIDDEN_SIZE"] == 8
+    assert content["class_names"] == {
+        "encoder": "Encoder",
+        "optimizer": "AdamW",
+        "scheduler": "OneCycleLR",
+    }
+    assert content["clips"] == ["train0", "train1", "train2", "train3"]
+    assert content["motion"] == "wave"
+    assert content["random_state"].dtype == torch.uint8
+    assert content["last"].keys() == content["encoder"].keys()
+    assert scalars(motion_dir) == {
+        "train/loss": list(range(1, 9)),
+        "train/learning_rate": list(range(1, 9)),
+        "val/kendalls_tau": [4, 8],
+    }
+    assert not list((motion_dir / "log").glob(".*"))
+
+
+def test_same_seed_same_weights(motion_dir: Path, call: Call) -> None:
+    runs: list[dict[str, Any]] = []
+    for seed in (3, 3, 4):
+        torch.manual_seed(len(runs))
+        call(tcc_train.main, *options(), "--seed", str(seed), cwd=motion_dir)
+        runs.append(load(motion_dir))
+    assert_same(runs[0], runs[1])
+    assert not torch.equal(runs[0]["last"]["inlet.weight"], runs[2]["last"]["inlet.weight"])
+
+
+def test_training_lowers_the_loss(motion_dir: Path, call: Call) -> None:
+    call(tcc_train.main, *options(MAX_NUM_TRAINING_STEPS=60, SAVE_CKPT_STEPS=60), cwd=motion_dir)
+    events = EventAccumulator(str(motion_dir / "log" / "tensorboard" / "wave"))
+    events.Reload()
+    losses = [event.value for event in events.Scalars("train/loss")]
+    assert np.mean(losses[-10:]) < 0.8 * np.mean(losses[:10])
+
+
+def interrupt(folder: Path, arguments: list[str]) -> tuple[int, str]:
+    """Train on a terminal, press Ctrl-C once the bar shows a loss, return exit code and output."""
+    terminal, stderr = pty.openpty()
+    termios.tcsetwinsize(stderr, (24, 100))
+    process = subprocess.Popen(
+        [sys.executable, ROOT / "tcc_train.py", *arguments],
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=stderr,
+    )
+    os.close(stderr)
+    output, sent = "", False
+    while True:
+        try:
+            output += os.read(terminal, 4096).decode()
+        except OSError:  # the other side of a terminal that has closed
+            break
+        if "loss=" in output and not sent:
+            process.send_signal(signal.SIGINT)
+            sent = True
+    os.close(terminal)
+    return process.wait(60), output
+
+
+def test_interrupted_run_saves_and_resumes_to_the_weights_of_an_uninterrupted_one(
+    motion_dir: Path, tmp_path: Path, call: Call
+) -> None:
+    arguments = options(MAX_NUM_TRAINING_STEPS=500, SAVE_CKPT_STEPS=150, STOCHASTIC_MATCHING=True)
+    whole = tmp_path / "whole"
+    shutil.copytree(motion_dir / "data", whole / "data")
+    code, output = interrupt(motion_dir, arguments)
+    assert code == 130
+    assert "Traceback" not in output
+    assert re.search(r"training: .*\d/500 \[\d\d:\d\d<\d\d:\d\d, .*loss=-?\d", output)
+    stopped = re.search(r"stopped at step (\d+), saved in log/wave_checkpoint.pt; go on", output)
+    assert stopped
+    step = load(motion_dir)["step"]
+    assert step == int(stopped[1]) < 500
+    call(tcc_train.main, *arguments, "--resume", cwd=motion_dir)
+    call(tcc_train.main, *arguments, cwd=whole)
+    assert_same(load(motion_dir), load(whole))
+    assert scalars(motion_dir) == scalars(whole)
+
+
+def test_resumed_run_draws_the_chance_of_an_uninterrupted_one(
+    motion_dir: Path, tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A layer with chance of its own, as dropout, must not part the two."""
+    forward = Encoder.forward
+
+    def noisy(encoder: Encoder, features: torch.Tensor) -> torch.Tensor:
+        return forward(encoder, torch.nn.functional.dropout(features, 0.3, encoder.training))
+
+    monkeypatch.setattr(Encoder, "forward", noisy)
+    whole = tmp_path / "whole"
+    shutil.copytree(motion_dir / "data", whole / "data")
+    call(tcc_train.main, *options(), cwd=whole)
+    train_step, steps = tcc_train.Trainer.train_step, []
+
+    def interrupted(trainer: tcc_train.Trainer, batch: Any) -> float:
+        steps.append(trainer.step)
+        if len(steps) == 6:
+            os.kill(os.getpid(), signal.SIGINT)
+        return train_step(trainer, batch)
+
+    monkeypatch.setattr(tcc_train.Trainer, "train_step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        call(tcc_train.main, *options(), cwd=motion_dir)
+    torch.manual_seed(99)
+    call(tcc_train.main, *options(), "--resume", cwd=motion_dir)
+    assert steps == list(range(8))
+    assert_same(load(motion_dir), load(whole))
+
+
+def test_training_anew_replaces_the_curves(motion_dir: Path, call: Call) -> None:
+    call(tcc_train.main, *options(), cwd=motion_dir)
+    call(tcc_train.main, *options(MAX_NUM_TRAINING_STEPS=5), cwd=motion_dir)
+    assert scalars(motion_dir)["train/loss"] == [1, 2, 3, 4, 5]
+
+
+def test_best_weights_by_validation_are_kept(
+    motion_dir: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taus = iter([0.3, 0.9, 0.5, float("nan")])
+    monkeypatch.setattr(tcc_train, "tau_matrix", lambda *_: np.full((2, 2), next(taus)))
+    saved, save = {}, checkpoint.save
+
+    def keep(path: Path, content: dict[str, Any]) -> None:
+        saved[content["step"]] = {name: w.clone() for name, w in content["last"].items()}
+        save(path, content)
+
+    monkeypatch.setattr(checkpoint, "save", keep)
+    call(tcc_train.main, *options(SAVE_CKPT_STEPS=2), cwd=motion_dir)
+    content = load(motion_dir)
+    assert list(saved) == [2, 4, 6, 8]
+    assert (content["best"]["tau"], content["best"]["step"]) == (0.9, 4)
+    assert_same(content["encoder"], saved[4])
+    assert_same(content["last"], saved[8])
+
+
+def test_without_val_the_last_weights_are_kept(motion_dir: Path, call: Call) -> None:
+    shutil.rmtree(motion_dir / "data" / "wave" / "val")
+    call(tcc_train.main, *options(), cwd=motion_dir)
+    content = load(motion_dir)
+    assert_same(content["encoder"], content["last"])
+    assert content["best"]["tau"] is None
+    assert "val/kendalls_tau" not in scalars(motion_dir)
+
+
+def test_one_clip_in_val_is_told(
+    motion_dir: Path, call: Call, caplog: pytest.LogCaptureFixture
+) -> None:
+    for index in (1, 2, 3):
+        shutil.rmtree(motion_dir / "data" / "wave" / "val" / f"val{index}")
+    call(tcc_train.main, *options(MAX_NUM_TRAINING_STEPS=1), cwd=motion_dir)
+    assert "wave/val holds one clip; a validation score compares 2 or more" in caplog.text
+
+
+@pytest.mark.parametrize("loss_type", LOSS_TYPES)
+@pytest.mark.parametrize("similarity", ["l2", "cosine"])
+def test_every_loss_trains(loss_type: str, similarity: str, motion_dir: Path, call: Call) -> None:
+    changes = {"LOSS_TYPE": loss_type, "SIMILARITY_TYPE": similarity, "TCC_TCN_COMBINE": True}
+    call(tcc_train.main, *options(**changes, MAX_NUM_TRAINING_STEPS=3), cwd=motion_dir)
+    before = load(motion_dir)["last"]
+    assert all(torch.isfinite(weights).all() for weights in before.values())
+
+
+def test_non_finite_loss_stops_with_what_to_change(motion_dir: Path, call: Call) -> None:
+    arguments = options(LEARNING_RATE=1e30, SAVE_CKPT_STEPS=1)
+    message = (
+        r"at step \d: lower LEARNING_RATE \(now 1e\+30\) or raise TEMPERATURE \(now 0.1\) in "
+        "tcc_config.py; the last checkpoint is kept"
+    )
+    with pytest.raises(UserError, match=message):
+        call(tcc_train.main, *arguments, cwd=motion_dir)
+    weights = load(motion_dir)["last"].values()
+    assert all(torch.isfinite(weight).all() for weight in weights)
+
+
+def test_non_finite_gradient_never_reaches_the_weights(
+    motion_dir: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def root(embeddings: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
+        return (embeddings * 0).sum().sqrt()  # 0, with a gradient that is not a number
+
+    monkeypatch.setattr(tcc_train, "alignment_loss", root)
+    with pytest.raises(UserError, match="loss 0.0, gradient nan at step 0: lower LEARNING_RATE"):
+        call(tcc_train.main, *options(SAVE_CKPT_STEPS=1), cwd=motion_dir)
+    assert not (motion_dir / "log" / "wave_checkpoint.pt").exists()
+
+
+def test_resume_refuses_another_run(motion_dir: Path, call: Call) -> None:
+    with pytest.raises(UserError, match=r"no checkpoint log/wave_checkpoint.pt; run: python3 tcc_"):
+        call(tcc_train.main, *options(), "--resume", cwd=motion_dir)
+    call(tcc_train.main, *options(), cwd=motion_dir)
+    with pytest.raises(UserError, match=r"--resume: BATCH_SIZE was 4 and is now 3; set it back or"):
+        call(tcc_train.main, *options(BATCH_SIZE=3), "--resume", cwd=motion_dir)
+    call(tcc_train.main, *options(TOP_K=5), "--resume", cwd=motion_dir)
+    path = motion_dir / "log" / "wave_checkpoint.pt"
+    content = load(motion_dir)
+    changed = {"encoder": "Encoder", "optimizer": "SGD", "scheduler": "OneCycleLR"}
+    torch.save({**content, "class_names": changed}, path)
+    with pytest.raises(UserError, match=r"made with Encoder, SGD, .*, now it is Encoder, AdamW"):
+        call(tcc_train.main, *options(), "--resume", cwd=motion_dir)
+    torch.save(content, path)
+    write_clip(motion_dir / "data" / "wave" / "train" / "new", wave(30, 9))
+    with pytest.raises(
+        UserError, match=r"the clips are not those of the checkpoint \(new\); train"
+    ):
+        call(tcc_train.main, *options(), "--resume", cwd=motion_dir)
+
+
+def test_too_few_and_too_short_clips_are_named(motion_dir: Path, call: Call) -> None:
+    train = motion_dir / "data" / "wave" / "train"
+    file = train / "train2" / "alphapose-results.json"
+    file.write_text(json.dumps(json.loads(file.read_text())[:1]))
+    with pytest.raises(UserError, match=r"clip train2 has 1 frame\(s\); remove it or add its fra"):
+        call(tcc_train.main, *options(), cwd=motion_dir)
+    for index in (1, 2, 3):
+        shutil.rmtree(train / f"train{index}")
+    with pytest.raises(UserError, match=r"1 clip: training compares clips of one motion; add at"):
+        call(tcc_train.main, *options(), cwd=motion_dir)
+    assert not (motion_dir / "log").exists()
