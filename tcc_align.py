@@ -26,9 +26,10 @@ from tcc.plots import plot_tsne
 from tcc.video import write_video
 from tcc_config import CONFIG
 from tcc_data import Clip, clip_folders, find_clip, load_clips, make_features, require_images
-from tcc_model import embed, load_encoder
+from tcc_model import embed, load_encoder, tell_other_embeddings
 
 PANEL_SIZE = (420, 420)
+LEAST_VIDEOS = 4
 
 
 def main() -> None:
@@ -42,7 +43,10 @@ def main() -> None:
     )
     parser.add_argument("--no-video", action="store_true", help="skip the grid; needs no vis/")
     args = cli.parse(parser, CONFIG, None)
-    encoder, _ = load_encoder(args.checkpoint, args.log_dir, CONFIG, cli.pick_device(args.device))
+    encoder, path = load_encoder(
+        args.checkpoint, args.log_dir, CONFIG, cli.pick_device(args.device)
+    )
+    tell_other_embeddings(args.log_dir, CONFIG, args.mode, path)
     clips = load_clips(choose_folders(args), CONFIG)
     if not args.no_video:
         for clip in clips:
@@ -87,12 +91,15 @@ def choose_folders(args: argparse.Namespace) -> list[Path]:
     """Return the clips of --videos, else NUM_VIDEOS chosen with the seed.
 
     Raises:
-        UserError: fewer than NUM_VIDEOS.
+        UserError: fewer than NUM_VIDEOS, or a name twice.
     """
     where = (args.data_dir, CONFIG.DATASET, args.mode)
     if args.videos:
-        folders = [find_clip(name, *where) for name in args.videos.split(",")]
-        source, least = "--videos", 4
+        folders = [find_clip(name.strip(), *where) for name in args.videos.split(",")]
+        source, least = "--videos", LEAST_VIDEOS
+        names = [folder.resolve().name for folder in folders]
+        if len(set(names)) < len(names):
+            raise cli.UserError(f"--videos {args.videos}: a name comes twice; name each clip once")
     else:
         folders = clip_folders(*where)
         source, least = str(folders[0].parent), CONFIG.NUM_VIDEOS

@@ -26,7 +26,7 @@ from tcc.plots import plot_start
 from tcc.video import write_video
 from tcc_config import CONFIG
 from tcc_data import Clip, clip_folders, find_clip, load_clip, make_features, require_images
-from tcc_model import Encoder, embed, load_encoder
+from tcc_model import Encoder, embed, load_encoder, tell_other_embeddings
 
 log = logging.getLogger("tcc")
 DOUBTFUL = 0.2
@@ -57,7 +57,10 @@ def main() -> None:
     )
     parser.add_argument("--no-video", action="store_true", help="skip the drawing; needs no vis/")
     args = cli.parse(parser, CONFIG, None)
-    encoder, _ = load_encoder(args.checkpoint, args.log_dir, CONFIG, cli.pick_device(args.device))
+    encoder, path = load_encoder(
+        args.checkpoint, args.log_dir, CONFIG, cli.pick_device(args.device)
+    )
+    tell_other_embeddings(args.log_dir, CONFIG, args.mode, path)
     learner, standard = load_pair(args)
     if not args.no_video:
         require_images(learner)
@@ -89,21 +92,30 @@ def main() -> None:
 
 
 def load_pair(args: argparse.Namespace) -> tuple[Clip, Clip]:
-    """Return the learner's clip and the standard."""
+    """Return the learner's clip and the standard.
+
+    Raises:
+        UserError: only one clip is there and not both are named.
+    """
     where = (args.data_dir, CONFIG.DATASET, args.mode)
-    folders: list[Path] = [] if args.learner and args.standard else clip_folders(*where)
-    if folders and len(folders) < 2 and not (args.learner or args.standard):
-        raise cli.UserError(
-            f"{folders[0].parent} holds one clip, {folders[0].name}; add the standard, or "
-            "name both with --learner and --standard"
-        )
-    learner = find_clip(args.learner, *where) if args.learner else folders[0]
-    standard = (
-        find_clip(args.standard, *where)
-        if args.standard
-        else folders[-1 if len(folders) < 2 else 1]
-    )
+    learner = find_clip(args.learner, *where) if args.learner else None
+    standard = find_clip(args.standard, *where) if args.standard else None
+    if learner is None or standard is None:
+        folders = clip_folders(*where)
+        learner = learner or first_but(folders, standard)
+        standard = standard or first_but([*folders[1:], folders[0]], learner)
     return load_clip(learner, CONFIG, args.person), load_clip(standard, CONFIG)
+
+
+def first_but(folders: list[Path], taken: Path | None) -> Path:
+    """Return the first of `folders` that is not `taken`."""
+    for folder in folders:
+        if folder != taken:
+            return folder
+    raise cli.UserError(
+        f"{folders[0].parent} holds one clip, {folders[0].name}; add the standard, or name both "
+        "with --learner and --standard"
+    )
 
 
 def find_start(encoder: Encoder, learner: Clip, standard: Clip, method: str) -> Result:

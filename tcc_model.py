@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -130,6 +132,22 @@ def load_encoder(
         raise UserError(f"{path} was made by an earlier version ({error}); train again") from None
     checkpoint.load_weights(encoder, content["encoder"])
     return encoder.to(device).eval(), path
+
+
+def tell_other_embeddings(log_dir: Path, config: Config, mode: str, checkpoint_path: Path) -> None:
+    """Warn where the embeddings file of tcc_get_embed.py is of another mode than is asked for."""
+    path = log_dir / f"{config.DATASET}_embeddings.json"
+    if not path.exists():
+        return
+    try:
+        held = msgspec.json.decode(path.read_bytes(), type=dict[str, Any]).get("mode")
+    except ValueError:
+        held = "nothing that can be read"
+    if held != mode:
+        log.warning(
+            "%s holds %s, not %s; %s is embedded anew with %s",
+            path.with_suffix(".npy"), held, mode, mode, checkpoint_path,
+        )  # fmt: skip
 
 
 @torch.no_grad()

@@ -54,3 +54,28 @@ def tau_matrix(
             if row != column:
                 matrix[row, column] = kendalls_tau(query[::stride], reference[::stride], distance)
     return matrix
+
+
+def event_errors(
+    embeddings: Sequence[Array], events: Sequence[int | None], distance: str = "sqeuclidean"
+) -> Array:
+    """Distance in frames between one event and the nearest neighbour of another clip's.
+
+    Args:
+        embeddings: V arrays (F, D).
+        events: V frames of the event; None where it isn't marked.
+        distance: a metric of scipy.spatial.distance.cdist.
+
+    Returns:
+        (P,) absolute errors of all ordered pairs of different clips that are both marked.
+    """
+    marked = [
+        (clip, event) for clip, event in zip(embeddings, events, strict=True) if event is not None
+    ]
+    errors = [
+        abs(int(cdist(query[event, None], reference, distance).argmin()) - other)
+        for row, (query, event) in enumerate(marked)
+        for column, (reference, other) in enumerate(marked)
+        if row != column
+    ]
+    return np.array(errors, np.float64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -11,6 +12,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -74,6 +76,23 @@ def write_clip(folder: Path, keypoints: NDArray[np.float32]) -> None:
         for f, frame in enumerate(keypoints)
     ]
     (folder / "alphapose-results.json").write_text(json.dumps(persons))
+
+
+def write_frames(folder: Path, num_frames: int, size_px: tuple[int, int] = (641, 361)) -> None:
+    """Write vis/ of a clip: width x height, odd on purpose, with the frame number as grey value."""
+    (folder / "vis").mkdir()
+    for frame in range(num_frames):
+        image = np.full((*size_px[::-1], 3), 2 * frame, np.uint8)
+        cv2.imwrite(str(folder / "vis" / f"{frame}.jpg"), image)
+
+
+def hash_folder(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of every file below a folder."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 @pytest.fixture

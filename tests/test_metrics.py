@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tcc.metrics import kendalls_tau, tau_matrix
+from tcc.metrics import event_errors, kendalls_tau, tau_matrix
 
 
 def naive_tau(query: NDArray[np.float64], reference: NDArray[np.float64]) -> float:
@@ -53,3 +53,12 @@ def test_matrix_holds_query_by_reference_with_stride_and_distance() -> None:
     assert np.isnan(np.diagonal(matrix)).all()
     assert matrix[0, 2] == kendalls_tau(clips[0][::2], clips[2][::2], "cosine")
     assert matrix[2, 0] == kendalls_tau(clips[2][::2], clips[0][::2], "cosine")
+
+
+def test_event_errors_are_counted_in_frames_over_ordered_pairs_of_marked_clips() -> None:
+    clip = np.arange(20.0)[:, None]
+    early, unmarked, late = clip[3:], clip, clip[:15] + 0.2
+    errors = event_errors([early, unmarked, late], [5, None, 9])
+    # frame 5 of the first is 8 and lies at frame 8 of the last; 9.2 lies at frame 6 of the first
+    assert errors.tolist() == [1, 1]
+    assert event_errors([early, unmarked], [5, None]).size == 0

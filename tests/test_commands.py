@@ -1,0 +1,542 @@
+"""Every command as a user runs it: what it prints, writes and leaves alone, and its mistakes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+import pytest
+import torch
+
+import tcc_align
+import tcc_get_embed
+import tcc_get_kendalls_tau
+import tcc_get_start
+import tcc_train
+from tcc.cli import UserError
+from tcc.features import flip
+from tests.conftest import ROOT, Call, Run, hash_folder, wave, write_clip, write_frames
+
+MOTION = "double axel"
+SETTINGS = {
+    "HIDDEN_SIZE": 16,
+    "EMBEDDING_SIZE": 8,
+    "NUM_LAYERS": 2,
+    "BATCH_SIZE": 8,
+    "MAX_NUM_TRAINING_STEPS": 60,
+    "SAVE_CKPT_STEPS": 30,
+}
+SMALL = ["--dataset", MOTION, *(f"--set={name}={value}" for name, value in SETTINGS.items())]
+MAINS = {
+    "tcc_get_embed.py": tcc_get_embed.main,
+    "tcc_get_start.py": tcc_get_start.main,
+    "tcc_align.py": tcc_align.main,
+    "tcc_get_kendalls_tau.py": tcc_get_kendalls_tau.main,
+}
+START = 9  # frame of a0, the learner, at which b0, the standard, begins
+
+
+def write_data(folder: Path) -> None:
+    """Write 4 train, 4 val and 5 test clips of one motion, those of val and test with frames."""
+    motion = folder / "data" / MOTION
+    for mode, names in (("train", "abcd"), ("val", "abcd"), ("test", "abcde")):
+        for index, letter in enumerate(names):
+            clip = wave(24 + 2 * index, 10 * len(mode) + index, 1 + 0.1 * index)
+            if mode == "test" and letter == "a":
+                clip = np.concatenate([wave(50, 7)[:START], wave(26, 31, 1.1)])
+            path = motion / mode / f"{letter}0"
+            write_clip(path, clip)
+            if mode != "train":
+                write_frames(path, len(clip))
+    (motion / "labels.csv").write_text(
+        "mode,video,takeoff_frame\nval,a0,10\nval,b0,9\nval,c0,8\nval,d0,\n"
+    )
+
+
+@pytest.fixture(scope="module")
+def work(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with clips in which every command has been run once, in the user's order."""
+    folder = tmp_path_factory.mktemp("work")
+    write_data(folder)
+    before = hash_folder(folder / "data")
+    for command, *arguments in (
+        ("tcc_train.py",),
+        ("tcc_get_embed.py", "--mode", "val"),
+        ("tcc_get_start.py", "--mode", "test"),
+        ("tcc_align.py", "--mode", "test"),
+        ("tcc_get_kendalls_tau.py", "--mode", "val"),
+    ):
+        done = run(command, *SMALL, *arguments, cwd=folder, stdin=subprocess.DEVNULL)
+        assert done.returncode == 0, done.stderr
+        assert "Traceback" not in done.stderr
+        (folder / f"{command}.out").write_text(done.stdout)
+        (folder / f"{command}.err").write_text(done.stderr)
+    assert hash_folder(folder / "data") == before
+    return folder
+
+
+@pytest.fixture
+def copy(work: Path, tmp_path: Path) -> Path:
+    """A copy of the folder whose data and checkpoint a test may break; without results."""
+    shutil.copytree(work / "data", tmp_path / "data")
+    (tmp_path / "log").mkdir()
+    shutil.copy(work / "log" / f"{MOTION}_checkpoint.pt", tmp_path / "log")
+    return tmp_path
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a result and check what all have."""
+    content: dict[str, Any] = json.loads(path.read_text())
+    assert content["schema_version"] == 1
+    return content
+
+
+def probe(path: Path) -> tuple[int, int, list[np.ndarray[Any, Any]]]:
+    """Check that every browser and phone plays a video; return width, height and the frames."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        assert stream.codec_context.name == "h264"
+        assert stream.pix_fmt == "yuv420p"
+        assert stream.width % 2 == stream.height % 2 == 0
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(stream)]
+        size = stream.width, stream.height
+    content = path.read_bytes()
+    assert content.index(b"moov") < content.index(b"mdat")  # faststart
+    return *size, frames
+
+
+def test_this_file_runs_every_command_or_another_does() -> None:
+    elsewhere = {"tcc_get_pose.py", "tcc_demo.py", "tcc_evaluate.py", "tcc_report.py"}
+    commands = {p.name for p in ROOT.glob("tcc_*.py") if "__main__" in p.read_text()}
+    assert commands - elsewhere == {*MAINS, "tcc_train.py"}
+
+
+def test_train_says_the_steps_and_hints_at_more_clips(work: Path) -> None:
+    assert "4 clips, min(seq_lens) 24, NUM_STEPS 23\n" in (work / "tcc_train.py.out").read_text()
+    assert "4 clips; 50 or more align better" in (work / "tcc_train.py.err").read_text()
+
+
+def test_embeddings_load_without_pickle(work: Path) -> None:
+    rows = np.load(work / "log" / f"{MOTION}_embeddings.npy", allow_pickle=False)
+    assert rows.dtype.names == ("video", "frame", "embedding")
+    assert rows.dtype["video"].kind == "U"
+    assert rows.dtype["frame"] == np.int32
+    assert rows.dtype["embedding"].subdtype == (np.dtype(np.float32), (8,))
+    lengths = {"a0": 24, "b0": 26, "c0": 28, "d0": 30}
+    for video, length in lengths.items():
+        assert rows["frame"][rows["video"] == video].tolist() == list(range(length))
+    assert len(rows) == sum(lengths.values())
+    assert np.isfinite(rows["embedding"]).all()
+    assert (rows["embedding"].std(axis=0) > 0).all()
+    content = read_json(work / "log" / f"{MOTION}_embeddings.json")
+    assert (content["mode"], content["videos"]) == ("val", lengths)
+    assert len(content["checkpoint_sha256"]) == 64
+    assert content["skeleton_conf_threshold"] == 0.2
+
+
+def test_start_has_the_fields_of_its_contract(work: Path) -> None:
+    content = read_json(work / "result" / f"start_{MOTION}_a0_vs_b0.json")
+    assert abs(content["start_frame"] - START) <= 2
+    assert content["end_frame"] == content["aligned_end_frame"] <= START + 26
+    assert content["start_s"] == pytest.approx(content["start_frame"] / 30)
+    assert content["method"] == "dtw"
+    assert 0 <= content["confidence"] <= 1
+    assert content["video_name"] == "a0"
+    assert content["motion_type"] == MOTION
+    assert content["original_seq_len"] == START + 26
+    assert content["aligned_start_frame"] == content["start_frame"]
+    assert content["aligned_std_start_frame"] == 0
+    assert content["aligned_std_end_frame"] == 26
+    assert content["aligned_seq_len"] == content["end_frame"] - content["start_frame"]
+    path = np.array(content["path"])
+    assert (np.diff(path, axis=0) > 0).all()
+    assert path[0].tolist() == [0, content["start_frame"]]
+    assert path[-1].tolist() == [25, content["end_frame"] - 1]
+    best, *others = content["candidates"]
+    assert {name: content[name] for name in best} == best
+    assert all(best["cost"] <= other["cost"] for other in others)
+    assert content["warnings"] is not None
+    printed = (work / "tcc_get_start.py.out").read_text()
+    frame = content["start_frame"]
+    assert f"{MOTION} of b0 starts at frame {frame} ({frame / 30:.2f} s) of a0" in printed
+
+
+def test_start_video_and_picture_open(work: Path) -> None:
+    stem = work / "result" / f"start_{MOTION}_a0_vs_b0"
+    width, height, frames = probe(Path(f"{stem}.mp4"))
+    assert width > height
+    assert len(frames) == START + 26
+    left, right = (np.stack(frames)[:, 70:-20, half] for half in (np.s_[:640], np.s_[640:]))
+    assert (np.diff(np.median(left, axis=(1, 2, 3))) >= 0).all()  # grey values are frame numbers
+    start = read_json(Path(f"{stem}.json"))["start_frame"]
+    np.testing.assert_allclose(np.median(right[: start + 1], axis=(1, 2, 3)), 0, atol=3)
+    np.testing.assert_allclose(np.median(right[-1]), 2 * 25, atol=3)
+    picture = cv2.imread(f"{stem}.png")
+    assert picture is not None
+    assert picture.std() > 10
+
+
+def test_grid_has_its_reference_maps_and_picture(work: Path) -> None:
+    stem = work / "result" / f"output_{MOTION}_test"
+    content = read_json(Path(f"{stem}.json"))
+    assert len(content["maps"]) == 4
+    reference = next(iter(content["maps"]))
+    assert content["reference"] == reference
+    length = len(content["maps"][reference])
+    assert content["maps"][reference] == list(range(length))
+    for frames in content["maps"].values():
+        assert len(frames) == length
+        assert (np.diff(frames) >= 0).all()
+        assert frames[0] == 0
+    assert content["costs"][reference] == 0
+    assert all(cost > 0 for video, cost in content["costs"].items() if video != reference)
+    width, height, frames = probe(Path(f"{stem}.mp4"))
+    assert len(frames) == length
+    assert (width, height) == (840, 2 * 488)
+    picture = cv2.imread(f"{stem}.jpg")
+    assert picture is not None
+    assert picture.std() > 10
+
+
+def test_tau_has_the_leak_values_and_the_error_beside_it(work: Path) -> None:
+    content = read_json(work / "result" / f"kendalls_tau_{MOTION}_val.json")
+    assert content["videos"] == ["a0", "b0", "c0", "d0"]
+    matrix = np.array(content["matrix"], float)
+    defined = matrix[~np.eye(4, dtype=bool)]
+    assert np.isnan(np.diagonal(matrix)).all()
+    assert content["clips"]["tau"] == pytest.approx(defined.mean())
+    assert content["clips"]["tau_forward"] == pytest.approx(matrix[np.triu_indices(4, 1)].mean())
+    assert content["clips"]["tau_backward"] == pytest.approx(matrix[np.tril_indices(4, -1)].mean())
+    assert (content["clips"]["pairs"], content["clips"]["undefined"]) == (12, 0)
+    assert content["constant_pose"]["undefined"] == 12
+    assert content["constant_pose"]["tau"] is None
+    assert content["reversed"]["tau"] < content["clips"]["tau"]
+    assert content["random_crops"]["pairs"] == 12
+    assert content["alignment_error_frames"]["takeoff"]["pairs"] == 6
+    assert cv2.imread(str(work / "result" / f"kendalls_tau_{MOTION}_val.png")) is not None
+    printed = (work / "tcc_get_kendalls_tau.py.out").read_text()
+    for line in ("clips", "constant pose", "random crops", "reversed"):
+        assert f"\n{line} " in f"\n{printed}"
+    assert "takeoff        error of the alignment, mean " in printed
+
+
+def test_nothing_half_written_is_left(work: Path) -> None:
+    assert {path.name.partition("_")[0] for path in (work / "result").iterdir()} == {
+        "start",
+        "output",
+        "kendalls",
+    }
+    assert not [path for path in work.rglob(".*") if path.is_file()]
+
+
+@pytest.mark.parametrize("method", ["dtw", "sliding"])
+def test_start_without_drawing_by_either_method(copy: Path, call: Call, method: str) -> None:
+    for clip in (copy / "data" / MOTION / "test").iterdir():
+        shutil.rmtree(clip / "vis")
+    call(tcc_get_start.main, *SMALL, "--method", method, "--no-video", cwd=copy)
+    content = read_json(copy / "result" / f"start_{MOTION}_a0_vs_b0.json")
+    assert content["method"] == method
+    assert abs(content["start_frame"] - START) <= 2
+    names = {path.suffix for path in (copy / "result").iterdir()}
+    assert names == {".json", ".png"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "learner", "standard"),
+    [
+        (["--learner", "c0"], "c0", "b0"),
+        (["--learner", "b0"], "b0", "c0"),
+        (["--standard", "c0"], "a0", "c0"),
+        (["--standard", "a0"], "b0", "a0"),
+        (["--learner", "e0", "--standard", f"data/{MOTION}/val/d0/"], "e0", "d0"),
+    ],
+)
+def test_learner_and_standard_name_others(
+    copy: Path, call: Call, arguments: list[str], learner: str, standard: str
+) -> None:
+    call(tcc_get_start.main, *SMALL, *arguments, "--no-video", cwd=copy)
+    content = read_json(copy / "result" / f"start_{MOTION}_{learner}_vs_{standard}.json")
+    assert (content["video_name"], content["standard_name"]) == (learner, standard)
+
+
+def test_start_takes_its_times_from_the_timestamps(copy: Path, call: Call) -> None:
+    folder = copy / "data" / MOTION / "test" / "a0"
+    times = [0.1 * frame**1.2 for frame in range(START + 26)]
+    (folder / "video.json").write_text(json.dumps({"timestamps_s": times}))
+    call(tcc_get_start.main, *SMALL, "--no-video", cwd=copy)
+    content = read_json(copy / "result" / f"start_{MOTION}_a0_vs_b0.json")
+    assert content["start_s"] == pytest.approx(times[content["start_frame"]])
+    for candidate in content["candidates"]:
+        assert candidate["start_s"] == pytest.approx(times[candidate["start_frame"]])
+
+
+def test_person_picks_another_skater(copy: Path, call: Call) -> None:
+    file = copy / "data" / MOTION / "test" / "a0" / "alphapose-results.json"
+    persons = json.loads(file.read_text())
+    for frame, points in enumerate(wave(START + 26, 50) * [0.4, 0.4, 1] + [450, 0, 0]):
+        name = f"{frame}.jpg"
+        bystander = {"image_id": name, "keypoints": points.ravel().tolist(), "score": 1.0}
+        persons.append(bystander)
+    file.write_text(json.dumps(persons))
+    stem = copy / "result" / f"start_{MOTION}_a0_vs_b0.json"
+    paths = []
+    for person in ("1", "2"):
+        call(tcc_get_start.main, *SMALL, "--person", person, "--no-video", cwd=copy)
+        paths.append(read_json(stem)["path"])
+    assert paths[0][0] == read_json_start(copy, call)
+    assert paths[0] != paths[1]
+    with pytest.raises(UserError, match="person 3: the clip holds 2; choose 1 to 2"):
+        call(tcc_get_start.main, *SMALL, "--person", "3", "--no-video", cwd=copy)
+
+
+def read_json_start(folder: Path, call: Call) -> list[int]:
+    """Return the first pair of the path when nobody is chosen."""
+    call(tcc_get_start.main, *SMALL, "--no-video", cwd=folder)
+    path = read_json(folder / "result" / f"start_{MOTION}_a0_vs_b0.json")["path"]
+    return [int(frame) for frame in path[0]]
+
+
+def test_videos_chooses_the_grid_and_its_reference(copy: Path, call: Call) -> None:
+    arguments = ["--videos", "e0, a0,c0,b0,d0", "--no-video"]
+    call(tcc_align.main, *SMALL, *arguments, cwd=copy)
+    content = read_json(copy / "result" / f"output_{MOTION}_test.json")
+    assert list(content["maps"]) == ["e0", "a0", "c0", "b0", "d0"]
+    assert content["reference"] == "e0"
+    assert not (copy / "result" / f"output_{MOTION}_test.mp4").exists()
+
+
+def test_grid_is_chosen_with_the_seed(copy: Path, call: Call) -> None:
+    chosen = set()
+    for seed in range(6):
+        call(tcc_align.main, *SMALL, "--no-video", "--seed", str(seed), cwd=copy)
+        chosen.add(tuple(read_json(copy / "result" / f"output_{MOTION}_test.json")["maps"]))
+    assert len(chosen) > 1
+    assert all(len(videos) == 4 for videos in chosen)
+
+
+def test_checkpoint_names_another(copy: Path, call: Call) -> None:
+    moved = copy / "other.pt"
+    (copy / "log" / f"{MOTION}_checkpoint.pt").rename(moved)
+    for command, main in MAINS.items():
+        arguments = (
+            [] if command in ("tcc_get_embed.py", "tcc_get_kendalls_tau.py") else ["--no-video"]
+        )
+        with pytest.raises(
+            UserError, match=r"no checkpoint log/double axel_checkpoint.pt; run: pyt"
+        ):
+            call(main, *SMALL, *arguments, cwd=copy)
+        call(main, *SMALL, *arguments, "--checkpoint", moved, cwd=copy)
+    assert read_json(copy / "log" / f"{MOTION}_embeddings.json")["checkpoint"] == str(moved)
+
+
+def test_mode_that_the_embeddings_file_does_not_hold_is_told(
+    copy: Path, call: Call, caplog: pytest.LogCaptureFixture
+) -> None:
+    call(tcc_get_embed.main, *SMALL, "--mode", "val", cwd=copy)
+    for main, arguments in (
+        (tcc_align.main, ["--no-video"]),
+        (tcc_get_start.main, ["--no-video"]),
+        (tcc_get_kendalls_tau.main, []),
+    ):
+        caplog.clear()
+        call(main, *SMALL, *arguments, "--mode", "val", cwd=copy)
+        assert "holds val" not in caplog.text
+        call(main, *SMALL, *arguments, "--mode", "test", cwd=copy)
+        assert f"log/{MOTION}_embeddings.npy holds val, not test; test is embedded" in caplog.text
+
+
+def test_every_vis_is_asked_for_before_anything_is_drawn(copy: Path, call: Call) -> None:
+    shutil.rmtree(copy / "data" / MOTION / "test" / "b0" / "vis")
+    with pytest.raises(UserError, match=r"clip b0 has no vis/ with its frames .*--no-video"):
+        call(tcc_get_start.main, *SMALL, cwd=copy)
+    with pytest.raises(UserError, match=r"clip b0 has no vis/ with its frames .*--no-video"):
+        call(tcc_align.main, *SMALL, "--videos", "a0,b0,c0,d0", cwd=copy)
+    assert not (copy / "result").exists()
+
+
+def test_unreadable_frame_leaves_no_half_video(copy: Path, call: Call) -> None:
+    (copy / "data" / MOTION / "test" / "a0" / "vis" / "20.jpg").write_bytes(b"\xff\xd8half")
+    message = r"vis/20.jpg is not a picture; extract the video's frames again"
+    with pytest.raises(UserError, match=message):
+        call(tcc_get_start.main, *SMALL, cwd=copy)
+    with pytest.raises(UserError, match=message):
+        call(tcc_align.main, *SMALL, "--videos", "b0,a0,c0,d0", cwd=copy)
+    assert not [p for p in (copy / "result").iterdir() if p.suffix == ".mp4"]
+
+
+def test_learner_shorter_than_the_standard_is_told_and_keeps_its_role(
+    copy: Path, call: Call, caplog: pytest.LogCaptureFixture
+) -> None:
+    for num_frames in (1, 8):
+        learner = copy / "data" / MOTION / "test" / f"a{num_frames}"
+        write_clip(learner, wave(26, 31, 1.1)[10 : 10 + num_frames])
+        write_frames(learner, num_frames)
+        call(tcc_get_start.main, *SMALL, "--learner", learner.name, "--standard", "b0", cwd=copy)
+        content = read_json(copy / "result" / f"start_{MOTION}_a{num_frames}_vs_b0.json")
+        assert (content["start_frame"], content["end_frame"]) == (0, num_frames)
+        assert content["original_seq_len"] == num_frames
+        assert 0 < content["aligned_std_end_frame"] - content["aligned_std_start_frame"] < 26
+        assert f"a{num_frames} ({num_frames} frames) is too short for b0 (26)" in caplog.text
+        _, _, frames = probe(copy / "result" / f"start_{MOTION}_a{num_frames}_vs_b0.mp4")
+        assert len(frames) == num_frames
+
+
+def test_standard_of_one_frame_is_found(copy: Path, call: Call) -> None:
+    standard = copy / "data" / MOTION / "test" / "z0"
+    write_clip(standard, wave(26, 31, 1.1)[5:6])
+    call(tcc_get_start.main, *SMALL, "--standard", "z0", "--no-video", cwd=copy)
+    content = read_json(copy / "result" / f"start_{MOTION}_a0_vs_z0.json")
+    assert content["aligned_seq_len"] == len(content["path"]) == 1
+
+
+def test_clips_of_one_frame_are_scored_and_aligned(copy: Path, call: Call) -> None:
+    shutil.rmtree(copy / "data" / MOTION / "test")
+    for index in range(4):
+        write_clip(copy / "data" / MOTION / "test" / f"s{index}", wave(1, index))
+    call(tcc_get_embed.main, *SMALL, cwd=copy)
+    call(tcc_align.main, *SMALL, "--no-video", cwd=copy)
+    call(tcc_get_kendalls_tau.main, *SMALL, cwd=copy)
+    content = read_json(copy / "result" / f"kendalls_tau_{MOTION}_test.json")
+    assert content["clips"]["undefined"] == content["clips"]["pairs"] == 12
+    assert content["alignment_error_frames"] == {}
+
+
+def test_mirrored_learner_is_found_and_told(
+    copy: Path, call: Call, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The mirror image of a clip is that clip: cost 0 and the same start."""
+    source = copy / "data" / MOTION / "test" / "b0"
+    file = source / "alphapose-results.json"
+    persons = json.loads(file.read_text())
+    for person in persons:
+        points = flip(np.array(person["keypoints"]).reshape(17, 3))
+        person["keypoints"] = np.add(points, [640, 0, 0]).ravel().tolist()
+    mirror = copy / "data" / MOTION / "test" / "m0"
+    mirror.mkdir()
+    (mirror / file.name).write_text(json.dumps(persons))
+    call(tcc_get_start.main, *SMALL, "--learner", "m0", "--standard", "b0", "--no-video", cwd=copy)
+    content = read_json(copy / "result" / f"start_{MOTION}_m0_vs_b0.json")
+    assert content["mirrored"]
+    assert content["cost"] == pytest.approx(0, abs=1e-6)
+    assert (content["start_frame"], content["end_frame"]) == (0, 26)
+    assert "m0 turns the other way: b0 is mirrored" in caplog.text
+
+
+def keep(folder: Path, mode: str, *names: str) -> None:
+    """Remove the other clips of a mode."""
+    for clip in (folder / "data" / MOTION / mode).iterdir():
+        if clip.name not in names:
+            shutil.rmtree(clip)
+
+
+def test_mistakes_with_clips_are_named(copy: Path, call: Call) -> None:
+    with pytest.raises(UserError, match=r"no clip z0 in data/double axel/test; it holds a0, b0, "):
+        call(tcc_get_start.main, *SMALL, "--learner", "z0", cwd=copy)
+    with pytest.raises(UserError, match=r"--videos holds 3 clip\(s\) and the grid shows 4; add cl"):
+        call(tcc_align.main, *SMALL, "--videos", "a0,b0,c0", cwd=copy)
+    with pytest.raises(UserError, match=r"--videos a0,b0,c0,a0: a name comes twice; name each"):
+        call(tcc_align.main, *SMALL, "--videos", "a0,b0,c0,a0", cwd=copy)
+    with pytest.raises(UserError, match=r"test holds 5 clip\(s\) and the grid shows 6; add clips"):
+        call(tcc_align.main, *SMALL, "--set", "NUM_VIDEOS=6", cwd=copy)
+    keep(copy, "test", "b0")
+    with pytest.raises(UserError, match=r"test holds 1 clip\(s\) and the grid shows 4; add clips"):
+        call(tcc_align.main, *SMALL, cwd=copy)
+    with pytest.raises(UserError, match=r"test holds one clip, b0; add the standard, or name bot"):
+        call(tcc_get_start.main, *SMALL, cwd=copy)
+    with pytest.raises(UserError, match=r"test holds 1 clip; tau compares at least 2: add one or"):
+        call(tcc_get_kendalls_tau.main, *SMALL, cwd=copy)
+    call(tcc_get_start.main, *SMALL, f"--learner=data/{MOTION}/val/a0", "--no-video", cwd=copy)
+    assert (copy / "result" / f"start_{MOTION}_a0_vs_b0.json").exists()
+
+
+def test_event_behind_the_end_of_its_clip_is_named(copy: Path, call: Call) -> None:
+    labels = copy / "data" / MOTION / "labels.csv"
+    labels.write_text("mode,video,takeoff_frame\nval,a0,24\nval,b0,9\n")
+    with pytest.raises(
+        UserError, match=r"takeoff_frame 24 of val a0, which has 24 frames; expected 0 to 23"
+    ):
+        call(tcc_get_kendalls_tau.main, *SMALL, "--mode", "val", cwd=copy)
+
+
+def test_tau_without_labels_says_that_the_error_is_unknown(
+    copy: Path, call: Call, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (copy / "data" / MOTION / "labels.csv").unlink()
+    call(tcc_get_kendalls_tau.main, *SMALL, "--mode", "val", cwd=copy)
+    assert "alignment error: unknown, labels.csv marks no event" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "message"),
+    [
+        ("tcc_train.py", ["--dataset", "lutz"], "error: no folder data/lutz/train; data holds do"),
+        ("tcc_get_start.py", ["--dataset", "lutz"], "error: no checkpoint log/lutz_checkpoint.pt;"),
+        ("tcc_align.py", ["--seed", "-1"], "error: setting SEED=-1: Expected `int` >= 0; see"),
+        (
+            "tcc_get_kendalls_tau.py",
+            ["--dataset", MOTION, "--mode", "val", "--result-dir", "tcc_train.py.out"],
+            "error: can't write tcc_train.py.out/kendalls_tau_double axel_val.json (",
+        ),
+    ],
+)
+def test_mistakes_end_in_one_line_and_exit_code_2(
+    work: Path, run: Run, command: str, arguments: list[str], message: str
+) -> None:
+    done = run(command, *arguments, cwd=work)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    *notes, last = done.stderr.splitlines()
+    assert last.startswith(message)
+    assert all(note.startswith(("warning: ", "note: ")) for note in notes)
+
+
+def test_closed_input_and_closed_output_are_no_mistake(copy: Path) -> None:
+    command = f'"{sys.executable}" "{ROOT}/tcc_get_embed.py" --dataset "{MOTION}" --mode val'
+    for line in (f"{command} <&-", f"{command} | true"):
+        done = subprocess.run(
+            ["bash", "-c", f"set -o pipefail; {line}"],
+            cwd=copy, capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert "Traceback" not in done.stderr
+
+
+@pytest.mark.real
+def test_the_whole_path_runs_on_recorded_clips(
+    real_data: Path, tmp_path: Path, call: Call, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recorded = ["--dataset", "skate", "--data-dir", real_data]
+    before = hash_folder(real_data / "skate")
+    short = ["--set", "MAX_NUM_TRAINING_STEPS=20", "--set", "SAVE_CKPT_STEPS=20"]
+    call(tcc_train.main, *recorded, *short, cwd=tmp_path)
+    assert "24 clips, min(seq_lens) " in capsys.readouterr().out
+    weights = torch.load(tmp_path / "log" / "skate_checkpoint.pt", weights_only=True)["encoder"]
+    assert all(torch.isfinite(weight).all() for weight in weights.values())
+    call(tcc_get_embed.main, *recorded, "--mode", "val", cwd=tmp_path)
+    assert len(read_json(tmp_path / "log" / "skate_embeddings.json")["videos"]) == 16
+    call(tcc_get_kendalls_tau.main, *recorded, "--mode", "val", cwd=tmp_path)
+    tau = read_json(tmp_path / "result" / "kendalls_tau_skate_val.json")
+    assert tau["alignment_error_frames"].keys() == {"takeoff", "landing"}
+    assert tau["constant_pose"]["undefined"] == 16 * 15
+
+    framed = ["--dataset", "skate_frames", "--data-dir", real_data, "--mode", "val"]
+    framed += ["--checkpoint", "log/skate_checkpoint.pt"]
+    call(tcc_get_start.main, *framed, cwd=tmp_path)
+    call(tcc_align.main, *framed, cwd=tmp_path)
+    clips = sorted((real_data / "skate_frames" / "val").iterdir())
+    learner, standard = (path.name for path in clips[:2])
+    stem = tmp_path / "result" / f"start_skate_frames_{learner}_vs_{standard}"
+    start = read_json(Path(f"{stem}.json"))
+    _, _, frames = probe(Path(f"{stem}.mp4"))
+    assert len(frames) == start["original_seq_len"]
+    grid = read_json(tmp_path / "result" / "output_skate_frames_val.json")
+    _, _, frames = probe(tmp_path / "result" / "output_skate_frames_val.mp4")
+    assert len(frames) == len(grid["maps"][grid["reference"]])
+    assert hash_folder(real_data / "skate") == before
