@@ -28,7 +28,7 @@ from tcc_config import Config
 log = logging.getLogger("tcc")
 LONG_ENOUGH = 50
 LEAST_CONFIDENCE = 1e-6
-CLOSE = 0.3  # margin below which another person may be the skater
+CLOSE = 0.25  # margin below which another person may be the skater
 
 
 @dataclass(frozen=True, slots=True)

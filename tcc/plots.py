@@ -56,9 +56,10 @@ def plot_tsne(
     figure = _figure(9, 7)
     axes = figure.subplots()
     names = list(dict.fromkeys(videos))
+    palette = colormaps["tab10" if len(names) <= 10 else "tab20"]
     for index, name in enumerate(names):
         mine = np.flatnonzero(np.asarray(videos) == name)
-        color = colormaps["tab20"](index % 20)
+        color = palette(index % palette.N)
         axes.plot(*points[mine].T, color=color, linewidth=0.8, alpha=0.6, marker=".", label=name)
         for row in mine[:: max(1, len(mine) // 12)]:
             axes.annotate(str(frames[row]), points[row], color=color, fontsize=8)

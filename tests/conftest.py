@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from tcc_config import CONFIG
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # for clips this small, threads only wait
 ROOT = Path(__file__).parents[1]
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Call = Callable[..., None]

@@ -1,0 +1,187 @@
+"""README.md: every command runs, its table of settings is that of tcc_config.py.
+
+python3 -m tests.test_readme    writes the table anew
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tokenize
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated, Literal, get_args, get_origin, get_type_hints
+
+import cv2
+import pytest
+
+from tcc_config import Config
+from tests.conftest import ROOT, wave, write_clip, write_frames
+
+README = ROOT / "README.md"
+TABLE = re.compile(r"(<!-- settings.*?-->\n)(.*?)(<!-- end of settings -->)", re.DOTALL)
+# Commands that take their time or need what is not installed here: the file that runs them.
+ELSEWHERE = {
+    "make demo": "test_demo.py",
+    "python3 tcc_get_pose.py": "test_pose.py",
+    "python3 tcc_evaluate.py": "test_evaluation.py",
+}
+# What a user would do to have results soon.
+QUICK = {
+    "HIDDEN_SIZE": "16",
+    "EMBEDDING_SIZE": "8",
+    "MAX_NUM_TRAINING_STEPS": "12",
+    "SAVE_CKPT_STEPS": "6",
+}
+# Types lines into one Python that has imported Torch once, as that is most of their time.
+TYPE = """
+import runpy, shlex, subprocess, sys
+sys.path.insert(0, "")
+for line in sys.argv[1:]:
+    print("$", line, flush=True)
+    program, *arguments = shlex.split(line)
+    if program != "python3" or not arguments[0].endswith(".py"):
+        subprocess.run(line, shell=True, check=True)
+        continue
+    for name in [name for name in sys.modules if name.startswith("tcc")]:
+        del sys.modules[name]
+    sys.argv = arguments
+    try:
+        runpy.run_path(arguments[0], run_name="__main__")
+    except SystemExit as stopped:
+        if stopped.code:
+            raise
+"""
+
+
+def describe(path: Path) -> dict[str, str]:
+    """Return what the comment of each setting of tcc_config.py says."""
+    lines: dict[int, str] = {}
+    with path.open("rb") as file:
+        for token in tokenize.tokenize(file.readline):
+            if token.type == tokenize.COMMENT:
+                lines[token.start[0]] = token.string.removeprefix("#").strip()
+    described = {}
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            span = range(node.lineno, (node.end_lineno or node.lineno) + 1)
+            described[node.target.id] = " ".join(lines[line] for line in span if line in lines)
+    return described
+
+
+def choices(hint: object) -> str:
+    """Return the choices of a Literal, also inside Annotated, else nothing."""
+    if get_origin(hint) is Annotated:
+        hint = get_args(hint)[0]
+    if get_origin(hint) is Literal:
+        return ": " + ", ".join(f"`{choice}`" for choice in get_args(hint))
+    return ""
+
+
+def settings_table() -> str:
+    """Return the table of all settings."""
+    described = describe(ROOT / "tcc_config.py")
+    hints = get_type_hints(Config, include_extras=True)
+    rows = [
+        f"| `{name}` | `{default}` | {described[name]}{choices(hints[name])} |"
+        for name, default in ((field.name, field.default) for field in fields(Config))
+    ]
+    return "\n".join(["| setting | default | what it is |", "|---|---|---|", *rows, ""])
+
+
+def blocks(language: str) -> list[str]:
+    """Return the code blocks of README.md in a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", README.read_text(), re.DOTALL | re.MULTILINE)
+
+
+def commands() -> list[str]:
+    """Return every line of README.md that is to be typed, in order."""
+    return [line for block in blocks("bash") for line in block.splitlines()]
+
+
+def test_settings_are_those_of_the_config() -> None:
+    assert all(describe(ROOT / "tcc_config.py").values())
+    found = TABLE.search(README.read_text())
+    assert found
+    assert found[2] == settings_table(), "run: python3 -m tests.test_readme"
+
+
+def test_all_commands_and_files_are_told() -> None:
+    text = README.read_text()
+    for command in ("tcc_train", "tcc_get_embed", "tcc_get_start", "tcc_align"):
+        assert f"python3 {command}.py" in text
+    for folder in ("tests/", "benchmarks/", "data/", "log/", "result/", "tcc/"):
+        assert folder in text
+    for path in re.findall(r"`((?:tests|tcc|benchmarks)/\w+\.py|tcc_\w+\.py|\w+\.txt)`", text):
+        assert (ROOT / path).exists(), path
+
+
+def test_picture_is_small_and_opens() -> None:
+    path = ROOT / "README.jpg"
+    assert path.stat().st_size <= 150_000
+    assert cv2.imread(str(path)) is not None
+
+
+@pytest.mark.parametrize("start", ELSEWHERE)
+def test_what_is_run_elsewhere_is(start: str) -> None:
+    name = "tcc_demo.py" if start == "make demo" else start.split()[-1]
+    if not (ROOT / name).exists():
+        pytest.skip(f"no {name}")
+    assert name in (ROOT / "tests" / ELSEWHERE[start]).read_text()
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A copy of the program with clips of an axel and quick settings, python3 and .venv set up."""
+    for path in [
+        *ROOT.glob("*.py"),
+        *ROOT.glob("*.txt"),
+        ROOT / "Makefile",
+        ROOT / "pyproject.toml",
+    ]:
+        shutil.copy(path, tmp_path)
+    shutil.copytree(ROOT / "tcc", tmp_path / "tcc")
+    (tmp_path / "tests").mkdir()
+    shutil.copy(ROOT / "tests" / "test_metrics.py", tmp_path / "tests")
+    config = (tmp_path / "tcc_config.py").read_text()
+    for name, value in QUICK.items():
+        config, count = re.subn(rf"({name}: .*?) = \w+", rf"\1 = {value}", config)
+        assert count == 1
+    (tmp_path / "tcc_config.py").write_text(config)
+    for mode in ("train", "val", "test"):
+        for index in range(1, 5):
+            folder = tmp_path / "data" / "axel" / mode / f"jump{index}"
+            write_clip(folder, wave(20 + index, index, 1 + 0.1 * index))
+            if mode != "train":
+                write_frames(folder, 20 + index)
+    for shim in ("bin/python3", ".venv/bin/python"):
+        (tmp_path / shim).parent.mkdir(parents=True)
+        (tmp_path / shim).write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+        (tmp_path / shim).chmod(0o755)
+    for stamp in ("ready", "ready-dev"):
+        (tmp_path / ".venv" / stamp).touch()
+    return tmp_path
+
+
+def test_every_command_runs(copy: Path) -> None:
+    typed = [line for line in commands() if not line.startswith(tuple(ELSEWHERE))]
+    assert len(typed) > 10
+    environment = {**os.environ, "PATH": f"{copy / 'bin'}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        [sys.executable, "-c", TYPE, *typed],
+        cwd=copy, env=environment, capture_output=True, text=True, timeout=600, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "error" not in done.stderr
+    for pattern in re.findall(r"`((?:log|result)/[\w<>.]+)`", README.read_text()):
+        assert list(copy.glob(re.sub(r"<\w+>", "*", pattern))), pattern
+
+
+if __name__ == "__main__":
+    README.write_text(
+        TABLE.sub(lambda found: found[1] + settings_table() + found[3], README.read_text())
+    )
