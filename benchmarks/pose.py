@@ -68,9 +68,8 @@ class Counted(Rtmo):
 
 def measure_speed(frames: list[Image], estimator: Rtmo) -> None:
     """Print images per second of the model alone and of everything, and the ratio."""
-    print(
-        f"| model alone | file to folder | ratio | {frames[0].shape[1]} x {frames[0].shape[0]}\n|-|-|-|"
-    )
+    height, width = frames[0].shape[:2]
+    print(f"| model alone | file to folder | ratio | {width} x {height}\n|-|-|-|")
     with tempfile.TemporaryDirectory() as name:
         video = Path(name) / "clip.mp4"
         write_video(video, frames, 30)

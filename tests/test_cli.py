@@ -129,6 +129,16 @@ def test_help_of_every_command_names_its_example(run: Run, tmp_path: Path) -> No
         assert "--set NAME=VALUE" in done.stdout
 
 
+def test_a_device_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert cli.pick_device("cpu").type == "cpu"
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
+    assert cli.pick_device("auto").type == "cpu"
+    for name in ("cuda", "mps"):
+        with pytest.raises(cli.UserError, match=f"--device {name}: this computer has none; use -"):
+            cli.pick_device(name)
+
+
 def test_whole_leaves_the_old_file_when_writing_fails(tmp_path: Path) -> None:
     path = tmp_path / "new" / "file.txt"
     with cli.whole(path) as temporary:
