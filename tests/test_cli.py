@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import json
 import re
 from dataclasses import fields
@@ -13,7 +14,7 @@ import pytest
 
 from tcc import cli
 from tcc_config import Config
-from tests.conftest import ROOT, Run
+from tests.conftest import ROOT, Call
 
 
 def test_set_dataset_and_seed_reach_the_config() -> None:
@@ -118,15 +119,20 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         cli.write_json(path, {})
 
 
-def test_help_of_every_command_names_its_example(run: Run, tmp_path: Path) -> None:
-    commands = sorted(ROOT.glob("tcc_*.py"))
-    for path in commands:
-        if "__main__" not in path.read_text():
-            continue
-        done = run(path.name, "--help", cwd=tmp_path)
-        assert done.returncode == 0, done.stderr
-        assert f"python3 {path.name}" in done.stdout
-        assert "--set NAME=VALUE" in done.stdout
+@pytest.mark.parametrize("path", sorted(ROOT.glob("tcc_*.py")), ids=lambda path: path.stem)
+def test_help_of_every_command_has_its_example(
+    path: Path, call: Call, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main = getattr(importlib.import_module(path.stem), "main", None)
+    if main is None:
+        assert "__main__" not in path.read_text()
+        return
+    with pytest.raises(SystemExit) as stopped:
+        call(main, "--help", cwd=tmp_path)
+    assert stopped.value.code == 0
+    printed = capsys.readouterr().out
+    assert f"python3 {path.name}" in printed
+    assert "--set NAME=VALUE" in printed
 
 
 def test_a_device_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
