@@ -12,15 +12,13 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tcc import cli
-from tcc.alignment import Match, confidence, cost_matrix, map_frames, search, start_curve
+from tcc.alignment import CONFIDENT, Placement, locate, map_frames, start_curve
 from tcc.draw import ClipPanel
 from tcc.plots import plot_start
 from tcc.video import write_video
@@ -29,19 +27,7 @@ from tcc_data import Clip, clip_folders, find_clip, load_clip, make_features, re
 from tcc_model import Encoder, embed, load_encoder, tell_other_embeddings
 
 log = logging.getLogger("tcc")
-DOUBTFUL = 0.2
 PANEL_SIZE = (640, 720)
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What the search found: the places, best first, on cost (N, M), and whether mirrored."""
-
-    matches: list[Match]
-    cost: NDArray[np.floating[Any]]
-    mirrored: bool
-    confidence: float
-    warnings: list[str]
 
 
 def main() -> None:
@@ -66,9 +52,9 @@ def main() -> None:
         require_images(learner)
         require_images(standard)
 
-    result = find_start(encoder, learner, standard, args.method)
+    result, warnings = find_start(encoder, learner, standard, args.method)
     best = result.matches[0]
-    for warning in result.warnings:
+    for warning in warnings:
         log.warning("%s", warning)
     print(
         f"{CONFIG.DATASET} of {standard.name} starts at frame {best.start_frame} "
@@ -77,7 +63,7 @@ def main() -> None:
     )
 
     stem = args.result_dir / f"start_{CONFIG.DATASET}_{learner.name}_vs_{standard.name}"
-    cli.write_json(Path(f"{stem}.json"), describe(result, learner, standard, args.method))
+    cli.write_json(Path(f"{stem}.json"), describe(result, learner, standard, args.method, warnings))
     title = f"{CONFIG.DATASET}: where {standard.name} starts in {learner.name}"
     plot_start(Path(f"{stem}.png"), result.cost, start_curve(result.cost), result.matches, title)
     if not args.no_video:
@@ -118,24 +104,24 @@ def first_but(folders: list[Path], taken: Path | None) -> Path:
     )
 
 
-def find_start(encoder: Encoder, learner: Clip, standard: Clip, method: str) -> Result:
-    """Search the standard and its mirror image in the learner's clip and keep the better."""
+def find_start(
+    encoder: Encoder, learner: Clip, standard: Clip, method: str
+) -> tuple[Placement, list[str]]:
+    """Search the standard, or its mirror image, in the learner's clip; also return warnings."""
+    views = [
+        embed(encoder, make_features(standard, CONFIG, mirrored)) for mirrored in (False, True)
+    ]
     target = embed(encoder, make_features(learner, CONFIG))
-    options = []
-    for mirrored in (False, True):
-        query = embed(encoder, make_features(standard, CONFIG, mirrored))
-        cost = cost_matrix(query, target)
-        options.append((search(cost, method, CONFIG.TOP_K), cost, mirrored))
-    matches, cost, mirrored = min(options, key=lambda option: option[0][0].cost)
-    certainty = confidence(matches, cost)
+    result = locate(views, target, method, CONFIG.TOP_K)
+    best, *others = result.matches
     warnings = []
-    if mirrored:
+    if result.mirrored:
         warnings.append(f"{learner.name} turns the other way: {standard.name} is mirrored")
-    if certainty < DOUBTFUL:
-        others = ", ".join(str(match.start_frame) for match in matches[1:])
-        warnings.append(f"unsure; other starts nearly as good: {others or 'none apart'}")
-    if matches[0].path[0, 0] > 0 or matches[0].path[-1, 0] < standard.num_frames - 1:
-        first, last = matches[0].path[[0, -1], 0]
+    if result.confidence < CONFIDENT:
+        starts = ", ".join(str(match.start_frame) for match in others)
+        warnings.append(f"unsure; other starts nearly as good: {starts or 'none apart'}")
+    if best.path[0, 0] > 0 or best.path[-1, 0] < standard.num_frames - 1:
+        first, last = best.path[[0, -1], 0]
         warnings.append(
             f"{learner.name} ({learner.num_frames} frames) is too short for {standard.name} "
             f"({standard.num_frames}): it matches frames {first} to {last} of it"
@@ -143,10 +129,12 @@ def find_start(encoder: Encoder, learner: Clip, standard: Clip, method: str) -> 
     for clip in (learner, standard):
         if (missed := clip.num_frames - int(clip.observed.sum())) > 0:
             warnings.append(f"{clip.name}: no skater in {missed} of {clip.num_frames} frames")
-    return Result(matches, cost, mirrored, certainty, warnings)
+    return result, warnings
 
 
-def describe(result: Result, learner: Clip, standard: Clip, method: str) -> dict[str, object]:
+def describe(
+    result: Placement, learner: Clip, standard: Clip, method: str, warnings: list[str]
+) -> dict[str, object]:
     """Return what goes into the JSON, with the fields that the training system reads."""
     best = result.matches[0]
     candidates = [
@@ -167,7 +155,7 @@ def describe(result: Result, learner: Clip, standard: Clip, method: str) -> dict
         "mirrored": result.mirrored,
         "confidence": result.confidence,
         "candidates": candidates,
-        "warnings": result.warnings,
+        "warnings": warnings,
         "original_seq_len": learner.num_frames,
         "aligned_start_frame": best.start_frame,
         "aligned_end_frame": best.end_frame,
@@ -178,7 +166,7 @@ def describe(result: Result, learner: Clip, standard: Clip, method: str) -> dict
     }
 
 
-def draw_frames(result: Result, learner: Clip, standard: Clip) -> Iterator[NDArray[np.uint8]]:
+def draw_frames(result: Placement, learner: Clip, standard: Clip) -> Iterator[NDArray[np.uint8]]:
     """Yield the learner's frames, each beside the frame of the standard that it matches.
 
     The standard holds its first frame until the start and its last after the end.

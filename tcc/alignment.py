@@ -12,6 +12,7 @@ from scipy.spatial.distance import cdist
 
 Array = NDArray[np.floating[Any]]
 WarpingPath = NDArray[np.int64]
+CONFIDENT = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,35 @@ class Match:
     end_frame: int
     cost: float
     path: WarpingPath
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a standard lies in a learner's clip: places, best first, on `cost` (N, M)."""
+
+    matches: list[Match]
+    cost: Array
+    mirrored: bool
+    confidence: float
+
+
+def locate(
+    views: Sequence[Array], learner: Array, method: str = "dtw", top_k: int = 3
+) -> Placement:
+    """Search a standard and its mirror image in a learner's clip and keep the better.
+
+    Args:
+        views: the standard (N, D) and, where the learner may turn the other way, its mirror image.
+        learner: (M, D).
+        method: of `search`.
+        top_k: most places to return.
+    """
+    options = []
+    for index, view in enumerate(views):
+        cost = cost_matrix(view, learner)
+        options.append((search(cost, method, top_k), cost, index > 0))
+    matches, cost, mirrored = min(options, key=lambda option: option[0][0].cost)
+    return Placement(matches, cost, mirrored, confidence(matches, cost))
 
 
 def cost_matrix(standard: Array, learner: Array) -> Array:
