@@ -1,39 +1,184 @@
 """Event errors of many (standard, learner) pairs: found against marked, with intervals over clips.
 
-P pairs, E events. An error is found minus marked, in the learner's frames: NaN where the event is
-not marked in both clips (no pair), infinite where it is marked and was not found (a miss).
+V clips of one role, P pairs, E events. An error is found minus marked, in the learner's frames: NaN
+where the event is not marked in both clips (no pair), infinite where it was not found (a miss).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tcc.alignment import Match, map_frames
+from tcc.alignment import locate, map_frames
+from tcc.metrics import (
+    enclosed_area_error,
+    finite_mean,
+    kendalls_tau,
+    lower_median,
+    order_tau,
+    phase_accuracy,
+    phase_labels,
+    phase_progression,
+    retrieval_precision,
+)
+from tcc.sides import Side
 
 Array = NDArray[np.floating[Any]]
 Indices = NDArray[np.int64]
 
-WITHIN_FRAMES = (1, 3, 5, 10)
-NUM_RESAMPLES = 1000
+LABEL_SHARES = (0.1, 0.5, 1.0)
+RETRIEVED = (5, 10, 15)
 
 
-def find_events(match: Match, events: Array, num_frames: int) -> Array:
-    """Return the learner's whole frames (E,) for a standard's; infinite outside the match.
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """P matches: `maps` (N,) each, learner's frame of a standard's, NaN outside; the rest (P,)."""
+
+    maps: list[Array]
+    costs: Array
+    confidences: Array
+    mirrored: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Errors:
+    """Errors (P,) of one event, numbers (P, roles) of their clips, the learners' fps (P,)."""
+
+    frames: Array
+    clips: Indices
+    fps: Array
+
+
+def match_pairs(standards: Side, learners: Side, pairs: Iterable[Indices]) -> Matches:
+    """Search each standard of `pairs` (P, 2) in its learner; the views are embeddings."""
+    maps: list[Array] = []
+    costs, confidences, mirrored = [], [], []
+    for standard, learner in pairs:
+        views = standards.views[standard]
+        placement = locate(views, learners.views[learner][0])
+        best = placement.matches[0]
+        maps.append(map_frames(best.path, len(views[0])))
+        costs.append(best.cost)
+        confidences.append(placement.confidence)
+        mirrored.append(placement.mirrored)
+    return Matches(maps, np.array(costs), np.array(confidences), np.array(mirrored, np.bool_))
+
+
+def scale_time(standards: Side, learners: Side, pairs: Indices) -> Matches:
+    """Match by the clips' lengths alone: first frame to first, last to last."""
+    lengths = [[len(view) for view, _ in side.views] for side in (standards, learners)]
+    maps = [np.linspace(0, lengths[1][b] - 1, lengths[0][a]) for a, b in pairs]
+    nothing = np.full(len(pairs), np.nan)
+    return Matches(maps, nothing, nothing, np.zeros(len(pairs), np.bool_))
+
+
+def carry_events(mapped: Array, events: Array) -> Array:
+    """Return the learner's whole frames (E,) of a standard's events; infinite where unmatched.
 
     Args:
-        match: the standard in the learner's clip.
+        mapped: (N,) learner's frame of each standard's frame, NaN for none.
         events: (E,) frames of the standard, NaN where it has none.
-        num_frames: of the standard.
     """
-    mapped = np.rint(map_frames(match.path, num_frames))
     marked = np.isfinite(events)
     found = np.full(len(events), np.nan)
-    found[marked] = mapped[events[marked].astype(int)]
+    found[marked] = np.rint(mapped[events[marked].astype(int)])
     return np.where(marked & np.isnan(found), np.inf, found)
+
+
+def frame_error(mapped: Array) -> float:
+    """Median error of all frames where both clips show one recording; infinite if mostly missed."""
+    size = np.abs(np.rint(mapped) - np.arange(len(mapped)))
+    return lower_median(np.where(np.isnan(size), np.inf, size))
+
+
+def prior_events(standards: Side, learners: Side, pairs: Indices) -> tuple[Array, Indices]:
+    """Put every event at the median share of the standards' length; (L, E) and (L,) learners."""
+    lengths = np.array([len(view) for view, _ in standards.views])[:, None]
+    shares = standards.events / lengths
+    chosen = np.unique(pairs[:, 1])
+    found = np.full((len(chosen), shares.shape[1]), np.nan)
+    for row, learner in enumerate(chosen):
+        mine = shares[pairs[pairs[:, 1] == learner, 0]]
+        for event in np.flatnonzero(np.isfinite(mine).any(axis=0)):
+            share = np.nanmedian(mine[:, event])
+            found[row, event] = np.rint(share * len(learners.views[learner][0]))
+    return found, chosen
+
+
+def find_events(standards: Side, pairs: Indices, matches: Matches) -> Array:
+    """Return the learners' frames (P, E) of the standards' events."""
+    return np.array(
+        [
+            carry_events(mapped, standards.events[standard])
+            for (standard, _), mapped in zip(pairs, matches.maps, strict=True)
+        ]
+    )
+
+
+def tabulate(
+    found: Array, rows: Indices, standards: Side, learners: Side, names: Sequence[str]
+) -> dict[str, Errors]:
+    """Return the errors of every event and of the time between consecutive ones.
+
+    Args:
+        found: (P, E) frames.
+        rows: (P, 2) standard and learner, or (P, 1) the learner where all standards voted.
+        standards, learners: whose events are marked.
+        names: of the E events.
+    """
+    marked = learners.events[rows[:, -1]]
+    errors = found.reshape(marked.shape) - marked
+    between = relative_intervals(errors, marked)
+    columns = dict(zip(names, errors.T, strict=True))
+    pairs = zip(names[:-1], names[1:], strict=True)
+    columns |= dict(zip(map(" to ".join, pairs), between.T, strict=True))
+    return {name: errors_of(column, rows, standards, learners) for name, column in columns.items()}
+
+
+def errors_of(frames: Array, rows: Indices, standards: Side, learners: Side) -> Errors:
+    """Attach to errors (P,) their clips, numbered so that a clip in both roles has one number."""
+    offset = 0 if standards.folder == learners.folder else len(standards.names)
+    clips = np.column_stack([rows[:, :-1], rows[:, -1] + offset])
+    return Errors(frames, clips, learners.fps[rows[:, -1]])
+
+
+def list_matches(
+    standards: Side, learners: Side, pairs: Indices, matches: Matches, names: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Return every pair's match as plain values."""
+    found = find_events(standards, pairs, matches)
+    return [
+        {
+            "standard": standards.names[standard],
+            "learner": learners.names[learner],
+            "mirrored": bool(matches.mirrored[row]),
+            "confidence": matches.confidences[row],
+            "cost": matches.costs[row],
+            "found": dict(zip(names, found[row], strict=True)),
+            "marked": dict(zip(names, learners.events[learner], strict=True)),
+        }
+        for row, (standard, learner) in enumerate(pairs)
+    ]
+
+
+def relative_intervals(errors: Array, marked: Array) -> Array:
+    """Return (P, E - 1) errors of the times between consecutive events, as shares of the true time.
+
+    Args:
+        errors: (P, E) as in the module's docstring.
+        marked: (P, E) true frames of the learner.
+    """
+    true = np.diff(marked, axis=1)
+    missed = np.isinf(errors[:, 1:]) | np.isinf(errors[:, :-1])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        shares = np.diff(errors, axis=1) / np.where(true > 0, true, np.nan)
+    none = np.isnan(errors[:, 1:]) | np.isnan(errors[:, :-1]) | ~(true > 0)
+    result: Array = np.where(none, np.nan, np.where(missed, np.inf, shares))
+    return result
 
 
 def vote(found: Array, costs: Array, learners: Indices) -> tuple[Array, Indices]:
@@ -61,94 +206,92 @@ def vote(found: Array, costs: Array, learners: Indices) -> tuple[Array, Indices]
     return votes, chosen
 
 
-def resample(clips: Sequence[Indices], generator: np.random.Generator) -> Array:
-    """Draw clips with replacement: how often each pair is in each of NUM_RESAMPLES samples.
-
-    Pairs share clips, so they are no independent sample; clips are.
-
-    Args:
-        clips: for each role (standard, learner) the clip (P,) of each pair; a clip has one number
-            in both roles, so that it is drawn once for both.
-
-    Returns:
-        (NUM_RESAMPLES, P) weights: how often the clips of the pair were drawn, multiplied.
-    """
-    weights = np.ones((NUM_RESAMPLES, len(clips[0])))
-    shared = len(clips) > 1 and bool(np.isin(clips[0], clips[1]).any())
-    for group in [np.stack(list(clips))] if shared else [role[None] for role in clips]:
-        numbers, index = np.unique(group, return_inverse=True)
-        chance = np.full(len(numbers), 1 / len(numbers))
-        drawn = generator.multinomial(len(numbers), chance, NUM_RESAMPLES)
-        for role in index.reshape(group.shape):
-            weights *= drawn[:, role]
-    return weights
-
-
-def summarize(errors: Array, fps: Array, weights: Array) -> dict[str, Any]:
-    """Summarise the errors of one event.
-
-    Args:
-        errors: (P,) frames, as in the module's docstring.
-        fps: (P,) the learner's frames per second.
-        weights: (R, P) of `resample`.
-
-    Returns:
-        `pairs`, `missed`, and over all pairs `median` of the size (infinite where most are missed)
-        and `within_K`; `mean` of the size, `signed` mean and `*_ms` over the pairs that were
-        found; `*_interval`, 95 %. NaN where there is none.
-    """
-    marked = ~np.isnan(errors)
-    errors, fps, weights = errors[marked], fps[marked], weights[:, marked]
-    found = np.isfinite(errors)
-    size = np.abs(errors)
-    seconds = size / fps
-    summary: dict[str, Any] = {
-        "pairs": len(errors),
-        "missed": int((~found).sum()),
-        "median": _median(size),
-        "median_ms": _median(1000 * seconds),
-        "mean": _mean(size[found]),
-        "mean_ms": _mean(1000 * seconds[found]),
-        "signed": _mean(errors[found]),
-        "signed_ms": _mean(1000 * errors[found] / fps[found]),
+def mean_tau(standards: Side, learners: Side, pairs: Indices, matches: Matches) -> dict[str, float]:
+    """Return tau of the nearest neighbours and of the matched frames, both means over pairs."""
+    nearest = [
+        kendalls_tau(standards.views[a][int(flipped)], learners.views[b][0])
+        for (a, b), flipped in zip(pairs, matches.mirrored, strict=True)
+    ]
+    matched = [order_tau(np.rint(mapped[np.isfinite(mapped)])) for mapped in matches.maps]
+    return {
+        "tau": finite_mean(nearest),
+        "tau_undefined": float(np.isnan(nearest).mean()),
+        "tau_dtw": finite_mean(matched),
     }
-    for frames in WITHIN_FRAMES:
-        summary[f"within_{frames}"] = _mean((size <= frames).astype(np.float64))
-    summary["median_interval"] = _interval(_weighted_medians(size, weights))
-    summary["mean_interval"] = _interval(_weighted_means(size[found], weights[:, found]))
-    for frames in WITHIN_FRAMES:
-        hits = (size <= frames).astype(np.float64)
-        summary[f"within_{frames}_interval"] = _interval(_weighted_means(hits, weights))
-    return summary
 
 
-def _mean(values: Array) -> float:
-    return float(values.mean()) if values.size else float("nan")
+def mean_enclosed_area(standards: Side, learners: Side, pairs: Indices, matches: Matches) -> float:
+    """Return the Enclosed Area Error, mean over the pairs with two events."""
+    return finite_mean(
+        [
+            enclosed_area_error(
+                mapped, standards.events[a], learners.events[b], len(learners.views[b][0])
+            )
+            for (a, b), mapped in zip(pairs, matches.maps, strict=True)
+        ]
+    )
 
 
-def _median(values: Array) -> float:
-    """Lower median: no mean of a number and infinity."""
-    return float(np.sort(values)[(len(values) - 1) // 2]) if values.size else float("nan")
+def score_embeddings(
+    standards: Side,
+    learners: Side,
+    pairs: Indices,
+    matches: Matches,
+    generator: np.random.Generator,
+) -> dict[str, float]:
+    """Return tau, phase classification and progression, and retrieval.
+
+    The phases are learned from the standards' clips and read from the learners'; where these are
+    the same, from a random half and the other. Retrieval sees no clip of the query's recording.
+    """
+    scores = mean_tau(standards, learners, pairs, matches)
+    train, test = (_fully_marked(side) for side in (standards, learners))
+    for k in RETRIEVED:
+        scores[f"ap_{k}"] = finite_mean([_retrieve(clip, train, k) for clip in test])
+    if standards.folder == learners.folder:
+        order = generator.permutation(len(train))
+        half = len(train) // 2
+        train, test = [train[i] for i in order[:half]], [train[i] for i in order[half:]]
+    for share in LABEL_SHARES:
+        learned = [(clip.frames, clip.phases) for clip in train]
+        read = [(clip.frames, clip.phases) for clip in test]
+        accuracy = phase_accuracy(learned, read, share, generator) if train and test else np.nan
+        scores[f"phase_{share:.0%}"] = float(accuracy)
+    progression = (
+        phase_progression(
+            [(clip.frames, clip.events) for clip in train],
+            [(clip.frames, clip.events) for clip in test],
+        )
+        if train and test
+        else np.nan
+    )
+    return {**scores, "progression": float(progression)}
 
 
-def _weighted_means(values: Array, weights: Array) -> Array:
-    """Mean of each sample; samples without a pair are left out."""
-    total = weights.sum(axis=1)
-    means: Array = (weights @ values)[total > 0] / total[total > 0]
-    return means
+@dataclass(frozen=True, slots=True)
+class _Marked:
+    """A clip whose every event is marked: embeddings (F, D), phases (F,), events (E,)."""
+
+    frames: Array
+    phases: Indices
+    events: Array
+    recording: str
 
 
-def _weighted_medians(values: Array, weights: Array) -> Array:
-    order = np.argsort(values)
-    cumulated = np.cumsum(weights[:, order], axis=1)
-    cumulated = cumulated[cumulated[:, -1] > 0] if values.size else cumulated[:0]
-    if not len(cumulated):
-        return np.empty(0)
-    medians: Array = values[order][(cumulated >= cumulated[:, -1:] / 2).argmax(axis=1)]
-    return medians
+def _fully_marked(side: Side) -> list[_Marked]:
+    return [
+        _Marked(view, phase_labels(events, len(view)), events, recording)
+        for (view, _), events, recording in zip(
+            side.views, side.events, side.recordings, strict=True
+        )
+        if np.isfinite(events).all()
+    ]
 
 
-def _interval(values: Array) -> list[float]:
-    if not len(values):
-        return [float("nan")] * 2
-    return [float(bound) for bound in np.quantile(values, [0.025, 0.975], method="nearest")]
+def _retrieve(query: _Marked, clips: Sequence[_Marked], k: int) -> float:
+    others = [clip for clip in clips if clip.recording != query.recording]
+    if not others:
+        return float("nan")
+    support = np.concatenate([clip.frames for clip in others])
+    phases = np.concatenate([clip.phases for clip in others])
+    return retrieval_precision(query.frames, query.phases, support, phases, k)

@@ -92,19 +92,33 @@ def plot_tau(path: Path, matrix: Array, names: Sequence[str], title: str) -> Non
 def plot_error_distribution(
     path: Path, errors: Mapping[str, Array], event: str, limit_frames: int = 20
 ) -> None:
-    """Plot which share of the pairs lies within k frames, a line a method; NaN is a miss."""
-    figure = _figure(8, 5)
+    """Plot which share of the errors lies within k frames; NaN is no pair, infinity a miss.
+
+    Args:
+        path: picture to write.
+        errors: frames (P,), a line a method; one named "<method>, voting" is dashed.
+        event: for the title.
+        limit_frames: right end of the plot.
+    """
+    figure = _figure(9, 5)
     axes = figure.subplots()
     within = np.arange(limit_frames + 1)
+    colors: dict[str, str] = {}
     for name, values in errors.items():
-        share = [(np.abs(values) <= frames).mean() for frames in within]
-        axes.plot(within, share, marker=".", label=name)
+        method, _, voting = name.partition(", ")
+        color = colors.setdefault(method, f"C{len(colors)}")
+        sizes = np.abs(values[~np.isnan(values)])
+        share = (
+            (sizes <= within[:, None]).mean(axis=1) if len(sizes) else np.full(len(within), np.nan)
+        )
+        axes.plot(within, share, "--" if voting else "-", color=color, label=name)
     axes.set(
-        title=f"{event}: share of pairs within k frames", xlabel="error, frames",
-        ylabel="share of pairs", ylim=(0, 1.02), xlim=(0, limit_frames),
+        title=f"{event}: how often the error is at most k frames", xlabel="k, frames",
+        ylabel="share of pairs (voting: of learners)", ylim=(0, 1.02), xlim=(0, limit_frames),
+        xticks=within[:: max(1, limit_frames // 10)],
     )  # fmt: skip
     axes.grid(alpha=0.3)
-    axes.legend(frameon=False)
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     _save(figure, path)
 
 
