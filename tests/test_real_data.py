@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from benchmarks import real_data as benchmark
 from tcc.alphapose import JOINTS
 from tcc_config import Config
-from tcc_data import clip_folders, load_clip, read_labels
+from tcc_data import clip_folders, load_clip, read_labels, read_recordings
 
 
 def standing_person(num_frames: int) -> NDArray[np.float64]:
@@ -100,3 +100,21 @@ def test_written_clips_load_with_their_labels(
             clip = load_clip(folders[0], Config())
             assert max(labels[mode, folders[0].name].values()) < clip.num_frames
     assert clip.fps == pytest.approx(60)
+
+
+@pytest.mark.real
+def test_cameras_of_one_repetition_share_recording_frames_and_events(
+    real_data: Path, tmp_path: Path
+) -> None:
+    recordings = list(benchmark.read_fs(real_data, ["axel"], cameras=2, seed=0))
+    assert benchmark.write_motion(tmp_path / "fs_axel", iter(recordings)) == 60
+    labels, shown = read_labels(tmp_path, "fs_axel"), read_recordings(tmp_path, "fs_axel")
+    for first, second in zip(recordings[::2], recordings[1::2], strict=True):
+        assert first.mode == second.mode == ("val" if first.video.startswith("C") else "train")
+        assert len(first.keypoints) == len(second.keypoints)
+        names = [(clip.mode, clip.video) for clip in (first, second)]
+        assert names[0] != names[1]
+        assert shown[names[0]] == shown[names[1]] == first.video.removesuffix("_cam0")
+        assert labels[names[0]] == labels[names[1]]
+        assert not np.allclose(first.keypoints, second.keypoints)
+    assert len(set(shown.values())) == 30
