@@ -4,14 +4,30 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tcc.alignment import locate, map_frames
-from tcc.evaluation import carry_events, vote
-from tcc.metrics import resample, summarize
+from tcc.evaluation import (
+    carry_events,
+    find_events,
+    frame_error,
+    list_matches,
+    match_pairs,
+    mean_enclosed_area,
+    mean_tau,
+    prior_events,
+    relative_intervals,
+    scale_time,
+    score_embeddings,
+    tabulate,
+    vote,
+)
+from tcc.metrics import resample, share_within, summarize
+from tcc.sides import Side, crop, hold_pose, represent, reverse
 from tests.conftest import Run, wave, write_clip
 
 NAN, INF = np.nan, np.inf
@@ -79,6 +95,154 @@ def test_a_clip_in_both_roles_is_drawn_once() -> None:
     assert {tuple(row) for row in weights[:, ::2].astype(int)} == counts
 
 
+PERIOD = 8.0  # frames between two events of a made clip, at tempo 1
+
+
+def made_side(folder: str, tempos: list[float], seed: int, lead: int = 6) -> Side:
+    """Clips that run through one curve at different tempos, after and before something else.
+
+    The embedding is the position on the curve, so that the true match has distance 0 but for
+    sampling.
+    """
+    generator = np.random.default_rng(seed)
+    curve = np.cumsum(np.random.default_rng(99).normal(size=(400, 8)), axis=0)
+    views, events = [], []
+    for tempo in tempos:
+        times = np.arange(100, 130, tempo)
+        motion = np.stack([np.interp(times, np.arange(400), column) for column in curve.T], 1)
+        around = generator.normal(30, 1, (2 * lead, 8))
+        clip = np.concatenate([around[:lead], motion, around[lead:]])
+        views.append((clip, -clip))
+        events.append([lead + PERIOD / tempo, lead + 2 * PERIOD / tempo])
+    count = len(tempos)
+    return Side(
+        folder,
+        [f"clip{index}" for index in range(count)],
+        views,
+        np.rint(events),
+        np.full(count, 30.0),
+        [f"{folder}/{index}" for index in range(count)],
+    )
+
+
+STANDARDS = made_side("made/train", [1.0, 0.8, 1.25], 1, lead=0)
+LEARNERS = made_side("made/val", [1.0, 1.25, 0.8], 2)
+PAIRS = np.array([(a, b) for a in range(3) for b in range(3)])
+NAMES = ["takeoff", "landing"]
+
+
+def test_perfect_embeddings_score_best_everywhere() -> None:
+    matches = match_pairs(STANDARDS, LEARNERS, PAIRS)
+    found = find_events(STANDARDS, PAIRS, matches)
+    table = tabulate(found, PAIRS, STANDARDS, LEARNERS, NAMES)
+    assert list(table) == ["takeoff", "landing", "takeoff to landing"]
+    assert share_within(table["takeoff"].frames, 1) == share_within(table["landing"].frames, 1) == 1
+    assert not matches.mirrored.any()
+    scores = score_embeddings(STANDARDS, LEARNERS, PAIRS, matches, np.random.default_rng(0))
+    assert scores["tau"] > 0.97
+    assert scores["tau_undefined"] == 0
+    assert mean_enclosed_area(STANDARDS, LEARNERS, PAIRS, matches) < 0.02
+
+
+def test_a_mirrored_learner_is_found_by_the_mirrored_standard() -> None:
+    mirrored = represent(LEARNERS, lambda view: -view)
+    matches = match_pairs(STANDARDS, mirrored, PAIRS)
+    assert matches.mirrored.all()
+    assert mean_tau(STANDARDS, mirrored, PAIRS, matches)["tau"] > 0.97
+    listed = list_matches(STANDARDS, mirrored, PAIRS, matches, NAMES)[5]
+    assert (listed["standard"], listed["learner"], listed["mirrored"]) == ("clip1", "clip2", True)
+    assert abs(listed["found"]["landing"] - listed["marked"]["landing"]) <= 1
+
+
+def test_constant_pose_is_undefined_and_reversed_clips_fall() -> None:
+    held = [hold_pose(side) for side in (STANDARDS, LEARNERS)]
+    matches = match_pairs(held[0], held[1], PAIRS)
+    scores = mean_tau(held[0], held[1], PAIRS, matches)
+    assert np.isnan(scores["tau"])
+    assert scores["tau_undefined"] == 1
+    backwards = reverse(LEARNERS)
+    np.testing.assert_array_equal(backwards.views[0][0][::-1], LEARNERS.views[0][0])
+    last = len(LEARNERS.views[0][0]) - 1
+    np.testing.assert_array_equal(backwards.events[0], last - LEARNERS.events[0])
+    matches = match_pairs(STANDARDS, backwards, PAIRS)
+    assert mean_tau(STANDARDS, backwards, PAIRS, matches)["tau"] < -0.9
+
+
+def test_frame_counter_is_caught_by_cropped_clips_an_aligner_is_not() -> None:
+    """The clips are cut alike, so the frame's number aligns them as well as the motion does."""
+    sides = [made_side("made/train", [1.0] * 6, 3), made_side("made/val", [1.0] * 6, 4)]
+    pairs = np.array([(a, b) for a in range(6) for b in range(6)])
+
+    def score(change: bool, counter: bool) -> float:
+        generator = np.random.default_rng(5)
+        cut = [crop(side, generator) if change else side for side in sides]
+        if counter:
+            cut = [
+                represent(side, lambda view: np.arange(float(len(view)))[:, None]) for side in cut
+            ]
+        found = find_events(cut[0], pairs, match_pairs(cut[0], cut[1], pairs))
+        return share_within(tabulate(found, pairs, cut[0], cut[1], NAMES)["takeoff"].frames, 1)
+
+    assert score(change=False, counter=True) == 1
+    assert score(change=True, counter=True) < 0.6
+    assert score(change=False, counter=False) == 1
+    assert score(change=True, counter=False) > 0.75
+
+
+def test_cropped_clips_keep_their_events() -> None:
+    for seed in range(30):
+        cut = crop(LEARNERS, np.random.default_rng(seed))
+        for before, after, old, new in zip(
+            LEARNERS.views, cut.views, LEARNERS.events, cut.events, strict=True
+        ):
+            assert len(after[0]) >= round(0.6 * len(before[0]))
+            np.testing.assert_array_equal(after[0][new.astype(int)], before[0][old.astype(int)])
+
+
+def test_linear_time_and_prior_know_lengths_alone() -> None:
+    matches = scale_time(STANDARDS, LEARNERS, PAIRS)
+    for (standard, learner), mapped in zip(PAIRS, matches.maps, strict=True):
+        assert len(mapped) == len(STANDARDS.views[standard][0])
+        assert (mapped[0], mapped[-1]) == (0, len(LEARNERS.views[learner][0]) - 1)
+    found, rows = prior_events(STANDARDS, LEARNERS, PAIRS)
+    np.testing.assert_array_equal(rows, [0, 1, 2])
+    lengths = [len(view) for view, _ in STANDARDS.views]
+    share = np.median(STANDARDS.events[:, 0] / lengths)
+    assert found[1, 0] == round(share * len(LEARNERS.views[1][0]))
+
+
+def test_every_frame_of_one_recording_is_compared() -> None:
+    assert frame_error(np.arange(9) + 0.2) == 0
+    assert frame_error(np.array([0.0, 1, 4, 6, 8])) == 2
+    assert frame_error(np.array([NAN, NAN, NAN, 3, 4])) == INF
+
+
+def test_time_between_events_is_a_share_of_the_true_time() -> None:
+    errors = np.array([[1.0, 4, NAN], [INF, 0, 2], [0, -2, -2]])
+    marked = np.array([[10.0, 20, NAN], [10, 20, 24], [10, 10, 18]])
+    np.testing.assert_array_equal(
+        relative_intervals(errors, marked), [[0.3, NAN], [INF, 0.5], [NAN, 0]]
+    )
+
+
+def test_retrieval_sees_no_clip_of_the_same_recording() -> None:
+    twins = replace(LEARNERS, recordings=["made/a", "made/a", "made/b"])
+    alone = Side(
+        twins.folder,
+        twins.names[:2],
+        twins.views[:2],
+        twins.events[:2],
+        twins.fps[:2],
+        twins.recordings[:2],
+    )
+    pairs = np.array([(0, 1), (1, 0)])
+    matches = match_pairs(alone, alone, pairs)
+    scores = score_embeddings(alone, alone, pairs, matches, np.random.default_rng(0))
+    assert np.isnan(scores["ap_5"])
+    scores = score_embeddings(twins, twins, pairs, matches, np.random.default_rng(0))
+    assert scores["ap_5"] > 0.75
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory, run: Run) -> Path:
     """Clips of joints that swing at known tempos, with events, and a hardly trained encoder."""
@@ -112,6 +276,17 @@ def test_command_finds_the_events_of_clips_that_differ_in_tempo(labelled: Path, 
     assert content["pairs"] == 16
     assert content["errors"]["takeoff"]["raw pose"]["within_3"] > 0.8
     assert "raw pose, voting" in done.stdout
+    takeoff = content["errors"]["takeoff"]
+    assert {"tcc", "tcc, voting", "random encoder", "frame index", "linear time",
+            "constant prior"} <= set(takeoff)  # fmt: skip
+    assert (takeoff["raw pose"]["pairs"], takeoff["raw pose, voting"]["pairs"]) == (16, 4)
+    assert content["embeddings"]["frame index"]["tau"] > 0.99
+    assert content["leak_tests"]["constant pose"]["tau"] is None  # undefined: no clock
+    assert content["leak_tests"]["constant pose"]["tau_undefined"] == 1
+    found = [match["found"]["takeoff"] for match in content["matches"]]
+    marked = [match["marked"]["takeoff"] for match in content["matches"]]
+    within = np.mean(np.abs(np.subtract(found, marked)) <= 3)
+    assert takeoff["tcc"]["within_3"] == pytest.approx(within)
     assert stem.with_name(f"{stem.name}_takeoff.png").read_bytes()[:4] == b"\x89PNG"
 
 
@@ -139,3 +314,40 @@ def test_label_outside_its_clip_is_named(labelled: Path, run: Run) -> None:
     done = run("tcc_evaluate.py", "--dataset", "wave", "--mode", "val", cwd=labelled)
     assert done.returncode == 2
     assert "takeoff_frame of val1 is 70; the clip has frames 0 to 31" in done.stderr
+
+
+def test_one_recording_is_compared_in_every_frame_and_unlabelled_clips_are_told(
+    labelled: Path, run: Run
+) -> None:
+    path = labelled / "data" / "wave" / "labels.csv"
+    folder = labelled / "data" / "wave" / "val"
+    shutil.copytree(folder / "val0", folder / "other_camera")
+    shutil.copytree(folder / "val0", folder / "unlabelled")
+    text = path.read_text().replace("val,val0,,8,20,", "val,val0,,8,20,jump")
+    path.write_text(text + "val,other_camera,,8,20,jump\n")
+    done = run("tcc_evaluate.py", "--dataset", "wave", "--mode", "val", cwd=labelled)
+    assert done.returncode == 0, done.stderr
+    assert "wave/val: 1 of 6 clips have no label" in done.stderr
+    content = json.loads((labelled / "result/evaluate_wave_val_vs_wave_val.json").read_text())
+    every_frame = content["errors"]["same recording, every frame"]["tcc"]
+    assert (every_frame["pairs"], every_frame["median"]) == (2, 0)  # the same clip, both ways
+    assert content["errors"]["takeoff"]["tcc"]["pairs"] == 5 * 4 - 2
+
+
+def test_seeds_train_and_score_anew(labelled: Path, run: Run) -> None:
+    options = ["--mode", "val", "--seeds", "2", "--clips", "3", *HARDLY]
+    done = run("tcc_evaluate.py", "--dataset", "wave", *options, cwd=labelled)
+    assert done.returncode == 0, done.stderr
+    content = json.loads((labelled / "result/evaluate_wave_val_vs_wave_val.json").read_text())
+    assert content["seeds"] == [0, 1]
+    assert content["errors"]["takeoff"]["tcc"]["pairs"] == 2 * 6
+    assert content["spread"]["embeddings"]["tcc"]["tau"] > 0
+    assert content["spread"]["embeddings"]["raw pose"]["tau"] == pytest.approx(0)
+    assert "1 of 4 clips are left out by --clips" in done.stderr
+
+
+def test_seeds_and_checkpoint_exclude_each_other(labelled: Path, run: Run) -> None:
+    options = ["--seeds", "2", "--checkpoint", "log/wave_checkpoint.pt"]
+    done = run("tcc_evaluate.py", "--dataset", "wave", *options, cwd=labelled)
+    assert done.returncode == 2
+    assert "leave --checkpoint out" in done.stderr
