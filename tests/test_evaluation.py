@@ -56,10 +56,10 @@ def test_events_are_carried_along_the_path_and_missed_outside_it() -> None:
 
 def test_vote_is_the_median_of_the_better_half() -> None:
     found = np.array([[10.0, NAN], [12, INF], [50, INF], [60, 3], [7, INF], [INF, NAN]])
-    costs = np.array([0.3, 0.1, 0.2, 0.4, 0.5, 0.1])
+    costs = np.array([0.2, 0.1, 0.3, 0.4, 0.5, 0.1])
     votes, learners = vote(found, costs, np.array([4, 4, 4, 4, 6, 6]))
     np.testing.assert_array_equal(learners, [4, 6])
-    np.testing.assert_array_equal(votes, [[31, 3], [7, INF]])
+    np.testing.assert_array_equal(votes, [[11, 3], [7, INF]])
 
 
 def test_summary_of_errors_that_can_be_counted_by_hand() -> None:
