@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from tcc import cli, evaluation
 from tcc.alignment import CONFIDENT
 from tcc.evaluation import Errors, Matches
-from tcc.metrics import calibrate, resample, share_within, summarize
+from tcc.metrics import calibrate, lower_median, resample, share_within, summarize
 from tcc.plots import plot_error_distribution
 from tcc.sides import Side, crop, hold_pose, represent, reverse
 from tcc.tables import print_results
@@ -205,6 +205,7 @@ def load_side(args: argparse.Namespace, folder: str, names: Sequence[str]) -> Si
         events=events,
         fps=np.array([clip.fps for clip in clips]),
         recordings=[f"{motion}/{shown.get(c.name, f'{mode}/{c.name}')}" for c in clips],
+        starts=np.zeros(len(clips), np.int64),
     )
 
 
@@ -267,11 +268,8 @@ def score(
                 votes, voters[:, None], standards, learners, names
             )
         if same.any():
-            maps = [m for m, shown in zip(matches[name].maps, same, strict=True) if shown]
-            errors[name][EVERY_FRAME] = evaluation.errors_of(
-                np.array([evaluation.frame_error(mapped) for mapped in maps]),
-                pairs[same], standards, learners,
-            )  # fmt: skip
+            frames = evaluation.frame_errors(standards, learners, pairs, matches[name])
+            errors[name][EVERY_FRAME] = evaluation.errors_of(frames, pairs, standards, learners)
         embeddings[name]["enclosed_area"] = evaluation.mean_enclosed_area(
             standards, learners, pairs, matches[name]
         )
@@ -322,6 +320,10 @@ def leak_tests(
         scores[test] = evaluation.mean_tau(before, after, pairs, matches)
         for name in names:
             scores[test][f"{name}_within_3"] = share_within(table[name].frames, 3)
+        if test == "random crops":
+            frames = evaluation.frame_errors(before, after, pairs, matches)
+            if len(frames := frames[~np.isnan(frames)]):
+                scores[test]["every_frame_median"] = lower_median(frames)
     return scores
 
 

@@ -89,10 +89,21 @@ def carry_events(mapped: Array, events: Array) -> Array:
     return np.where(marked & np.isnan(found), np.inf, found)
 
 
-def frame_error(mapped: Array) -> float:
-    """Median error of all frames where both clips show one recording; infinite if mostly missed."""
-    size = np.abs(np.rint(mapped) - np.arange(len(mapped)))
-    return lower_median(np.where(np.isnan(size), np.inf, size))
+def frame_errors(standards: Side, learners: Side, pairs: Indices, matches: Matches) -> Array:
+    """Return (P,) the median error of the frames that both clips of one recording show.
+
+    NaN where the clips show different recordings, infinite where most frames are missed.
+    """
+    errors = np.full(len(pairs), np.nan)
+    for row, (standard, learner) in enumerate(pairs):
+        if standards.recordings[standard] == learners.recordings[learner]:
+            mapped = np.rint(matches.maps[row])
+            shift = standards.starts[standard] - learners.starts[learner]
+            true = np.arange(len(mapped)) + shift
+            shared = (true >= 0) & (true < len(learners.views[learner][0]))
+            off = np.abs(mapped - true)[shared]
+            errors[row] = lower_median(np.where(np.isnan(off), np.inf, off))
+    return errors
 
 
 def prior_events(standards: Side, learners: Side, pairs: Indices) -> tuple[Array, Indices]:
@@ -111,12 +122,8 @@ def prior_events(standards: Side, learners: Side, pairs: Indices) -> tuple[Array
 
 def find_events(standards: Side, pairs: Indices, matches: Matches) -> Array:
     """Return the learners' frames (P, E) of the standards' events."""
-    return np.array(
-        [
-            carry_events(mapped, standards.events[standard])
-            for (standard, _), mapped in zip(pairs, matches.maps, strict=True)
-        ]
-    )
+    events = standards.events[pairs[:, 0]]
+    return np.array([carry_events(*pair) for pair in zip(matches.maps, events, strict=True)])
 
 
 def tabulate(
@@ -222,14 +229,11 @@ def mean_tau(standards: Side, learners: Side, pairs: Indices, matches: Matches) 
 
 def mean_enclosed_area(standards: Side, learners: Side, pairs: Indices, matches: Matches) -> float:
     """Return the Enclosed Area Error, mean over the pairs with two events."""
-    return finite_mean(
-        [
-            enclosed_area_error(
-                mapped, standards.events[a], learners.events[b], len(learners.views[b][0])
-            )
-            for (a, b), mapped in zip(pairs, matches.maps, strict=True)
-        ]
-    )
+    areas = []
+    for (standard, learner), mapped in zip(pairs, matches.maps, strict=True):
+        events = standards.events[standard], learners.events[learner]
+        areas.append(enclosed_area_error(mapped, *events, len(learners.views[learner][0])))
+    return finite_mean(areas)
 
 
 def score_embeddings(
@@ -252,20 +256,16 @@ def score_embeddings(
         order = generator.permutation(len(train))
         half = len(train) // 2
         train, test = [train[i] for i in order[:half]], [train[i] for i in order[half:]]
-    for share in LABEL_SHARES:
-        learned = [(clip.frames, clip.phases) for clip in train]
-        read = [(clip.frames, clip.phases) for clip in test]
-        accuracy = phase_accuracy(learned, read, share, generator) if train and test else np.nan
-        scores[f"phase_{share:.0%}"] = float(accuracy)
-    progression = (
-        phase_progression(
-            [(clip.frames, clip.events) for clip in train],
-            [(clip.frames, clip.events) for clip in test],
-        )
-        if train and test
-        else np.nan
+    phases, events = (
+        [[(clip.frames, getattr(clip, name)) for clip in clips] for clips in (train, test)]
+        for name in ("phases", "events")
     )
-    return {**scores, "progression": float(progression)}
+    able = bool(train and test)
+    for share in LABEL_SHARES:
+        accuracy = phase_accuracy(phases[0], phases[1], share, generator) if able else float("nan")
+        scores[f"phase_{share:.0%}"] = accuracy
+    scores["progression"] = phase_progression(events[0], events[1]) if able else float("nan")
+    return scores
 
 
 @dataclass(frozen=True, slots=True)

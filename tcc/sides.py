@@ -21,7 +21,7 @@ class Side:
 
     `views` are features or embeddings (F, C) of each clip and of its mirror image; `events` (V, E)
     marked frames, NaN for none; `fps` (V,); clips with one of the `recordings` in common show it
-    frame by frame from several cameras.
+    frame by frame from several cameras, each from its frame `starts` (V,) on.
     """
 
     folder: str
@@ -30,6 +30,7 @@ class Side:
     events: Array
     fps: Array
     recordings: list[str]
+    starts: NDArray[np.int64]
 
 
 def represent(side: Side, change: Callable[[Array], Array]) -> Side:
@@ -63,4 +64,5 @@ def crop(side: Side, generator: np.random.Generator) -> Side:
         part = slice(start, start + length)
         views.append((view[0][part], view[1][part]))
         starts.append(start)
-    return replace(side, views=views, events=side.events - np.array(starts)[:, None])
+    cut = np.array(starts, np.int64)
+    return replace(side, views=views, events=side.events - cut[:, None], starts=side.starts + cut)

@@ -12,9 +12,10 @@ import pytest
 
 from tcc.alignment import locate, map_frames
 from tcc.evaluation import (
+    Matches,
     carry_events,
     find_events,
-    frame_error,
+    frame_errors,
     list_matches,
     match_pairs,
     mean_enclosed_area,
@@ -122,6 +123,7 @@ def made_side(folder: str, tempos: list[float], seed: int, lead: int = 6) -> Sid
         np.rint(events),
         np.full(count, 30.0),
         [f"{folder}/{index}" for index in range(count)],
+        np.zeros(count, np.int64),
     )
 
 
@@ -212,9 +214,23 @@ def test_linear_time_and_prior_know_lengths_alone() -> None:
 
 
 def test_every_frame_of_one_recording_is_compared() -> None:
-    assert frame_error(np.arange(9) + 0.2) == 0
-    assert frame_error(np.array([0.0, 1, 4, 6, 8])) == 2
-    assert frame_error(np.array([NAN, NAN, NAN, 3, 4])) == INF
+    first = replace(LEARNERS, recordings=["a", "b", "c"], starts=np.array([0, 4, 0]))
+    second = replace(LEARNERS, recordings=["a", "b", "other"], starts=np.array([0, 1, 0]))
+    lengths = [len(view) for view, _ in LEARNERS.views]
+    pairs = np.array([(0, 0), (1, 1), (2, 2)])
+    maps = [np.arange(lengths[0]) + 2.2, np.arange(lengths[1]) + 3.0, np.arange(lengths[2]) + 0.0]
+    matches = Matches(maps, np.zeros(3), np.zeros(3), np.zeros(3, np.bool_))
+    np.testing.assert_array_equal(frame_errors(first, second, pairs, matches), [2, 0, NAN])
+    maps[0][: 2 * lengths[0] // 3] = np.nan
+    assert frame_errors(first, second, pairs, matches)[0] == INF
+
+
+def test_a_cropped_camera_of_one_recording_still_shares_its_frames() -> None:
+    cut = crop(LEARNERS, np.random.default_rng(1))
+    assert (cut.starts > 0).any()
+    pairs = np.array([(0, 0), (1, 1), (2, 2)])
+    matches = match_pairs(cut, LEARNERS, pairs)
+    np.testing.assert_array_equal(frame_errors(cut, LEARNERS, pairs, matches), 0)
 
 
 def test_time_between_events_is_a_share_of_the_true_time() -> None:
@@ -234,6 +250,7 @@ def test_retrieval_sees_no_clip_of_the_same_recording() -> None:
         twins.events[:2],
         twins.fps[:2],
         twins.recordings[:2],
+        twins.starts[:2],
     )
     pairs = np.array([(0, 1), (1, 0)])
     matches = match_pairs(alone, alone, pairs)
