@@ -66,12 +66,16 @@ def main() -> None:
     args = cli.parse(parser, CONFIG, None)
     if args.seeds and args.checkpoint:
         raise cli.UserError("--seeds trains encoders of its own; leave --checkpoint out")
+    if args.clips < 1 or args.seeds < 0:
+        raise cli.UserError(
+            f"--clips {args.clips} --seeds {args.seeds}: expected at least 1 clip and 0 seeds"
+        )
     trained = None
     if not args.seeds:
         device = cli.pick_device(args.device)
         trained = load_encoder(args.checkpoint, args.log_dir, CONFIG, device)
     names = read_event_names(args)
-    sides = {folder: load_side(args, folder, names) for folder in role_folders(args)}
+    sides = {folder: load_side(args, folder, names) for folder in dict.fromkeys(role_folders(args))}
     standards, learners = (sides[folder] for folder in role_folders(args))
     pairs = list_pairs(standards, learners)
 
