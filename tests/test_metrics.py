@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-
 from tcc.metrics import (
     calibrate,
     enclosed_area_error,
