@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from tcc import cli, evaluation
 from tcc.alignment import CONFIDENT
 from tcc.evaluation import Errors, Matches
-from tcc.metrics import calibrate, lower_median, resample, share_within, summarize
+from tcc.intervals import calibrate, lower_median, resample, share_within, summarize
 from tcc.plots import plot_error_distribution
 from tcc.sides import Side, crop, hold_pose, represent, reverse
 from tcc.tables import print_results

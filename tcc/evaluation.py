@@ -14,11 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tcc.alignment import locate, map_frames
+from tcc.intervals import finite_mean, lower_median
 from tcc.metrics import (
     enclosed_area_error,
-    finite_mean,
     kendalls_tau,
-    lower_median,
     order_tau,
     phase_accuracy,
     phase_labels,

@@ -1,4 +1,4 @@
-"""How well embeddings align clips in time, and how sure a figure is."""
+"""How well embeddings align clips in time."""
 
 from __future__ import annotations
 
@@ -12,9 +12,6 @@ from scipy.stats import kendalltau
 
 Array = NDArray[np.floating[Any]]
 Indices = NDArray[np.int64]
-
-WITHIN_FRAMES = (1, 3, 5, 10)
-NUM_RESAMPLES = 1000
 
 
 def kendalls_tau(query: Array, reference: Array, distance: str = "sqeuclidean") -> float:
@@ -191,122 +188,3 @@ def retrieval_precision(
         return float("nan")
     nearest = np.argpartition(cdist(query, support, "sqeuclidean"), k - 1, axis=1)[:, :k]
     return float((found[nearest] == labels[:, None]).mean())
-
-
-def resample(clips: Sequence[Indices], generator: np.random.Generator) -> Array:
-    """Draw clips with replacement: how often each pair is in each of NUM_RESAMPLES samples.
-
-    Pairs share clips, so they are no independent sample; clips are.
-
-    Args:
-        clips: for each role (standard, learner) the clip (P,) of each pair; a clip has one number
-            in both roles, so that it is drawn once for both.
-
-    Returns:
-        (NUM_RESAMPLES, P) weights: how often the clips of the pair were drawn, multiplied.
-    """
-    weights = np.ones((NUM_RESAMPLES, len(clips[0])))
-    shared = len(clips) > 1 and bool(np.isin(clips[0], clips[1]).any())
-    for group in [np.stack(list(clips))] if shared else [role[None] for role in clips]:
-        numbers, index = np.unique(group, return_inverse=True)
-        chance = np.full(len(numbers), 1 / len(numbers))
-        drawn = generator.multinomial(len(numbers), chance, NUM_RESAMPLES)
-        for role in index.reshape(group.shape):
-            weights *= drawn[:, role]
-    return weights
-
-
-def summarize(errors: Array, fps: Array, weights: Array) -> dict[str, Any]:
-    """Summarise the errors of one event.
-
-    Args:
-        errors: (P,) frames, NaN for no pair, infinite for a miss.
-        fps: (P,) the learner's frames per second.
-        weights: (R, P) of `resample`.
-
-    Returns:
-        `pairs`, `missed`, and over all pairs `median` of the size (infinite where most are missed)
-        and `within_K`; `mean` of the size, `signed` mean and `*_ms` over the pairs that were
-        found; `*_interval`, 95 %. NaN where there is none.
-    """
-    marked = ~np.isnan(errors)
-    errors, fps, weights = errors[marked], fps[marked], weights[:, marked]
-    found = np.isfinite(errors)
-    size = np.abs(errors)
-    seconds = size / fps
-    summary: dict[str, Any] = {
-        "pairs": len(errors),
-        "missed": int((~found).sum()),
-        "median": lower_median(size),
-        "median_ms": lower_median(1000 * seconds),
-        "mean": _mean(size[found]),
-        "mean_ms": _mean(1000 * seconds[found]),
-        "signed": _mean(errors[found]),
-        "signed_ms": _mean(1000 * errors[found] / fps[found]),
-    }
-    for frames in WITHIN_FRAMES:
-        summary[f"within_{frames}"] = _mean((size <= frames).astype(np.float64))
-    summary["median_interval"] = _interval(_weighted_medians(size, weights))
-    summary["mean_interval"] = _interval(_weighted_means(size[found], weights[:, found]))
-    for frames in WITHIN_FRAMES:
-        hits = (size <= frames).astype(np.float64)
-        summary[f"within_{frames}_interval"] = _interval(_weighted_means(hits, weights))
-    return summary
-
-
-def share_within(errors: Array, frames: int) -> float:
-    """Share of errors (P,) of at most some frames, misses counted."""
-    marked = errors[~np.isnan(errors)]
-    return float((np.abs(marked) <= frames).mean()) if len(marked) else float("nan")
-
-
-def calibrate(errors: Array, sure: NDArray[np.bool_]) -> dict[str, float]:
-    """Return how many matches are called sure, and how many of these and of the rest are right.
-
-    Args:
-        errors: (P,). sure: (P,).
-    """
-    marked = ~np.isnan(errors)
-    return {
-        "sure": finite_mean(sure[marked].astype(np.float64)),
-        "sure_within_5": share_within(errors[sure], 5),
-        "unsure_within_5": share_within(errors[~sure], 5),
-    }
-
-
-def finite_mean(values: Sequence[float] | Array) -> float:
-    """Mean of the finite values, NaN of none."""
-    array = np.asarray(values, np.float64)
-    return _mean(array[np.isfinite(array)])
-
-
-def _mean(values: Array) -> float:
-    return float(values.mean()) if values.size else float("nan")
-
-
-def lower_median(values: Array) -> float:
-    """Median; of two middle values the lower, as one may be infinite. NaN of none."""
-    return float(np.sort(values)[(len(values) - 1) // 2]) if values.size else float("nan")
-
-
-def _weighted_means(values: Array, weights: Array) -> Array:
-    """Mean of each sample; samples without a pair are left out."""
-    total = weights.sum(axis=1)
-    means: Array = (weights @ values)[total > 0] / total[total > 0]
-    return means
-
-
-def _weighted_medians(values: Array, weights: Array) -> Array:
-    order = np.argsort(values)
-    cumulated = np.cumsum(weights[:, order], axis=1)
-    cumulated = cumulated[cumulated[:, -1] > 0] if values.size else cumulated[:0]
-    if not len(cumulated):
-        return np.empty(0)
-    medians: Array = values[order][(cumulated >= cumulated[:, -1:] / 2).argmax(axis=1)]
-    return medians
-
-
-def _interval(values: Array) -> list[float]:
-    if not len(values):
-        return [float("nan")] * 2
-    return [float(bound) for bound in np.quantile(values, [0.025, 0.975], method="nearest")]

@@ -27,7 +27,7 @@ from tcc.evaluation import (
     tabulate,
     vote,
 )
-from tcc.metrics import resample, share_within, summarize
+from tcc.intervals import resample, share_within, summarize
 from tcc.sides import Side, crop, hold_pose, represent, reverse
 from tests.conftest import Run, wave, write_clip
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from tcc.intervals import calibrate, share_within
 from tcc.metrics import (
-    calibrate,
     enclosed_area_error,
     event_errors,
     kendalls_tau,
@@ -18,7 +18,6 @@ from tcc.metrics import (
     phase_labels,
     phase_progression,
     retrieval_precision,
-    share_within,
     tau_matrix,
 )
 
