@@ -42,6 +42,8 @@ class Config:
     FLIP_PROBABILITY: Share = 0.5  # of mirroring the whole batch, left and right swapped
     MAX_ROTATION: Weight = 15.0  # degrees, in the image plane
     MAX_SCALE: Weight = 0.1  # share by which a skater grows or shrinks
+    SQUEEZE_PROBABILITY: Share = 0.6  # of scaling a clip's width by -1 to 1, for other cameras
+    MAX_LIFT: Share = 0.3  # share by which rising and falling grow or shrink
     JITTER: Weight = 0.02  # standard deviation of a joint's position, torso lengths
     JOINT_DROPOUT: Share = 0.1  # probability that a joint is hidden for a while
     MAX_TIME_WARP: Annotated[float, Meta(ge=1)] = 1.6  # tempo between 1 / this and this

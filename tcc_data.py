@@ -292,6 +292,8 @@ class KeypointSequences(Dataset[Batch]):
             flip_probability=self.config.FLIP_PROBABILITY,
             max_rotation=self.config.MAX_ROTATION,
             max_scale=self.config.MAX_SCALE,
+            squeeze_probability=self.config.SQUEEZE_PROBABILITY,
+            max_lift=self.config.MAX_LIFT,
             jitter=self.config.JITTER,
             joint_dropout=self.config.JOINT_DROPOUT,
             max_time_warp=self.config.MAX_TIME_WARP,

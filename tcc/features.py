@@ -1,21 +1,31 @@
-"""Keypoints to features: position, size and camera drop out, the pose stays."""
+"""Keypoints to features: the pose, and how the body rises and falls.
+
+Place, size and a steady camera drop out. How high a joint is hardly changes with the side that the
+camera stands on, how far to the left does: so training squeezes and mirrors the width.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
 
 from tcc.alphapose import FLIP, JOINTS
 
 Array = NDArray[np.floating[Any]]
 
-LEFT_SHOULDER, RIGHT_SHOULDER, LEFT_HIP, RIGHT_HIP = (
-    JOINTS.index(name) for name in ("left_shoulder", "right_shoulder", "left_hip", "right_hip")
+SHOULDERS, HIPS, ANKLES = (
+    [JOINTS.index(f"{side}_{part}") for side in ("left", "right")]
+    for part in ("shoulder", "hip", "ankle")
 )
 TORSO_WINDOW_S = 1.0
+SPEED_SIGMAS_S = (1 / 30, 1 / 10)
+USUAL_SPEED = 6.0  # torso lengths per second, makes speeds as large as positions
+HEIGHT_SIGMA_S, RESTING_SIGMA_S = 1 / 30, 1 / 5
 
 
 def fill_joints(keypoints: Array, confidence_threshold: float) -> Array:
@@ -50,32 +60,70 @@ def flip(points: Array) -> Array:
     return mirrored
 
 
+def torso_length(points: Array, fps: float) -> Array:
+    """Return the torso's length (..., F) px of points (..., F, J, 2) px.
+
+    It is the upper envelope of mid-hip to mid-shoulder over a second: leaning towards the camera
+    shortens it in the picture, not in the skater.
+    """
+    torso = np.linalg.norm(_middle(points, SHOULDERS) - _middle(points, HIPS), axis=-1)
+    window = max(3, round(TORSO_WINDOW_S * fps) | 1)
+    padded = np.pad(torso, [(0, 0)] * (torso.ndim - 1) + [(window // 2, window // 2)], "edge")
+    views = np.lib.stride_tricks.sliding_window_view(padded, window, axis=-1)
+    length: Array = np.maximum(np.percentile(views, 75, axis=-1), 1e-3)
+    return length
+
+
 def normalize(points: Array, fps: float) -> Array:
-    """Put mid-hip at the origin and scale by the torso's length.
+    """Put mid-hip at the origin: (..., F, J, 2) px -> torso lengths."""
+    hips = _middle(points, HIPS)[..., None, :]
+    pose: Array = (points - hips) / torso_length(points, fps)[..., None, None]
+    return pose.astype(np.float32)
+
+
+def vertical_motion(points: Array, fps: float) -> Array:
+    """Return how hips, shoulders and the lower ankle rise and fall in the picture.
+
+    A jump is a flight under gravity, from whatever side it is filmed. Speeds, and heights above
+    their average of the last and next moments, leave out where in the picture the skater is and
+    most of what the camera does.
 
     Args:
         points: (..., F, J, 2) px.
         fps: frames per second.
 
     Returns:
-        (..., F, J, 2) torso lengths. The torso is the upper envelope of mid-hip to mid-shoulder
-        over a second: leaning towards the camera shortens it in the picture, not in the skater.
+        (..., F, 9): the three speeds smoothed over SPEED_SIGMAS_S, in USUAL_SPEED, then the three
+        heights above those smoothed over RESTING_SIGMA_S, in torso lengths; up is positive.
     """
-    hips = points[..., [LEFT_HIP, RIGHT_HIP], :].mean(axis=-2)
-    shoulders = points[..., [LEFT_SHOULDER, RIGHT_SHOULDER], :].mean(axis=-2)
-    torso = np.linalg.norm(shoulders - hips, axis=-1)
-    window = max(3, round(TORSO_WINDOW_S * fps) | 1)
-    padded = np.pad(torso, [(0, 0)] * (torso.ndim - 1) + [(window // 2, window // 2)], "edge")
-    views = np.lib.stride_tricks.sliding_window_view(padded, window, axis=-1)
-    length = np.maximum(np.percentile(views, 75, axis=-1), 1e-3)
-    normalized: Array = (points - hips[..., None, :]) / length[..., None, None]
-    return normalized.astype(np.float32)
+    heights = -np.stack(
+        [
+            _middle(points, HIPS)[..., 1],
+            _middle(points, SHOULDERS)[..., 1],
+            points[..., ANKLES, 1].max(axis=-1),
+        ],
+        axis=-1,
+    )
+    smooth = partial(gaussian_filter1d, heights, axis=-2, mode="nearest")
+    speeds = [smooth(sigma_s * fps, order=1) * fps / USUAL_SPEED for sigma_s in SPEED_SIGMAS_S]
+    risen = smooth(HEIGHT_SIGMA_S * fps) - smooth(RESTING_SIGMA_S * fps)
+    motion = np.concatenate([*speeds, risen], axis=-1) / torso_length(points, fps)[..., None]
+    return np.asarray(motion, np.float32)
 
 
 def extract(points: Array, fps: float) -> Array:
     """Return the encoder's features: (..., F, J, 2) px -> (..., F, C)."""
-    pose = normalize(points, fps)
-    return pose.reshape(*pose.shape[:-2], -1)
+    return _join(normalize(points, fps), vertical_motion(points, fps))
+
+
+def _middle(points: Array, pair: list[int]) -> Array:
+    middle: Array = points[..., pair, :].mean(axis=-2)
+    return middle
+
+
+def _join(pose: Array, motion: Array) -> Array:
+    """Lay pose (..., F, J, 2) and motion (..., F, 9) side by side, (..., F, C)."""
+    return np.concatenate([pose.reshape(*pose.shape[:-2], -1), motion], -1).astype(np.float32)
 
 
 def augment(
@@ -86,6 +134,8 @@ def augment(
     flip_probability: float,
     max_rotation: float,
     max_scale: float,
+    squeeze_probability: float,
+    max_lift: float,
     jitter: float,
     joint_dropout: float,
     max_time_warp: float,
@@ -100,6 +150,9 @@ def augment(
         flip_probability: of mirroring the whole batch, left and right swapped.
         max_rotation: degrees in the image plane.
         max_scale: share by which width and height grow or shrink, each by itself.
+        squeeze_probability: of multiplying a clip's width by a number between -1 and 1, as the view
+            from another side would; without it nothing but the flip mirrors.
+        max_lift: share by which vertical motion grows or shrinks.
         jitter: standard deviation in torso lengths.
         joint_dropout: probability that a joint is hidden for a while and interpolated.
         max_time_warp: tempo lies between 1 / this and this.
@@ -110,20 +163,24 @@ def augment(
     """
     warped = [crop_and_warp(clip, generator, max_time_warp, min_crop) for clip in clips]
     lengths = np.array([len(clip) for clip in warped])
-    pose = np.stack(
-        [
-            pad(normalize(hide_joints(clip, generator, joint_dropout), rate), lengths.max())
-            for clip, rate in zip(warped, fps, strict=True)
-        ]
+    hidden = [hide_joints(clip, generator, joint_dropout) for clip in warped]
+    pose, motion = (
+        np.stack(
+            [pad(make(clip, rate), lengths.max()) for clip, rate in zip(hidden, fps, strict=True)]
+        )
+        for make in (normalize, vertical_motion)
     )
     angle = np.radians(generator.uniform(-max_rotation, max_rotation, len(clips)))
     stretch = 1 + generator.uniform(-max_scale, max_scale, (len(clips), 2))
+    squeezed = generator.random(len(clips)) < squeeze_probability
+    stretch[:, 0] *= np.where(squeezed, generator.uniform(-1, 1, len(clips)), 1)
     turn = np.stack([np.cos(angle), -np.sin(angle), np.sin(angle), np.cos(angle)], -1)
-    pose = pose @ (turn.reshape(-1, 2, 2) * stretch[:, :, None])[:, None]
+    pose = pose @ (stretch[:, :, None] * turn.reshape(-1, 2, 2))[:, None]
     pose = pose + generator.normal(0, jitter, pose.shape)
     if generator.random() < flip_probability:
         pose = flip(pose)
-    return pose.reshape(*pose.shape[:2], -1).astype(np.float32), lengths
+    lift = 1 + generator.uniform(-max_lift, max_lift, (len(clips), 1, 1))
+    return _join(pose, motion * lift), lengths
 
 
 def crop_and_warp(

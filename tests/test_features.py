@@ -7,13 +7,25 @@ import pytest
 from numpy.typing import NDArray
 
 from tcc.alphapose import FLIP, JOINTS
-from tcc.features import augment, crop_and_warp, extract, fill_joints, flip, hide_joints, normalize
+from tcc.features import (
+    USUAL_SPEED,
+    augment,
+    crop_and_warp,
+    extract,
+    fill_joints,
+    flip,
+    hide_joints,
+    normalize,
+    vertical_motion,
+)
 from tests.conftest import wave
 
 NOTHING = {
     "flip_probability": 0.0,
     "max_rotation": 0.0,
     "max_scale": 0.0,
+    "squeeze_probability": 0.0,
+    "max_lift": 0.0,
     "jitter": 0.0,
     "joint_dropout": 0.0,
     "max_time_warp": 1.0,
@@ -57,6 +69,45 @@ def test_torso_is_one_and_hips_are_the_origin() -> None:
     pose = normalize(clip + 100, 30)
     np.testing.assert_allclose(pose[:, 11], 0)
     np.testing.assert_allclose(np.linalg.norm(pose[:, 5], axis=-1), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize("fps", [30, 60])
+def test_a_thrown_body_rises_and_falls_at_the_speed_of_gravity(fps: int) -> None:
+    """Torso 50 px long: 3 torso lengths a second up at first, 20 a second squared down."""
+    times_s = np.arange(3 * fps) / fps
+    rise = 3 * times_s - 10 * times_s**2
+    body = np.zeros((len(times_s), len(JOINTS), 2))
+    body[:, [5, 6], 1] = -50
+    body[:, 15, 1] = -20  # the other ankle is lower
+    motion = vertical_motion(body - 50 * rise[:, None, None] * [0, 1], fps)
+    inner = slice(fps, -fps)
+    for smoothing in (0, 1):
+        for part in range(3):
+            speed = USUAL_SPEED * motion[inner, 3 * smoothing + part]
+            np.testing.assert_allclose(speed, (3 - 20 * times_s)[inner], rtol=1e-3)
+    risen = 10 * (1 / 25 - 1 / 900)  # of a parabola: half its curvature x the variances' difference
+    np.testing.assert_allclose(motion[inner, 6:], risen, rtol=0.01)
+
+
+def test_vertical_motion_does_not_see_the_width() -> None:
+    clip = points()
+    clip[:, [5, 6, 11, 12], 0] = 320
+    squeezed = (clip - [320, 0]) * [0.3, 1] + [100, 0]
+    np.testing.assert_allclose(vertical_motion(squeezed, 30), vertical_motion(clip, 30), atol=1e-5)
+
+
+def test_squeezed_clips_keep_their_heights() -> None:
+    clips = [points(30, seed) for seed in range(40)]
+    options = {**NOTHING, "squeeze_probability": 1.0}
+    features, _ = augment(clips, [30] * 40, np.random.default_rng(0), **options)
+    plain = np.stack([extract(clip, 30) for clip in clips])
+    np.testing.assert_allclose(features[..., 1::2], plain[..., 1::2], atol=1e-5)
+    width = features[:, 0, 20] / plain[:, 0, 20]
+    np.testing.assert_allclose(
+        features[..., 0:34:2], plain[..., 0:34:2] * width[:, None, None], atol=1e-4
+    )
+    assert -1 < width.min() < -0.7
+    assert 0.7 < width.max() < 1
 
 
 def test_flip_twice_is_nothing_and_swaps_every_left_with_its_right() -> None:
