@@ -1,0 +1,212 @@
+"""Films synthetic skaters on a rink and writes them as clips in the input layout."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from tcc.alphapose import LIMBS
+from tcc.synthetic import Camera, Motion, detect, sample_camera, sample_motion
+
+Array = NDArray[np.float64]
+Image = NDArray[np.uint8]
+Generator = np.random.Generator
+
+SIZE_PX = (640, 360)
+COARSE = 4  # the rink is drawn at a quarter of the size and enlarged
+RADIUS_M, BOARD_M = 18.0, 1.2
+ICE, BLUE, RED, BOARD, KICK, STANDS = np.array(
+    [(238, 232, 222), (190, 120, 60), (80, 70, 200), (225, 225, 225), (60, 200, 230), (90, 80, 75)],
+    np.float64,
+)
+SKIN, DARK = (150, 180, 225), (45, 40, 40)
+EVENTS = ("start", "takeoff", "landing")
+MISSED = 0.03  # share of frames in which the detector does not see the skater
+FACING = 35.0  # how far the clips' camera angles spread, degrees
+
+
+def write_dataset(
+    motion_dir: Path,
+    seed: int,
+    counts: dict[str, int],
+    done: Callable[[], object] = lambda: None,
+) -> None:
+    """Write data/<motion>/ with train, val and test clips and labels.csv, whole or not at all.
+
+    In test the first clip is a learner's, with a lead-in and a slow tempo, the second a standard
+    that starts and ends with the motion.
+
+    Args:
+        motion_dir: data/<motion>, which must not exist.
+        seed: of everything.
+        counts: clips of each mode.
+        done: called after each clip.
+    """
+    partial = motion_dir.with_name(f".{motion_dir.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed
+    try:
+        rows = [("mode", "video", *(f"{event}_frame" for event in EVENTS))]
+        for number, (mode, count) in enumerate(counts.items()):
+            for index in range(count):
+                generator = np.random.default_rng([seed, number, index])
+                role = ("learner", "standard")[index % 2] if mode == "test" else ""
+                name = f"{index + 1}_{role}" if role else f"{mode}{index:02d}"
+                motion = _sample(generator, role)
+                write_clip(partial / mode / name, generator, motion)
+                rows.append((mode, name, *(str(motion.events[event]) for event in EVENTS)))
+                done()
+        with (partial / "labels.csv").open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows(rows)
+        partial.rename(motion_dir)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _sample(generator: Generator, role: str) -> Motion:
+    """Skate a clip of a role: learner, standard, or none in train and val."""
+    clockwise = not role and generator.random() < 0.2
+    tempo = 0.8 if role == "learner" else generator.uniform(0.85, 1.2)
+    lead_in_s = 1.6 if role == "learner" else generator.uniform(0.3, 0.8)
+    motion = sample_motion(
+        generator, tempo=tempo, lead_in_s=lead_in_s, clockwise=clockwise, facing=FACING
+    )
+    if role == "standard":
+        return motion.cut(motion.events["start"], motion.events["end"])
+    return motion
+
+
+def write_clip(folder: Path, generator: Generator, motion: Motion) -> None:
+    """Film a motion and write vis/ and alphapose-results.json."""
+    camera = sample_camera(generator, motion.joints_m, azimuth=(-10, 10), size_px=SIZE_PX)
+    people = [motion.joints_m]
+    for _ in range(generator.integers(0, 3)):
+        people.append(_sample_bystander(generator, motion))
+    suits = generator.integers(30, 200, (len(people), 3)).tolist()
+    persons: list[dict[str, object]] = []
+    for which, joints in enumerate(people):
+        keypoints = detect(generator, camera.project(joints), noise=0.015)
+        for frame in range(len(joints)):
+            if which == 0 and generator.random() < MISSED:
+                continue
+            if _outside(keypoints[frame]):
+                continue
+            persons.append(_describe(frame, keypoints[frame]))
+    persons.sort(key=lambda person: str(person["image_id"]))
+    vis = folder / "vis"
+    vis.mkdir(parents=True)
+    for frame in range(len(motion.joints_m)):
+        image = _draw_rink(camera, frame)
+        for which in np.argsort([-_depth(camera, joints[frame]) for joints in people]):
+            _draw_person(image, camera, people[which][frame], frame, suits[which])
+        cv2.imwrite(str(vis / f"{frame:06d}.jpg"), image, [cv2.IMWRITE_JPEG_QUALITY, 85])
+    (folder / "alphapose-results.json").write_text(json.dumps(persons))
+
+
+def _sample_bystander(generator: Generator, motion: Motion) -> Array:
+    """Somebody who glides by, smaller or at the side: joints (F, 17, 3) without a jump."""
+    other = sample_motion(
+        generator, fps=motion.fps, lead_in_s=len(motion.joints_m) / motion.fps + 1
+    )
+    joints = other.joints_m[: len(motion.joints_m)]
+    away = generator.uniform([-9, -6], [-3, 6])
+    where = motion.joints_m.mean(axis=(0, 1))[:2] + away
+    moved = joints.copy()
+    moved[..., :2] += where - joints.mean(axis=(0, 1))[:2]
+    return moved
+
+
+def _outside(keypoints: NDArray[np.float32]) -> bool:
+    centre = keypoints[:, :2].mean(axis=0)
+    return bool((centre < 0).any() or (centre > SIZE_PX).any())
+
+
+def _describe(frame: int, keypoints: NDArray[np.float32]) -> dict[str, object]:
+    """One person as AlphaPose writes it."""
+    low, high = keypoints[:, :2].min(axis=0), keypoints[:, :2].max(axis=0)
+    return {
+        "image_id": f"{frame:06d}.jpg",
+        "category_id": 1,
+        "keypoints": [round(float(value), 3) for value in keypoints.ravel()],
+        "score": round(float(3 * keypoints[:, 2].mean()), 4),
+        "box": [round(float(value), 2) for value in (*low, *(high - low))],
+        "idx": [0.0],
+    }
+
+
+def _depth(camera: Camera, joints: Array) -> float:
+    return float(np.linalg.norm(joints.mean(axis=0) - camera.position_m))
+
+
+def _draw_rink(camera: Camera, frame: int) -> Image:
+    """Trace the ice, its lines, the boards and the stands."""
+    width, height = SIZE_PX[0] // COARSE, SIZE_PX[1] // COARSE
+    across, down = np.meshgrid(np.arange(width), np.arange(height))
+    pixels = np.stack([across, down], -1) * COARSE + COARSE / 2 - np.array(SIZE_PX) / 2
+    rays = np.concatenate([pixels, np.full((height, width, 1), camera.focal_px)], -1)
+    rays = rays @ camera.axes[frame]
+    origin = camera.position_m
+    flat = (rays[..., :2] ** 2).sum(-1)
+    along = (rays[..., :2] * origin[:2]).sum(-1)
+    reach = (
+        -along + np.sqrt(np.maximum(along**2 - flat * ((origin[:2] ** 2).sum() - RADIUS_M**2), 0))
+    ) / flat
+    wall = origin + reach[..., None] * rays
+    angle = np.arctan2(wall[..., 1], wall[..., 0])
+    ice = wall[..., 2] < 0
+    ground = origin + (-origin[2] / np.minimum(rays[..., 2], -1e-6))[..., None] * rays
+    picture = (
+        STANDS * (0.8 + 0.2 * np.sign(np.sin(60 * angle) * np.sin(9 * wall[..., 2])))[..., None]
+    )
+    advert = BOARD * (1 - 0.25 * (np.sin(14 * angle) > 0.6))[..., None]
+    picture = np.where((wall[..., 2] < BOARD_M)[..., None], advert, picture)
+    picture = np.where((wall[..., 2] < 0.25)[..., None], KICK, picture)
+    distance = np.linalg.norm(ground[..., :2] - origin[:2], axis=-1)
+    surface = ICE * (1 - 0.12 * np.clip(distance / 30, 0, 1))[..., None]
+    surface = np.where((np.abs(np.abs(ground[..., 1]) - 6) < 0.15)[..., None], BLUE, surface)
+    surface = np.where((np.abs(ground[..., 1]) < 0.15)[..., None], RED, surface)
+    circle = np.abs(np.linalg.norm(ground[..., :2], axis=-1) - 4.5) < 0.1
+    surface = np.where(circle[..., None], BLUE, surface)
+    picture = np.where(ice[..., None], surface, picture)
+    enlarged = cv2.resize(
+        picture.clip(0, 255).astype(np.uint8), SIZE_PX, interpolation=cv2.INTER_CUBIC
+    )
+    return np.asarray(enlarged, np.uint8)
+
+
+def _draw_person(image: Image, camera: Camera, joints: Array, frame: int, suit: list[int]) -> None:
+    """Draw limbs, far ones first, a head and a shadow into the picture."""
+    view = Camera(camera.position_m, camera.axes[frame : frame + 1], camera.focal_px, *SIZE_PX)
+    points = view.project(joints[None])[0]
+    scale = camera.focal_px / _depth(camera, joints)
+    if not np.isfinite(points).all() or np.abs(points).max() > 1e4:
+        return
+    feet = view.project((joints[15:17] * [1, 1, 0])[None])[0].mean(axis=0)
+    axes = (max(int(0.35 * scale), 1), max(int(0.06 * scale), 1))
+    cv2.ellipse(
+        image, (int(feet[0]), int(feet[1])), axes, 0, 0, 360, (205, 198, 190), -1, cv2.LINE_AA
+    )
+    limbs = [limb for limb in LIMBS if min(limb) >= 5]
+    for first, second in sorted(limbs, key=lambda limb: -_depth(camera, joints[list(limb)])):
+        arm = min(first, second) >= 5 and max(first, second) <= 10
+        thickness = max(int(scale * (0.09 if arm else 0.13)), 1)
+        color = DARK if first >= 11 else suit
+        cv2.line(
+            image, _pixel(points[first]), _pixel(points[second]), color, thickness, cv2.LINE_AA
+        )
+    trunk = np.array([_pixel(points[joint]) for joint in (5, 6, 12, 11)], np.int32)
+    cv2.fillConvexPoly(image, trunk, suit, cv2.LINE_AA)
+    for wrist in (9, 10):
+        cv2.circle(image, _pixel(points[wrist]), max(int(0.06 * scale), 1), SKIN, -1, cv2.LINE_AA)
+    head = points[[0, 3, 4]].mean(axis=0)
+    cv2.circle(image, _pixel(head), max(int(0.12 * scale), 2), SKIN, -1, cv2.LINE_AA)
+
+
+def _pixel(point: Array) -> tuple[int, int]:
+    return round(float(point[0])), round(float(point[1]))

@@ -1,0 +1,100 @@
+"""Film a synthetic skater and run every command on the clips.
+
+    python3 tcc_demo.py
+
+Writes data/demo/ (kept if it is there), log/demo_* and result/*demo*; --mode names the clips that
+are embedded, aligned and scored. Compares the start that was found with the true one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from tqdm import tqdm
+
+from tcc import cli
+from tcc.rink import write_dataset
+from tcc_config import CONFIG
+from tcc_data import clip_folders, read_labels
+
+MOTION = "demo"
+COUNTS = {"train": 24, "val": 6, "test": 2}
+NUM_STEPS = 400  # enough for clips this clean, and within two minutes for everything
+
+
+def main() -> None:
+    """Film the clips, run the commands, compare the start with the true one."""
+    args = cli.parse(cli.parser(__doc__, mode="val"), CONFIG, None)
+    CONFIG.DATASET = motion = args.dataset or MOTION
+    film(args.data_dir / motion)
+    learner, standard, true = read_truth(args.data_dir)
+
+    # Ctrl-C reaches the command too: let it save, and stop with its exit code.
+    signal.signal(signal.SIGINT, lambda *_: None)
+    steps = f"MAX_NUM_TRAINING_STEPS={NUM_STEPS}"
+    run(args, "tcc_train.py", "--mode", "train", "--set", steps)
+    run(args, "tcc_get_embed.py", "--mode", args.mode)
+    run(args, "tcc_get_start.py", "--mode", "test")
+    run(args, "tcc_align.py", "--mode", args.mode)
+    run(args, "tcc_get_kendalls_tau.py", "--mode", args.mode)
+
+    start = args.result_dir / f"start_{motion}_{learner}_vs_{standard}"
+    found = json.loads(Path(f"{start}.json").read_text(encoding="utf-8"))["start_frame"]
+    print(f"\nstart found at frame {found}, true {true}: {abs(found - true)} frames off; look at")
+    output = args.result_dir / f"output_{motion}_{args.mode}"
+    tau = args.result_dir / f"kendalls_tau_{motion}_{args.mode}.png"
+    print(f"  {start}.mp4\n  {start}.png\n  {output}.mp4\n  {output}.jpg\n  {tau}")
+
+
+def film(motion_dir: Path) -> None:
+    """Write the clips, where there are none.
+
+    Raises:
+        UserError: something else is there.
+    """
+    if (motion_dir / "labels.csv").exists():
+        print(f"{motion_dir} is there and kept")
+        return
+    if motion_dir.exists():
+        raise cli.UserError(f"{motion_dir} is not the demo's; move it away or name another")
+    with tqdm(total=sum(COUNTS.values()), desc="filming", unit="clip", disable=None) as bar:
+        write_dataset(motion_dir, CONFIG.SEED, COUNTS, bar.update)
+    print(f"{motion_dir}: {', '.join(f'{count} {mode}' for mode, count in COUNTS.items())} clips")
+
+
+def read_truth(data_dir: Path) -> tuple[str, str, int]:
+    """Return the names of the test clips, learner's and standard, and the learner's start frame.
+
+    Raises:
+        UserError: the clips were not made here.
+    """
+    names = [path.name for path in clip_folders(data_dir, CONFIG.DATASET, "test")]
+    start = read_labels(data_dir, CONFIG.DATASET).get(("test", names[0]), {}).get("start")
+    if len(names) < 2 or start is None:
+        raise cli.UserError(
+            f"{data_dir / CONFIG.DATASET} is not the demo's: it has no pair in test/ with a "
+            "start_frame in labels.csv; move it away or name another --dataset"
+        )
+    return names[0], names[1], start
+
+
+def run(args: argparse.Namespace, command: str, *options: str) -> None:
+    """Run a command as a user would; stop with its exit code if it fails."""
+    options = ("--dataset", CONFIG.DATASET, *options)
+    shared = [f"--{name}-dir={getattr(args, f'{name}_dir')}" for name in ("data", "log", "result")]
+    shared += [f"--device={args.device}", f"--seed={CONFIG.SEED}"]
+    shared += [f"--set={setting}" for setting in args.set]
+    print(f"\n$ python3 {command} {' '.join(options)}", flush=True)
+    program = Path(__file__).with_name(command)
+    code = subprocess.run([sys.executable, program, *options, *shared], check=False).returncode
+    if code:
+        sys.exit(code if code > 0 else 128 - code)
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,140 @@
+"""The synthetic clips as files, and the demo as a user runs it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tcc_demo
+from tcc import cli, rink
+from tcc.alphapose import read_detections
+from tcc_config import CONFIG, Config
+from tcc_data import clip_folders, load_clip, read_labels
+from tests.conftest import Run
+
+COUNTS = {"train": 4, "val": 4, "test": 2}
+
+
+@pytest.fixture(scope="module")
+def demo_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with a small demo."""
+    data_dir = tmp_path_factory.mktemp("demo") / "data"
+    rink.write_dataset(data_dir / "demo", 5, COUNTS)
+    return data_dir
+
+
+def test_clips_load_with_events_in_order(demo_dir: Path) -> None:
+    labels = read_labels(demo_dir, "demo")
+    assert [mode for mode, _ in labels] == ["train"] * 4 + ["val"] * 4 + ["test"] * 2
+    for (mode, video), events in labels.items():
+        clip = load_clip(demo_dir / "demo" / mode / video, Config())
+        assert len(clip.images) == clip.num_frames
+        assert list(events) == ["start", "takeoff", "landing"]
+        assert 0 <= events["start"] < events["takeoff"] < events["landing"] < clip.num_frames
+        assert clip.read_image(0).shape == (rink.SIZE_PX[1], rink.SIZE_PX[0], 3)
+
+
+def test_the_learner_starts_late_and_the_standard_at_once(demo_dir: Path) -> None:
+    learner, standard = (folder.name for folder in clip_folders(demo_dir, "demo", "test"))
+    labels = read_labels(demo_dir, "demo")
+    assert labels["test", learner]["start"] > 20
+    assert labels["test", standard]["start"] == 0
+
+
+def test_there_are_bystanders_and_missed_frames(demo_dir: Path) -> None:
+    alone = missed = 0
+    for folder in clip_folders(demo_dir, "demo", "train"):
+        clip = load_clip(folder, Config())
+        images = [path.name for path in clip.images]
+        people = read_detections(folder / "alphapose-results.json", images)
+        alone += len(people.frame) <= clip.num_frames
+        missed += int((~clip.observed).sum())
+    assert alone < COUNTS["train"]
+    assert missed > 0
+
+
+def test_the_skater_is_followed_not_a_bystander(demo_dir: Path) -> None:
+    for mode in COUNTS:
+        for folder in clip_folders(demo_dir, "demo", mode):
+            clip = load_clip(folder, Config())
+            centre = np.median(clip.keypoints[..., :2], axis=1) / rink.SIZE_PX
+            assert (np.abs(centre - 0.5) < 0.3).all(), folder
+
+
+def test_one_seed_makes_one_dataset(demo_dir: Path, tmp_path: Path) -> None:
+    rink.write_dataset(tmp_path / "again", 5, {"train": 1})
+    first, again = (
+        path / "train" / "train00" / "alphapose-results.json"
+        for path in (demo_dir / "demo", tmp_path / "again")
+    )
+    assert first.read_bytes() == again.read_bytes()
+
+
+def test_an_interrupted_run_leaves_nothing(tmp_path: Path) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        rink.write_dataset(tmp_path / "demo", 0, COUNTS, interrupt)
+    assert not list(tmp_path.iterdir())
+
+
+def test_clips_that_are_there_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(tcc_demo, "COUNTS", {"train": 1})
+    tcc_demo.film(tmp_path / "demo")
+    assert "1 train clips" in capsys.readouterr().out
+    image = tmp_path / "demo" / "train" / "train00" / "vis" / "000000.jpg"
+    image.write_text("mine")
+    tcc_demo.film(tmp_path / "demo")
+    assert "is there and kept" in capsys.readouterr().out
+    assert image.read_text() == "mine"
+
+
+def test_a_folder_of_the_user_is_not_touched(tmp_path: Path) -> None:
+    (tmp_path / "demo" / "train").mkdir(parents=True)
+    with pytest.raises(cli.UserError, match="is not the demo's; move it away"):
+        tcc_demo.film(tmp_path / "demo")
+    assert [path.name for path in tmp_path.rglob("*")] == ["demo", "train"]
+
+
+def test_labels_of_another_motion_are_refused(
+    demo_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(demo_dir / "demo" / "test", tmp_path / "axel" / "test")
+    (tmp_path / "axel" / "labels.csv").write_text("mode,video,takeoff_frame\n")
+    monkeypatch.setattr(CONFIG, "DATASET", "axel")
+    with pytest.raises(cli.UserError, match="start_frame in labels.csv"):
+        tcc_demo.read_truth(tmp_path)
+
+
+def test_the_whole_demo(demo_dir: Path, run: Run) -> None:
+    options = ["--set", "MAX_NUM_TRAINING_STEPS=20", "--seed", "3"]
+    done = run("tcc_demo.py", *options, cwd=demo_dir.parent)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("\n$ python3 tcc_") == 5
+    names = [line.strip() for line in done.stdout.splitlines() if line.startswith("  result")]
+    assert len(names) == 5
+    assert all((demo_dir.parent / name).stat().st_size > 1000 for name in names)
+    found = json.loads((demo_dir.parent / names[0]).with_suffix(".json").read_text())
+    labels = (demo_dir / "demo" / "labels.csv").open(newline="")
+    with labels:
+        true = [int(row["start_frame"]) for row in csv.DictReader(labels) if row["mode"] == "test"]
+    error = abs(found["start_frame"] - true[0])
+    assert f"start found at frame {found['start_frame']}, true {true[0]}: {error} frames off" in (
+        done.stdout
+    )
+
+
+def test_a_command_that_fails_stops_the_demo_with_its_code(demo_dir: Path, run: Run) -> None:
+    done = run("tcc_demo.py", "--set", "NUM_VIDEOS=99", "--set", "MAX_NUM_TRAINING_STEPS=2",
+               cwd=demo_dir.parent)  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("error: data/demo/val holds 4 clip(s)")
+    assert "tcc_get_kendalls_tau" not in done.stdout
