@@ -6,6 +6,7 @@ import csv
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -13,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tcc.alphapose import LIMBS
-from tcc.synthetic import Camera, Motion, detect, sample_camera, sample_motion
+from tcc.skater import Motion, sample_motion
+from tcc.synthetic import Camera, detect, sample_camera
 
 Array = NDArray[np.float64]
 Image = NDArray[np.uint8]
@@ -21,15 +23,16 @@ Generator = np.random.Generator
 
 SIZE_PX = (640, 360)
 COARSE = 4  # the rink is drawn at a quarter of the size and enlarged
-RADIUS_M, BOARD_M = 18.0, 1.2
+RADIUS_M, BOARD_M = 28.0, 1.2
 ICE, BLUE, RED, BOARD, KICK, STANDS = np.array(
     [(238, 232, 222), (190, 120, 60), (80, 70, 200), (225, 225, 225), (60, 200, 230), (90, 80, 75)],
     np.float64,
 )
 SKIN, DARK = (150, 180, 225), (45, 40, 40)
 EVENTS = ("start", "takeoff", "landing")
-MISSED = 0.03  # share of frames in which the detector does not see the skater
-FACING = 35.0  # how far the clips' camera angles spread, degrees
+JUMP, TURNS = "axel", 1
+BEARING = 30.0  # degrees by which the directions of travel differ
+AZIMUTH, ELEVATION = (80.0, 100.0), (1.0, 8.0)
 
 
 def write_dataset(
@@ -71,33 +74,40 @@ def write_dataset(
 
 def _sample(generator: Generator, role: str) -> Motion:
     """Skate a clip of a role: learner, standard, or none in train and val."""
-    clockwise = not role and generator.random() < 0.2
-    tempo = 0.8 if role == "learner" else generator.uniform(0.85, 1.2)
-    lead_in_s = 1.6 if role == "learner" else generator.uniform(0.3, 0.8)
     motion = sample_motion(
-        generator, tempo=tempo, lead_in_s=lead_in_s, clockwise=clockwise, facing=FACING
+        generator,
+        jump=JUMP,
+        turns=TURNS,
+        tempo=0.8 if role == "learner" else generator.uniform(0.9, 1.2),
+        lead_in_s=1.2 if role == "learner" else generator.uniform(0, 0.6),
+        lead_out_s=0 if role == "standard" else generator.uniform(0, 0.5),
+        clockwise=not role and generator.random() < 0.2,
+        heading=(-BEARING, BEARING),
     )
-    if role == "standard":
-        return motion.cut(motion.events["start"], motion.events["end"])
-    return motion
+    middle = motion.joints_m.mean(axis=(0, 1)) * [1, 1, 0]
+    motion = replace(motion, joints_m=motion.joints_m - middle)
+    return (
+        motion.cut(motion.events["start"], motion.events["end"]) if role == "standard" else motion
+    )
 
 
 def write_clip(folder: Path, generator: Generator, motion: Motion) -> None:
     """Film a motion and write vis/ and alphapose-results.json."""
-    camera = sample_camera(generator, motion.joints_m, azimuth=(-10, 10), size_px=SIZE_PX)
+    camera = sample_camera(
+        generator, motion.joints_m, motion.fps, azimuth=AZIMUTH, elevation=ELEVATION,
+        size_px=SIZE_PX,
+    )  # fmt: skip
     people = [motion.joints_m]
-    for _ in range(generator.integers(0, 3)):
-        people.append(_sample_bystander(generator, motion))
+    people += [_sample_bystander(generator, motion) for _ in range(generator.integers(0, 3))]
     suits = generator.integers(30, 200, (len(people), 3)).tolist()
     persons: list[dict[str, object]] = []
-    for which, joints in enumerate(people):
-        keypoints = detect(generator, camera.project(joints), noise=0.015)
-        for frame in range(len(joints)):
-            if which == 0 and generator.random() < MISSED:
-                continue
-            if _outside(keypoints[frame]):
-                continue
-            persons.append(_describe(frame, keypoints[frame]))
+    for joints in people:
+        keypoints = detect(generator, camera.project(joints), motion.fps)
+        persons += [
+            _describe(frame, seen)
+            for frame, seen in enumerate(keypoints)
+            if seen.any() and not _outside(seen)
+        ]
     persons.sort(key=lambda person: str(person["image_id"]))
     vis = folder / "vis"
     vis.mkdir(parents=True)
@@ -110,16 +120,13 @@ def write_clip(folder: Path, generator: Generator, motion: Motion) -> None:
 
 
 def _sample_bystander(generator: Generator, motion: Motion) -> Array:
-    """Somebody who glides by, smaller or at the side: joints (F, 17, 3) without a jump."""
-    other = sample_motion(
-        generator, fps=motion.fps, lead_in_s=len(motion.joints_m) / motion.fps + 1
-    )
-    joints = other.joints_m[: len(motion.joints_m)]
-    away = generator.uniform([-9, -6], [-3, 6])
-    where = motion.joints_m.mean(axis=(0, 1))[:2] + away
-    moved = joints.copy()
-    moved[..., :2] += where - joints.mean(axis=(0, 1))[:2]
-    return moved
+    """Return joints (F, 17, 3) of somebody who glides along behind the skater."""
+    num_frames = len(motion.joints_m)
+    other = sample_motion(generator, fps=motion.fps, lead_in_s=num_frames / motion.fps + 0.1)
+    joints = other.joints_m[:num_frames].copy()
+    where = generator.uniform((-5, -10), (5, -4)) - joints[..., :2].mean(axis=(0, 1))
+    joints[..., :2] += where
+    return joints
 
 
 def _outside(keypoints: NDArray[np.float32]) -> bool:

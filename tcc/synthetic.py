@@ -1,70 +1,47 @@
-"""A parametric figure skater in 3D, filmed by a camera and seen by a poor pose detector.
-
-Metres, seconds, degrees. The skater's own axes are x forward, y left, z up; the ice is z = 0.
-"""
+"""Films synthetic skaters: random cameras, and keypoints with the errors of a pose detector."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import PchipInterpolator
 from scipy.ndimage import gaussian_filter1d
+from scipy.special import ndtr, ndtri
 
 from tcc.alphapose import FLIP, JOINTS
+from tcc.skater import Motion, sample_motion
 
 Array = NDArray[np.float64]
 Generator = np.random.Generator
 
-GRAVITY = 9.81
-ANKLE_HEIGHT = 0.12
-# The clock that all skaters share: what happens at each whole number.
-PHASES = (
-    "glide",
-    "knee bend",
-    "take-off",
-    "closing",
-    "opening",
-    "landing",
-    "deep landing",
-    "glide out",
-)
-START = 0.4  # the motion starts where the knees visibly bend
-TAKEOFF, LANDING = PHASES.index("take-off"), PHASES.index("landing")
-# Angles at each phase. Thigh: forward, outward from down. Knee: bent. Trunk: forward from up.
-# Arms: out from down, forward from sideways, elbow bent forward, forearm raised.
-ANGLES = {
-    "takeoff_thigh": (18, 50, 6, 6, 12, 8, -25, -45),
-    "takeoff_out": (0, 0, 0, 4, 4, 6, 10, 10),
-    "takeoff_knee": (30, 80, 8, 12, 28, 40, 25, 10),
-    "landing_thigh": (-35, -28, 55, 14, 8, 16, 48, 22),
-    "landing_out": (10, 8, 6, -5, -3, 0, 0, 0),
-    "landing_knee": (12, 25, 75, 24, 14, 24, 80, 38),
-    "trunk": (14, 32, 8, 2, 4, 10, 32, 20),
-    "arm_out": (75, 50, 55, 35, 38, 50, 80, 82),
-    "arm_forward": (0, -35, 50, 55, 50, 25, 0, 0),
-    "elbow": (12, 15, 40, 105, 100, 50, 8, 8),
-    "forearm_up": (0, 0, 15, 40, 35, 10, 0, 0),
+# Of AlphaPose on amateur skaters: 5th percentile and quartiles of the confidence; what a joint is
+# off, in torso lengths, half of it from frame to frame and half over a fifth of a second.
+LEVELS = (0.05, 0.25, 0.5, 0.75, 0.98)
+CONFIDENCE = {
+    "nose": (0.00, 0.03, 0.32, 0.62, 0.9), "eye": (0.00, 0.01, 0.10, 0.50, 0.9),
+    "ear": (0.00, 0.05, 0.32, 0.61, 0.9), "shoulder": (0.30, 0.53, 0.68, 0.75, 0.9),
+    "elbow": (0.05, 0.28, 0.57, 0.74, 0.9), "wrist": (0.03, 0.16, 0.45, 0.72, 0.9),
+    "hip": (0.35, 0.51, 0.60, 0.66, 0.85), "knee": (0.35, 0.55, 0.67, 0.75, 0.9),
+    "ankle": (0.28, 0.47, 0.60, 0.69, 0.85),
 }  # fmt: skip
-ANGLE_SPREAD = 9.0
-ARM_ASYMMETRY = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Motion:
-    """A skater in space: joints_m (F, 17, 3), phase (F,) of PHASES, frames of the events."""
-
-    joints_m: Array
-    phase: Array
-    events: dict[str, int]
-    fps: float
-
-    def cut(self, start_frame: int, end_frame: int) -> Motion:
-        """Return the frames from start to end (exclusive)."""
-        events = {name: frame - start_frame for name, frame in self.events.items()}
-        part = slice(start_frame, end_frame)
-        return replace(self, joints_m=self.joints_m[part], phase=self.phase[part], events=events)
+ERROR = {
+    "nose": 0.04, "eye": 0.045, "ear": 0.03, "shoulder": 0.03, "elbow": 0.06, "wrist": 0.08,
+    "hip": 0.03, "knee": 0.035, "ankle": 0.045,
+}  # fmt: skip
+PARTS = [name.split("_")[-1] for name in JOINTS]
+DRIFT_S = 0.1
+MISSED = 0.01  # share of frames in which the skater is not found
+SWAPPED = (
+    0.03  # share of frames in which left and right are swapped, and in which only the legs are
+)
+BLUR = (
+    0.12  # doubt, in standard deviations, of a joint that moves by its torso's length in a second
+)
+CLOSE = 0.35  # torso lengths; arms nearer to the trunk are seen badly: by HIDDEN at the trunk
+HIDDEN = 1.2
+LEGS = [JOINTS.index(f"{side}_{part}") for part in ("knee", "ankle") for side in ("left", "right")]
+ARMS = [JOINTS.index(f"{side}_{part}") for part in ("elbow", "wrist") for side in ("left", "right")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,214 +58,159 @@ class Camera:
     height_px: int
 
     def project(self, points_m: Array) -> Array:
-        """Project (F, ..., 3) m to (F, ..., 2) px."""
-        seen = np.einsum("fij,f...j->f...i", self.axes, points_m - self.position_m)
+        """Project (F, J, 3) m to (F, J, 2) px; the picture's centre is on the axis."""
+        seen = (points_m - self.position_m) @ self.axes.transpose(0, 2, 1)
         image = seen[..., :2] / np.maximum(seen[..., 2:], 0.1) * self.focal_px
         projected: Array = image + np.array([self.width_px / 2, self.height_px / 2])
         return projected
 
 
-def sample_motion(
+@dataclass(frozen=True, slots=True)
+class FilmedMotion:
+    """A motion seen by V cameras at the same moments.
+
+    keypoints (V, F, 17, 3) float32 x px, y px, confidence, all 0 where the skater was missed;
+    phase (F,) as Motion has it; events {name: frame}; frames per second.
+    """
+
+    keypoints: NDArray[np.float32]
+    phase: Array
+    events: dict[str, int]
+    fps: float
+
+
+def sample_clip(
     generator: Generator,
     *,
-    fps: float = 30.0,
-    tempo: float = 1.0,
-    lead_in_s: float = 0.6,
-    lead_out_s: float = 0.5,
-    clockwise: bool = False,
-    facing: float = 180.0,
-) -> Motion:
-    """Skate one jump: glide, knee bend, take-off, rotation, landing on the other leg, glide out.
+    views: int = 1,
+    jump: str | None = None,
+    max_lead_s: float = 3.0,
+) -> FilmedMotion:
+    """Skate and film one jump of any kind, at any rate, tempo and direction of turn.
 
     Args:
-        generator: of the body, the angles, the times and the rotation.
-        fps: frames per second.
-        tempo: speed of all but the flight, which gravity sets.
-        lead_in_s: gliding before the knee bend begins.
-        lead_out_s: gliding after the motion.
-        clockwise: turn to the right; the mirror image.
-        facing: largest angle between the skater at the start and the x axis, degrees.
+        generator: of everything.
+        views: V, cameras in random places, which see the same moments.
+        jump: of tcc.jumps.JUMPS; None: any.
+        max_lead_s: longest gliding before the entry and after the end.
     """
-    flight_s = generator.uniform(0.28, 0.62)
-    spans_s = np.array(
-        [
-            generator.uniform(0.35, 0.6) / tempo,
-            generator.uniform(0.18, 0.34) / tempo,
-            *flight_s * np.array([0.32, 0.4, 0.28]),
-            generator.uniform(0.16, 0.28) / tempo,
-            generator.uniform(0.35, 0.7) / tempo,
-        ]
+    motion = sample_motion(
+        generator,
+        jump=jump,
+        fps=float(generator.choice([24, 25, 30, 50, 60], p=[0.15, 0.15, 0.4, 0.1, 0.2])),
+        tempo=generator.uniform(0.75, 1.3),
+        lead_in_s=generator.uniform(0, max_lead_s),
+        lead_out_s=generator.uniform(0, max_lead_s),
+        clockwise=bool(generator.random() < 0.5),
+        fall=bool(generator.random() < 0.07),
     )
-    knots_s = lead_in_s + np.concatenate([[0], np.cumsum(spans_s)])
-    times_s = np.arange(round((knots_s[-1] + lead_out_s) * fps)) / fps
-    phase = np.interp(times_s, knots_s, np.arange(len(PHASES)))
-    angles = _angles(generator, times_s, knots_s)
-    joints = _pose(generator, angles)
-    height = -joints[:, [15, 16], 2].min(axis=1) + ANKLE_HEIGHT
-    flying = (times_s > knots_s[TAKEOFF]) & (times_s < knots_s[LANDING])
-    rise = PchipInterpolator(times_s, height)(knots_s[[TAKEOFF, LANDING]])
-    since_s = times_s - knots_s[TAKEOFF]
-    speed = (rise[1] - rise[0]) / flight_s + GRAVITY * flight_s / 2
-    ballistic = rise[0] + speed * since_s - GRAVITY * since_s**2 / 2
-    joints[..., 2] += np.where(flying, ballistic, height)[:, None]
-    joints[..., :2] = _travel(generator, joints[..., :2], times_s, knots_s, facing)
-    if clockwise:
-        joints = joints[:, list(FLIP)] * [1, -1, 1]
-    events = {
-        "start": int(np.searchsorted(phase, START)),
-        "takeoff": int(np.argmax(flying)),
-        "landing": int(np.argmax(flying) + flying.sum()),
-        "end": int(np.searchsorted(times_s, knots_s[-1])),
-    }
-    return Motion(joints, phase, events, fps)
+    seen = [film(generator, motion) for _ in range(views)]
+    return FilmedMotion(np.stack(seen), motion.phase, motion.events, motion.fps)
 
 
-def _angles(generator: Generator, times_s: Array, knots_s: Array) -> dict[str, Array]:
-    """Smooth angles (F,) in radians through this skater's own version of ANGLES."""
-    waves = generator.uniform(0, 2 * np.pi, len(ANGLES))
-    result = {}
-    for (name, values), wave in zip(ANGLES.items(), waves, strict=True):
-        own = np.array(values) + generator.normal(0, ANGLE_SPREAD / 2)
-        own = own + generator.normal(0, ANGLE_SPREAD, len(values)) * (np.abs(own) + 20) / 60
-        if name.endswith("knee"):
-            own = np.maximum(own, 4)
-        curve = PchipInterpolator(knots_s, own)(np.clip(times_s, knots_s[0], knots_s[-1]))
-        idle = 4 * np.sin(2 * np.pi * times_s / 1.4 + wave)
-        result[name] = np.radians(curve + idle * (1 - _bump(times_s, knots_s)))
-    return result
-
-
-def _bump(times_s: Array, knots_s: Array) -> Array:
-    """1 from the knee bend to the landing, 0 well outside."""
-    ramps = np.interp(times_s, [knots_s[0], knots_s[1], knots_s[-3], knots_s[-1]], [0, 1, 1, 0])
-    return np.asarray(ramps)
-
-
-def _pose(generator: Generator, angles: dict[str, Array]) -> Array:
-    """Joints (F, 17, 3) about mid-hip, turned forward."""
-    size = generator.uniform(0.75, 1.08)
-    long = {name: size * length * generator.normal(1, 0.05) for name, length in
-            (("hip", 0.13), ("thigh", 0.42), ("shank", 0.42), ("trunk", 0.5), ("shoulder", 0.18),
-             ("upper_arm", 0.28), ("forearm", 0.25), ("head", 0.2))}  # fmt: skip
-    joints = np.zeros((len(angles["trunk"]), len(JOINTS), 3))
-    side = np.array([1.0, -1.0])
-    for index, leg in enumerate(("takeoff", "landing")):
-        thigh, knee = angles[f"{leg}_thigh"], angles[f"{leg}_knee"]
-        out = side[index] * angles[f"{leg}_out"]
-        joints[:, 11 + index] = [0, side[index] * long["hip"], 0]
-        for start, name, turn in ((11, "thigh", thigh), (13, "shank", thigh - knee)):
-            along = np.stack([np.sin(turn), np.sin(out), -np.cos(turn)], axis=-1)
-            along /= np.linalg.norm(along, axis=-1, keepdims=True)
-            joints[:, start + 2 + index] = joints[:, start + index] + long[name] * along
-    sway = np.radians(generator.normal(0, 5))
-    up = _unit(np.stack([np.sin(angles["trunk"]), np.full(len(joints), np.sin(sway)),
-                         np.cos(angles["trunk"])], axis=-1))  # fmt: skip
-    neck = long["trunk"] * up
-    for index in range(2):
-        joints[:, 5 + index] = neck + np.array([0, side[index] * long["shoulder"], 0])
-        uneven = np.radians(generator.normal(0, ARM_ASYMMETRY, 2))
-        out, forward = angles["arm_out"] + uneven[0], angles["arm_forward"] + uneven[1]
-        upper = _direction(out, forward, side[index])
-        lower = _direction(out + angles["forearm_up"], forward + angles["elbow"], side[index])
-        joints[:, 7 + index] = joints[:, 5 + index] + long["upper_arm"] * upper
-        joints[:, 9 + index] = joints[:, 7 + index] + long["forearm"] * lower
-    crown = neck + long["head"] * up
-    for joint, offset in enumerate(([0.11, 0, 0], [0.08, 0.035, 0.04], [0.08, -0.035, 0.04],
-                                    [0, 0.075, 0.02], [0, -0.075, 0.02])):  # fmt: skip
-        joints[:, joint] = crown + size * np.array(offset)
-    return joints
-
-
-def _direction(out: Array, forward: Array, side: float) -> Array:
-    """Unit vectors (F, 3) of an arm raised by `out` from down, turned `forward` from sideways."""
-    return np.stack(
-        [np.sin(out) * np.sin(forward), side * np.sin(out) * np.cos(forward), -np.cos(out)], axis=-1
-    )
-
-
-def _unit(vectors: Array) -> Array:
-    lengths: Array = vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return lengths
-
-
-def _travel(
-    generator: Generator, across: Array, times_s: Array, knots_s: Array, facing: float
-) -> Array:
-    """Turn and move joints (F, 17, 2) seen from above: the rotation of the jump on a curve."""
-    turns = generator.choice([0.5, 1.0, 1.5, 2.0], p=[0.15, 0.35, 0.3, 0.2])
-    shares = np.array([0, 0.12, 0.0, 0.34, 0.72, 1.0, 0.0, 0.0])
-    turned = turns * shares
-    turned[:3] = [-0.35, -0.3, -0.08]
-    turned[6:] = turns + np.array([0.2, 0.3])
-    curve = PchipInterpolator(knots_s, 2 * np.pi * turned)
-    angle = np.radians(generator.uniform(-facing, facing)) + curve(
-        np.clip(times_s, knots_s[0], knots_s[-1])
-    )
-    heading = generator.uniform(0, 2 * np.pi) + generator.normal(0, 0.25) * times_s
-    speed = generator.uniform(1.5, 4)
-    path = np.cumsum(np.stack([np.cos(heading), np.sin(heading)], -1), 0) * speed * times_s[1]
-    cosine, sine = np.cos(angle)[:, None], np.sin(angle)[:, None]
-    x, y = across[..., 0], across[..., 1]
-    placed = np.stack([cosine * x - sine * y, sine * x + cosine * y], axis=-1)
-    moved: Array = placed + (path - path.mean(axis=0))[:, None]
-    return moved
+def film(generator: Generator, motion: Motion) -> NDArray[np.float32]:
+    """Return keypoints (F, 17, 3) of one random camera, with a detector's errors."""
+    camera = sample_camera(generator, motion.joints_m, motion.fps)
+    return detect(generator, camera.project(motion.joints_m), motion.fps)
 
 
 def sample_camera(
     generator: Generator,
     joints_m: Array,
+    fps: float,
     *,
     azimuth: tuple[float, float] = (0, 360),
-    elevation: tuple[float, float] = (-2, 12),
-    size_px: tuple[int, int] = (640, 360),
+    elevation: tuple[float, float] = (-2, 20),
+    size_px: tuple[int, int] = (1280, 720),
 ) -> Camera:
     """Film a skater (F, 17, 3) from a random side, panning late and with an unsteady hand.
 
     Args:
         generator: of the camera.
-        joints_m: who is followed.
-        azimuth: range in degrees. elevation: likewise.
+        joints_m: who is followed; nobody skates into the camera.
+        fps: frames per second.
+        azimuth: range in degrees.
+        elevation: range in degrees.
         size_px: width, height of the picture.
     """
-    distance = generator.uniform(6, 14)
+    hips = joints_m[:, 11:13].mean(axis=1)
     round_, up = np.radians([generator.uniform(*azimuth), generator.uniform(*elevation)])
-    position = distance * np.array(
-        [np.cos(round_) * np.cos(up), np.sin(round_) * np.cos(up), np.sin(up)]
-    ) + [0, 0, 0.9]
-    target = joints_m.mean(axis=1)
-    target = gaussian_filter1d(target, generator.uniform(3, 12), axis=0, mode="nearest")
-    shake = gaussian_filter1d(generator.normal(size=target.shape), 5, axis=0, mode="nearest")
-    target = target + shake * generator.uniform(0.05, 0.25)
-    forward = _unit(target - position)
+    away = np.array([np.cos(round_) * np.cos(up), np.sin(round_) * np.cos(up), np.sin(up)])
+    centre = hips.mean(axis=0)
+    nearest = generator.uniform(4, 12)
+    distance = nearest + ((hips - centre) @ away).max()
+    position = centre + distance * away
+    position[2] = max(position[2], 0.5)
+    lag = round(generator.uniform(0, 0.2) * fps)
+    target = np.concatenate([np.repeat(hips[:1], lag, axis=0), hips])[: len(hips)]
+    target = gaussian_filter1d(target, generator.uniform(0.1, 0.5) * fps, axis=0, mode="nearest")
+    target = target + generator.uniform(0.02, 0.1) * _drift(generator, target.shape, 0.2 * fps)
+    forward = target - position
+    forward /= np.linalg.norm(forward, axis=-1, keepdims=True)
     roll = np.radians(generator.normal(0, 3))
-    right = _unit(np.cross(forward, [0, np.sin(roll), np.cos(roll)]))
-    down = np.cross(forward, right)
-    height = generator.uniform(0.35, 0.7) * size_px[1]
-    return Camera(position, np.stack([right, down, forward], 1), height * distance / 1.7, *size_px)
+    right = np.cross(forward, [np.sin(roll) * -away[1], np.sin(roll) * away[0], np.cos(roll)])
+    right /= np.linalg.norm(right, axis=-1, keepdims=True)
+    axes = np.stack([right, np.cross(forward, right), forward], axis=1)
+    focal = generator.uniform(0.3, 0.7) * size_px[1] / 1.7 * (nearest + distance) / 2
+    return Camera(position, axes, float(focal), *size_px)
 
 
-def detect(generator: Generator, points_px: Array, *, noise: float = 0.02) -> NDArray[np.float32]:
-    """See joints (F, 17, 2) px as AlphaPose might: unsteady, sometimes swapped or lost.
+def detect(
+    generator: Generator, points_px: Array, fps: float, noise: float = 1.0
+) -> NDArray[np.float32]:
+    """See joints (F, 17, 2) px as AlphaPose does on amateur skaters.
+
+    A joint is the farther off the less confident the detector is: it doubts now and then, at fast
+    joints and at arms before the trunk. Sides are swapped and frames missed in runs.
 
     Args:
         generator: of the errors.
         points_px: true positions.
-        noise: standard deviation of a joint, share of the skater's height.
+        fps: frames per second.
+        noise: scale of the errors of position.
 
     Returns:
-        (F, 17, 3) x px, y px, confidence; errors are larger where it is lower.
+        (F, 17, 3) x px, y px, confidence, as CONFIDENCE and ERROR say for somebody who stands still
+        with arms out; all 0 in frames that were missed.
     """
+    shoulders, hips = (points_px[:, [k, k + 1]].mean(axis=1) for k in (5, 11))
+    torso = float(np.percentile(np.linalg.norm(shoulders - hips, axis=-1), 75))
     num_frames = len(points_px)
-    height = np.ptp(points_px[..., 1], axis=1).mean()
-    limb = np.array([0.6] * 5 + [0.7, 0.7, 1, 1, 1.6, 1.6, 0.7, 0.7, 1, 1, 1.4, 1.4])
-    drift = gaussian_filter1d(generator.normal(size=points_px.shape), 2, axis=0, mode="nearest") * 2
-    doubt = np.abs(gaussian_filter1d(generator.normal(size=(num_frames, 17)), 2, axis=0)) * 2
-    wrong = (1 + 3 * np.maximum(doubt - 1, 0))[..., None]
-    error = (generator.normal(size=points_px.shape) * 0.5 + drift) * limb[:, None] * wrong
-    points = points_px + noise * height * error
-    swapped = gaussian_filter1d(generator.normal(size=num_frames), 3, mode="nearest") > 0.6
-    points[swapped] = points[swapped][:, list(FLIP)]
-    confidence = np.clip(
-        0.92 - 0.25 * doubt * limb + generator.normal(0, 0.03, doubt.shape), 0.02, 1
+    doubt = _drift(generator, points_px.shape[:2], DRIFT_S * fps)
+    moved = np.gradient(points_px - hips[:, None], axis=0) if num_frames > 1 else 0 * points_px
+    doubt += BLUR * np.linalg.norm(moved, axis=-1) * fps / torso
+    for joint in ARMS:
+        distance = _to_segment(points_px[:, joint], shoulders, hips) / torso
+        doubt[:, joint] += HIDDEN * np.maximum(1 - distance / CLOSE, 0)
+    sure = ndtr(-doubt)
+    confidence = np.stack(
+        [np.interp(sure[:, j], LEVELS, CONFIDENCE[part]) for j, part in enumerate(PARTS)], axis=1
     )
-    return np.concatenate([points, confidence[..., None]], axis=-1).astype(np.float32)
+    error = _drift(generator, points_px.shape, DRIFT_S * fps)
+    error = (error + generator.normal(size=points_px.shape)) / np.sqrt(2)
+    spread = np.array([ERROR[part] for part in PARTS]) * np.exp(0.5 * np.minimum(doubt, 4))
+    points = points_px + noise * torso * spread[..., None] * error
+    swapped, crossed, missed = (
+        _drift(generator, (num_frames, 3), DRIFT_S * fps) > ndtri([1 - SWAPPED] * 2 + [1 - MISSED])
+    ).T
+    swap = np.array(FLIP)
+    points[swapped] = points[swapped][:, swap]
+    legs = np.ix_(crossed, LEGS)
+    points[legs] = points[:, swap][legs]
+    keypoints = np.concatenate([points, confidence[..., None]], axis=-1)
+    keypoints[missed] = 0
+    return keypoints.astype(np.float32)
+
+
+def _to_segment(points: Array, start: Array, end: Array) -> Array:
+    """Distances (F,) of points (F, 2) from segments."""
+    way = end - start
+    share = ((points - start) * way).sum(axis=-1) / np.maximum((way**2).sum(axis=-1), 1e-9)
+    distances: Array = np.linalg.norm(points - start - share.clip(0, 1)[:, None] * way, axis=-1)
+    return distances
+
+
+def _drift(generator: Generator, shape: tuple[int, ...], frames: float) -> Array:
+    """Return standard normal numbers that change slowly along the first axis."""
+    smooth = gaussian_filter1d(generator.normal(size=shape), frames, axis=0, mode="reflect")
+    return np.asarray(smooth * np.sqrt(2 * np.sqrt(np.pi) * frames))
