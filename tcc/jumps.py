@@ -11,15 +11,16 @@ import numpy as np
 # The shared clock: what happens at each whole number, and after how many seconds since the last;
 # the flight takes as long as FLIGHT_S says, by these shares.
 PHASES = (
-    "entry", "start", "ready", "bend", "take-off", "closed", "opening", "landing", "deep", "out",
+    "entry", "step", "ready", "bend", "take-off", "closed", "opening", "landing", "deep", "out",
     "end",
 )  # fmt: skip
-START, TAKEOFF, LANDING, OUT = (PHASES.index(k) for k in ("start", "take-off", "landing", "out"))
+# A motion starts where the skater is ready and begins to bend the knee.
+READY, TAKEOFF, LANDING, OUT = (PHASES.index(k) for k in ("ready", "take-off", "landing", "out"))
 SPANS_S = (
     (0.3, 0.6), (0.25, 0.6), (0.15, 0.4), (0.13, 0.25), (0.3, 0.3), (0.4, 0.4), (0.3, 0.3),
     (0.13, 0.27), (0.3, 0.6), (0.4, 0.9),
 )  # fmt: skip
-FLIGHT_S = ((0.22, 0.4), (0.27, 0.5), (0.4, 0.62))  # of half turns, singles, doubles
+FLIGHT_S = ((0.25, 0.45), (0.33, 0.58), (0.43, 0.65))  # of half turns, singles, doubles
 TURNED = (0.24, 0.76)  # share of the turn in the air, when closed and when opening
 # Where a limb's end lies from its root: forward, outward, up; and how far, 1 is straight.
 LEGS = {
@@ -38,13 +39,13 @@ ARMS = {
     "wide": (0.5, 0.8, -0.2, 0.93), "back": (-0.4, 0.75, -0.3, 0.94),
     "rear": (-0.6, 0.3, -0.75, 0.93), "low": (0.25, 0.25, -0.95, 0.88),
     "fold": (0.8, -0.5, -0.3, 0.44), "hug": (0.75, -0.1, -0.45, 0.55),
-    "guard": (0.7, 0.35, -0.35, 0.7), "scoop": (0.85, 0.2, 0.2, 0.75),
+    "guard": (0.7, 0.5, -0.3, 0.78), "scoop": (0.85, 0.3, 0.2, 0.85),
     "up": (0.15, 0.1, 1.0, 0.88),
 }  # fmt: skip
 # A key pose: the leg that carries; trunk forward and to the left; shoulders' turn from the hips;
 # hips' turn from the travel; left and right leg, left and right arm ("a|b": either).
 Pose = tuple[str, int, int, int, int, str, str, str, str]
-# Entry, start, ready, bend and take-off of each jump.
+# Entry, step, ready, bend and take-off of each jump.
 JUMPS: dict[str, tuple[Pose, ...]] = {
     "axel": (
         ("R", 18, 0, 15, -150, "under|trail", "soft", "wide", "wide"),
@@ -108,7 +109,7 @@ HALF: tuple[Pose, ...] = (
 # Landing, deep, out and end of jumps that are stood and of falls.
 STOOD: tuple[Pose, ...] = (
     ("R", 10, 0, -15, 0, "check|fold|four", "straight", "guard|wide", "guard|wide"),
-    ("R", 34, -4, 0, -15, "check|fold|trail", "edge|bent", "wide", "wide|side"),
+    ("R", 34, -4, 0, -15, "trail|landed|check", "edge|bent", "wide", "wide|side"),
     ("R", 28, -6, 8, 10, "landed|landed|trail", "edge|soft", "side", "side|front"),
     ("R", 15, -4, 5, 15, "landed|trail|under", "soft", "side|low", "side|low"),
 )

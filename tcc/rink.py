@@ -31,6 +31,7 @@ ICE, BLUE, RED, BOARD, KICK, STANDS = np.array(
 SKIN, DARK = (150, 180, 225), (45, 40, 40)
 EVENTS = ("start", "takeoff", "landing")
 JUMP, TURNS = "axel", 1
+VARIETY, NOISE = 0.5, 0.5  # of the skaters, and of a detector that sees them this large
 BEARING = 30.0  # degrees by which the directions of travel differ
 AZIMUTH, ELEVATION = (80.0, 100.0), (1.0, 8.0)
 
@@ -83,6 +84,7 @@ def _sample(generator: Generator, role: str) -> Motion:
         lead_out_s=0 if role == "standard" else generator.uniform(0, 0.5),
         clockwise=not role and generator.random() < 0.2,
         heading=(-BEARING, BEARING),
+        variety=VARIETY,
     )
     middle = motion.joints_m.mean(axis=(0, 1)) * [1, 1, 0]
     motion = replace(motion, joints_m=motion.joints_m - middle)
@@ -102,7 +104,7 @@ def write_clip(folder: Path, generator: Generator, motion: Motion) -> None:
     suits = generator.integers(30, 200, (len(people), 3)).tolist()
     persons: list[dict[str, object]] = []
     for joints in people:
-        keypoints = detect(generator, camera.project(joints), motion.fps)
+        keypoints = detect(generator, camera.project(joints), motion.fps, NOISE)
         persons += [
             _describe(frame, seen)
             for frame, seen in enumerate(keypoints)

@@ -16,7 +16,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from tcc import jumps
 from tcc.alphapose import FLIP
-from tcc.jumps import JUMPS, LANDING, PHASES, START, TAKEOFF
+from tcc.jumps import JUMPS, LANDING, PHASES, READY, TAKEOFF
 from tcc.skeleton import LENGTHS, MASSES, reach_ice, skeleton
 
 Array = NDArray[np.float64]
@@ -61,6 +61,7 @@ def sample_motion(
     clockwise: bool = False,
     fall: bool = False,
     heading: tuple[float, float] = (0, 360),
+    variety: float = 1.0,
 ) -> Motion:
     """Skate one jump, from glides into its entry to glides out of its landing.
 
@@ -76,12 +77,15 @@ def sample_motion(
         fall: end up on the ice.
         heading: range of the direction of travel at take-off, degrees from the x axis, before the
             mirror, which is in the plane of y and z.
+        variety: how far skaters differ in pose and timing; 1 is amateurs at large, 0 one skater.
     """
     jump = str(generator.choice(list(JUMPS))) if jump is None else jump
     if turns is None:
-        turns = int(generator.choice(3, p=[0.7, 0.3, 0] if jump == "hop" else [0.15, 0.55, 0.3]))
+        turns = int(generator.choice(3, p=[0.7, 0.3, 0] if jump == "hop" else [0.15, 0.45, 0.4]))
     flight_s = generator.uniform(*jumps.FLIGHT_S[turns])
-    spans_s = generator.uniform(*np.transpose(jumps.SPANS_S)) / tempo
+    low_s, high_s = np.transpose(jumps.SPANS_S)
+    share = (1 + variety * generator.uniform(-1, 1, len(low_s))) / 2
+    spans_s = (low_s + share * (high_s - low_s)) / tempo
     spans_s[TAKEOFF:LANDING] *= flight_s * tempo
     before, after = (_glide_spans(generator, span_s / tempo) for span_s in (lead_in_s, lead_out_s))
     knots_s = np.cumsum([0, *before, *spans_s, *after])
@@ -91,7 +95,7 @@ def sample_motion(
     times_s = np.arange(round((jump_s[-1] + lead_out_s) * fps)) / fps
     flying = (times_s > jump_s[TAKEOFF]) & (times_s < jump_s[LANDING])
 
-    keys, carried = _key_poses(generator, jump, turns, fall, len(before), len(after))
+    keys, carried = _key_poses(generator, jump, turns, fall, len(before), len(after), variety)
     size = generator.normal(0.97, 0.1)
     body = {name: size * length * generator.normal(1, 0.04) for name, length in LENGTHS.items()}
     keys = reach_ice(keys, carried, body)
@@ -117,7 +121,7 @@ def sample_motion(
     phase = np.interp(times_s, jump_s, np.arange(len(PHASES)))
     phase += np.minimum(times_s - jump_s[0], 0) + np.maximum(times_s - jump_s[-1], 0)
     events = {
-        "start": int(np.searchsorted(times_s, jump_s[START])),
+        "start": int(np.searchsorted(times_s, jump_s[READY])),
         "takeoff": int(np.argmax(flying)),
         "landing": int(np.argmax(flying) + flying.sum()),
         "end": int(np.searchsorted(times_s, jump_s[jumps.OUT])),
@@ -132,7 +136,13 @@ def _glide_spans(generator: Generator, total_s: float) -> Array:
 
 
 def _key_poses(
-    generator: Generator, jump: str, turns: int, fall: bool, before: int, after: int
+    generator: Generator,
+    jump: str,
+    turns: int,
+    fall: bool,
+    before: int,
+    after: int,
+    variety: float,
 ) -> tuple[Array, Array]:
     """Return this skater's key poses (K, 20): trunk, shoulders, hips, limbs; left's load (K,)."""
     poses = [
@@ -164,9 +174,9 @@ def _key_poses(
             keys[:before, 3] = walk[::-1]
         else:
             keys[len(keys) - after :, 3] = walk
-    varied = generator.normal(size=keys.shape) * jumps.VARIED
+    varied = variety * generator.normal(size=keys.shape) * jumps.VARIED
     varied[first : last + 1, 3] /= 3
-    keys += varied + generator.normal(size=20) * jumps.OWN
+    keys += varied + variety * generator.normal(size=20) * jumps.OWN
     carried = np.array([{"L": 1.0, "R": 0.0, "LR": 0.5}[pose[0]] for pose in poses])
     return keys, carried
 

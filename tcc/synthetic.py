@@ -40,6 +40,7 @@ BLUR = (
 )
 CLOSE = 0.35  # torso lengths; arms nearer to the trunk are seen badly: by HIDDEN at the trunk
 HIDDEN = 1.2
+NOISE = (0.7, 1.8)  # of clips, in ERROR
 LEGS = [JOINTS.index(f"{side}_{part}") for part in ("knee", "ankle") for side in ("left", "right")]
 ARMS = [JOINTS.index(f"{side}_{part}") for part in ("elbow", "wrist") for side in ("left", "right")]
 
@@ -104,14 +105,15 @@ def sample_clip(
         clockwise=bool(generator.random() < 0.5),
         fall=bool(generator.random() < 0.07),
     )
-    seen = [film(generator, motion) for _ in range(views)]
+    noise = generator.uniform(*NOISE)
+    seen = [film(generator, motion, noise) for _ in range(views)]
     return FilmedMotion(np.stack(seen), motion.phase, motion.events, motion.fps)
 
 
-def film(generator: Generator, motion: Motion) -> NDArray[np.float32]:
+def film(generator: Generator, motion: Motion, noise: float = 1.0) -> NDArray[np.float32]:
     """Return keypoints (F, 17, 3) of one random camera, with a detector's errors."""
     camera = sample_camera(generator, motion.joints_m, motion.fps)
-    return detect(generator, camera.project(motion.joints_m), motion.fps)
+    return detect(generator, camera.project(motion.joints_m), motion.fps, noise)
 
 
 def sample_camera(
@@ -144,6 +146,8 @@ def sample_camera(
     lag = round(generator.uniform(0, 0.2) * fps)
     target = np.concatenate([np.repeat(hips[:1], lag, axis=0), hips])[: len(hips)]
     target = gaussian_filter1d(target, generator.uniform(0.1, 0.5) * fps, axis=0, mode="nearest")
+    # Hands pan after a skater and hardly up after a jump.
+    target[:, 2] = gaussian_filter1d(target[:, 2], 2 * fps, mode="nearest")
     target = target + generator.uniform(0.02, 0.1) * _drift(generator, target.shape, 0.2 * fps)
     forward = target - position
     forward /= np.linalg.norm(forward, axis=-1, keepdims=True)
@@ -170,18 +174,19 @@ def detect(
         noise: scale of the errors of position.
 
     Returns:
-        (F, 17, 3) x px, y px, confidence, as CONFIDENCE and ERROR say for somebody who stands still
-        with arms out; all 0 in frames that were missed.
+        (F, 17, 3) x px, y px, confidence, as CONFIDENCE and ERROR say over the clip; all 0
+        in frames that were missed.
     """
     shoulders, hips = (points_px[:, [k, k + 1]].mean(axis=1) for k in (5, 11))
     torso = float(np.percentile(np.linalg.norm(shoulders - hips, axis=-1), 75))
     num_frames = len(points_px)
     doubt = _drift(generator, points_px.shape[:2], DRIFT_S * fps)
     moved = np.gradient(points_px - hips[:, None], axis=0) if num_frames > 1 else 0 * points_px
-    doubt += BLUR * np.linalg.norm(moved, axis=-1) * fps / torso
+    cause = BLUR * np.linalg.norm(moved, axis=-1) * fps / torso
     for joint in ARMS:
         distance = _to_segment(points_px[:, joint], shoulders, hips) / torso
-        doubt[:, joint] += HIDDEN * np.maximum(1 - distance / CLOSE, 0)
+        cause[:, joint] += HIDDEN * np.maximum(1 - distance / CLOSE, 0)
+    doubt += cause - cause.mean(axis=0)  # CONFIDENCE was measured on whole clips
     sure = ndtr(-doubt)
     confidence = np.stack(
         [np.interp(sure[:, j], LEVELS, CONFIDENCE[part]) for j, part in enumerate(PARTS)], axis=1
