@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import numpy as np
 
-# The shared clock: what happens at each whole number, and after how many seconds since the last;
-# the flight takes as long as FLIGHT_S says, by these shares.
+# The shared clock: what happens at each whole number.
 PHASES = (
     "entry", "step", "ready", "bend", "take-off", "closed", "opening", "landing", "deep", "out",
     "end",
 )  # fmt: skip
-# A motion starts where the skater is ready and begins to bend the knee.
-READY, TAKEOFF, LANDING, OUT = (PHASES.index(k) for k in ("ready", "take-off", "landing", "out"))
+# A motion starts where the knee is bent most and the spring begins: glides, which can last as long
+# as the skater likes, have no moment of their own.
+BEND, TAKEOFF, LANDING, OUT = (PHASES.index(k) for k in ("bend", "take-off", "landing", "out"))
+# Seconds from each to the next; the flight takes as long as FLIGHT_S says, by these shares.
 SPANS_S = (
     (0.3, 0.6), (0.25, 0.6), (0.15, 0.4), (0.13, 0.25), (0.3, 0.3), (0.4, 0.4), (0.3, 0.3),
     (0.13, 0.27), (0.3, 0.6), (0.4, 0.9),

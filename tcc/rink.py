@@ -79,7 +79,7 @@ def _sample(generator: Generator, role: str) -> Motion:
         generator,
         jump=JUMP,
         turns=TURNS,
-        tempo=0.8 if role == "learner" else generator.uniform(0.9, 1.2),
+        tempo=0.85 if role == "learner" else generator.uniform(0.9, 1.2),
         lead_in_s=1.2 if role == "learner" else generator.uniform(0, 0.6),
         lead_out_s=0 if role == "standard" else generator.uniform(0, 0.5),
         clockwise=not role and generator.random() < 0.2,

@@ -16,7 +16,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from tcc import jumps
 from tcc.alphapose import FLIP
-from tcc.jumps import JUMPS, LANDING, PHASES, READY, TAKEOFF
+from tcc.jumps import BEND, JUMPS, LANDING, PHASES, TAKEOFF
 from tcc.skeleton import LENGTHS, MASSES, reach_ice, skeleton
 
 Array = NDArray[np.float64]
@@ -121,7 +121,7 @@ def sample_motion(
     phase = np.interp(times_s, jump_s, np.arange(len(PHASES)))
     phase += np.minimum(times_s - jump_s[0], 0) + np.maximum(times_s - jump_s[-1], 0)
     events = {
-        "start": int(np.searchsorted(times_s, jump_s[READY])),
+        "start": int(np.searchsorted(times_s, jump_s[BEND])),
         "takeoff": int(np.argmax(flying)),
         "landing": int(np.argmax(flying) + flying.sum()),
         "end": int(np.searchsorted(times_s, jump_s[jumps.OUT])),
