@@ -63,7 +63,7 @@ def test_the_skater_is_followed_not_a_bystander(demo_dir: Path) -> None:
         for folder in clip_folders(demo_dir, "demo", mode):
             clip = load_clip(folder, Config())
             centre = np.median(clip.keypoints[..., :2], axis=1) / rink.SIZE_PX
-            assert (np.abs(centre - 0.5) < 0.3).all(), folder
+            assert (np.abs(centre - 0.5) < (0.2, 0.45)).all(), folder  # hands pan, hardly up
 
 
 def test_one_seed_makes_one_dataset(demo_dir: Path, tmp_path: Path) -> None:
