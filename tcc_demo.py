@@ -18,9 +18,10 @@ from pathlib import Path
 from tqdm import tqdm
 
 from tcc import cli
+from tcc.labels import read_labels
 from tcc.rink import write_dataset
 from tcc_config import CONFIG
-from tcc_data import clip_folders, read_labels
+from tcc_data import clip_folders
 
 MOTION = "demo"
 COUNTS = {"train": 24, "val": 6, "test": 2}

@@ -31,11 +31,12 @@ from tcc import cli, evaluation
 from tcc.alignment import CONFIDENT
 from tcc.evaluation import Errors, Matches
 from tcc.intervals import calibrate, lower_median, resample, share_within, summarize
+from tcc.labels import read_labels, read_recordings
 from tcc.plots import plot_error_distribution
 from tcc.sides import Side, crop, hold_pose, represent, reverse
 from tcc.tables import print_results
 from tcc_config import CONFIG
-from tcc_data import clip_folders, load_clips, make_features, read_labels, read_recordings
+from tcc_data import clip_folders, load_clips, make_features
 from tcc_model import Encoder, embed, load_encoder
 
 log = logging.getLogger("tcc")

@@ -20,10 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tcc import cli
+from tcc.labels import read_labels
 from tcc.metrics import event_errors, tau_matrix
 from tcc.plots import plot_tau
 from tcc_config import CONFIG
-from tcc_data import Clip, clip_folders, load_clips, make_features, read_labels
+from tcc_data import Clip, clip_folders, load_clips, make_features
 from tcc_model import Encoder, embed, load_encoder, tell_other_embeddings
 
 Features = NDArray[np.float32]

@@ -14,6 +14,7 @@ import torch
 
 from tcc.cli import UserError
 from tcc.clip_folder import image_files, read_image
+from tcc.labels import read_labels
 from tcc.sampling import choose_clips, sample_steps
 from tcc_config import Config
 from tcc_data import (
@@ -25,7 +26,6 @@ from tcc_data import (
     load_clips,
     make_features,
     pick_num_steps,
-    read_labels,
     require_images,
 )
 from tests.conftest import wave, write_clip

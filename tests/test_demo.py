@@ -13,8 +13,9 @@ import pytest
 import tcc_demo
 from tcc import cli, rink
 from tcc.alphapose import read_detections
+from tcc.labels import read_labels
 from tcc_config import CONFIG, Config
-from tcc_data import clip_folders, load_clip, read_labels
+from tcc_data import clip_folders, load_clip
 from tests.conftest import Run
 
 COUNTS = {"train": 4, "val": 4, "test": 2}
@@ -108,7 +109,7 @@ def test_labels_of_another_motion_are_refused(
     demo_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(demo_dir / "demo" / "test", tmp_path / "axel" / "test")
-    (tmp_path / "axel" / "labels.csv").write_text("mode,video,takeoff_frame\n")
+    (tmp_path / "axel" / "labels.csv").write_text("mode,video,takeoff_frame\ntest,1_learner,5\n")
     monkeypatch.setattr(CONFIG, "DATASET", "axel")
     with pytest.raises(cli.UserError, match="start_frame in labels.csv"):
         tcc_demo.read_truth(tmp_path)
