@@ -23,9 +23,18 @@ from tcc import cli
 from tcc.alignment import map_frames
 from tcc.draw import ClipPanel, grid
 from tcc.plots import plot_tsne
+from tcc.timing import clock, nearest
 from tcc.video import write_video
 from tcc_config import CONFIG
-from tcc_data import Clip, clip_folders, find_clip, load_clips, make_features, require_images
+from tcc_data import (
+    Clip,
+    clip_folders,
+    find_clip,
+    load_clips,
+    make_features,
+    per_frame,
+    require_images,
+)
 from tcc_model import embed, load_encoder, tell_other_embeddings
 
 PANEL_SIZE = (420, 420)
@@ -52,7 +61,9 @@ def main() -> None:
         for clip in clips:
             require_images(clip)
 
-    embeddings = [embed(encoder, make_features(clip, CONFIG)) for clip in clips]
+    embeddings = [
+        per_frame(embed(encoder, make_features(clip, CONFIG)), clip, CONFIG) for clip in clips
+    ]
     maps, costs = align(embeddings)
     reference = clips[0]
     for clip, cost in zip(clips[1:], costs[1:], strict=True):
@@ -81,7 +92,8 @@ def main() -> None:
         f"{CONFIG.DATASET} {args.mode}: embeddings of all frames, joint t-SNE",
     )
     if not args.no_video:
-        frames = cli.progress(draw_grid(clips, maps), "drawing", "frame", reference.num_frames)
+        num_shown = len(clock(reference.times_s, reference.fps))
+        frames = cli.progress(draw_grid(clips, maps), "drawing", "frame", num_shown)
         write_video(Path(f"{stem}.mp4"), frames, reference.fps)
         print(f"{stem}.mp4")
     print(f"{stem}.jpg")
@@ -134,19 +146,22 @@ def align(embeddings: list[NDArray[np.float32]]) -> tuple[list[NDArray[np.int64]
 
 
 def draw_grid(clips: list[Clip], maps: list[NDArray[np.int64]]) -> Iterator[NDArray[np.uint8]]:
-    """Yield for each frame of the reference a grid of all clips at the frame that matches it."""
-    threshold = CONFIG.SKELETON_CONF_THRESHOLD
+    """Yield for each frame of the reference a grid of all clips at the frame that matches it.
+
+    A reference of variable rate is shown at an even one.
+    """
+    reference, threshold = clips[0], CONFIG.SKELETON_CONF_THRESHOLD
     panels = [
         ClipPanel(clip.read_image, clip.keypoints, clip.times_s, PANEL_SIZE, threshold)
         for clip in clips
     ]
-    for frame in range(clips[0].num_frames):
+    for frame in nearest(reference.times_s, clock(reference.times_s, reference.fps)):
         yield grid(
             [
                 panel.draw(
                     int(frames[frame]),
                     clip.name,
-                    "reference" if clip is clips[0] else "",
+                    "reference" if clip is reference else "",
                     (int(frames[0]), int(frames[-1]) + 1),
                 )
                 for clip, panel, frames in zip(clips, panels, maps, strict=True)

@@ -19,6 +19,9 @@ class Config:
     DATASET: str = "axel"  # the motion: a folder of data/
     SEED: Annotated[int, Meta(ge=0, lt=2**32)] = 0  # of everything random
     FPS: Positive = 30.0  # frames per second of clips that have no video.json with timestamps
+    FEATURE_FPS: Positive | None = (
+        None  # rate at which clips are compared; None: of most train clips
+    )
     SKELETON_CONF_THRESHOLD: Share = 0.2  # joints below it are interpolated and not drawn
 
     # Encoder

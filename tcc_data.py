@@ -16,11 +16,13 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
+from tcc.alignment import Match, at_frames
 from tcc.alphapose import read_detections
 from tcc.cli import UserError, progress
 from tcc.clip_folder import image_files, keypoint_file, read_image, read_person, read_times
 from tcc.features import augment, extract, fill_joints, flip
 from tcc.sampling import choose_clips, sample_steps
+from tcc.timing import clock, nearest, rate, resample
 from tcc.tracking import choose_person
 from tcc_config import Config
 
@@ -50,7 +52,7 @@ class Clip:
     @property
     def fps(self) -> float:
         """Frames per second of the median interval."""
-        return 1 / float(np.median(np.diff(self.times_s))) if self.num_frames > 1 else 30.0
+        return rate(self.times_s)
 
     def read_image(self, frame: int) -> NDArray[np.uint8]:
         """Read the picture (H, W, 3) BGR of a frame.
@@ -174,10 +176,39 @@ def load_clips(folders: Sequence[Path], config: Config) -> list[Clip]:
     return clips
 
 
+def feature_times(clip: Clip, config: Config) -> NDArray[np.float64]:
+    """Return the times (G,) s of a clip's features; its frames' own where it is of that rate."""
+    return clock(clip.times_s, config.FEATURE_FPS)
+
+
 def make_features(clip: Clip, config: Config, mirrored: bool = False) -> NDArray[np.float32]:
-    """Return the features (F, C) of a whole clip, as the encoder reads them."""
+    """Return the features (G, C) of a whole clip at `feature_times`, as the encoder reads them."""
+    points, times_s = resample_points(clip, config), feature_times(clip, config)
+    return extract(flip(points) if mirrored else points, rate(times_s))
+
+
+def resample_points(clip: Clip, config: Config) -> NDArray[np.float32]:
+    """Return the joints (G, J, 2) px at `feature_times`, unsure ones interpolated."""
     points = fill_joints(clip.keypoints, config.SKELETON_CONF_THRESHOLD)
-    return extract(flip(points) if mirrored else points, clip.fps)
+    return resample(points, clip.times_s, feature_times(clip, config))
+
+
+def per_frame(embeddings: NDArray[np.float32], clip: Clip, config: Config) -> NDArray[np.float32]:
+    """Return the embeddings (F, D) of a clip's frames from those at `feature_times` (G, D)."""
+    return resample(embeddings, feature_times(clip, config), clip.times_s)
+
+
+def match_frames(match: Match, standard: Clip, learner: Clip, config: Config) -> Match:
+    """Return a match of features with the frames nearest in time instead: see `at_frames`."""
+    frames = [nearest(clip.times_s, feature_times(clip, config)) for clip in (standard, learner)]
+    return at_frames(match, *frames)
+
+
+def pick_feature_fps(clips: Sequence[Clip], config: Config) -> float:
+    """Return FEATURE_FPS: the setting, else the rate of most training clips."""
+    if config.FEATURE_FPS is not None:
+        return config.FEATURE_FPS
+    return round(float(np.percentile([clip.fps for clip in clips], 50, method="lower")), 3)
 
 
 def pick_num_steps(clips: Sequence[Clip], config: Config) -> int:
@@ -186,25 +217,23 @@ def pick_num_steps(clips: Sequence[Clip], config: Config) -> int:
     Raises:
         UserError: fewer than 2 clips, or a clip of one frame.
     """
-    lengths = [clip.num_frames for clip in clips]
-    shortest = clips[int(np.argmin(lengths))]
+    lengths = [len(feature_times(clip, config)) for clip in clips]
+    shortest, length = clips[int(np.argmin(lengths))], min(lengths)
     if len(clips) < 2:
         raise UserError(
             f"{len(clips)} clip: training compares clips of one motion; add at least one more"
         )
-    if shortest.num_frames < 3:
-        raise UserError(
-            f"clip {shortest.name} has {shortest.num_frames} frame(s); remove it or add its frames"
-        )
+    if length < 3:
+        raise UserError(f"clip {shortest.name} has {length} frame(s); remove it or add its frames")
     if len(clips) < LONG_ENOUGH:
         log.info("%d clips; %d or more align better", len(clips), LONG_ENOUGH)
     if config.NUM_STEPS is None:
-        return max(2, min(config.MAX_NUM_STEPS, shortest.num_frames - 1))
-    if shortest.num_frames < config.NUM_STEPS:
+        return max(2, min(config.MAX_NUM_STEPS, length - 1))
+    if length < config.NUM_STEPS:
         log.warning(
             "NUM_STEPS=%d is above the %d frames of clip %s, the shortest: the rest is padding; "
             "set NUM_STEPS below %d",
-            config.NUM_STEPS, shortest.num_frames, shortest.name, shortest.num_frames,
+            config.NUM_STEPS, length, shortest.name, length,
         )  # fmt: skip
     return config.NUM_STEPS
 
@@ -223,10 +252,8 @@ class KeypointSequences(Dataset[Batch]):
     def __init__(self, clips: Sequence[Clip], config: Config, num_steps: int) -> None:
         self.config = config
         self.num_steps = num_steps
-        self.points = [
-            fill_joints(clip.keypoints, config.SKELETON_CONF_THRESHOLD) for clip in clips
-        ]
-        self.fps = [clip.fps for clip in clips]
+        self.points = [resample_points(clip, config) for clip in clips]
+        self.fps = [rate(feature_times(clip, config)) for clip in clips]
 
     def __len__(self) -> int:
         return self.config.MAX_NUM_TRAINING_STEPS

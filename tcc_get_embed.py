@@ -13,7 +13,7 @@ import numpy as np
 
 from tcc import checkpoint, cli
 from tcc_config import CONFIG
-from tcc_data import clip_folders, load_clips, make_features
+from tcc_data import clip_folders, load_clips, make_features, per_frame
 from tcc_model import embed, load_encoder
 
 
@@ -27,7 +27,9 @@ def main() -> None:
     )
 
     clips = load_clips(clip_folders(args.data_dir, CONFIG.DATASET, args.mode), CONFIG)
-    embeddings = [embed(encoder, make_features(clip, CONFIG)) for clip in clips]
+    embeddings = [
+        per_frame(embed(encoder, make_features(clip, CONFIG)), clip, CONFIG) for clip in clips
+    ]
 
     width = max(len(clip.name) for clip in clips)
     size = embeddings[0].shape[1]
@@ -48,6 +50,7 @@ def main() -> None:
             "embedding_size": size,
             "checkpoint": str(path),
             "checkpoint_sha256": checkpoint.file_hash(path),
+            "feature_fps": CONFIG.FEATURE_FPS,
             "skeleton_conf_threshold": CONFIG.SKELETON_CONF_THRESHOLD,
         },
     )

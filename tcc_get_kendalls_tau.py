@@ -24,7 +24,7 @@ from tcc.labels import read_labels
 from tcc.metrics import event_errors, tau_matrix
 from tcc.plots import plot_tau
 from tcc_config import CONFIG
-from tcc_data import Clip, clip_folders, load_clips, make_features
+from tcc_data import Clip, clip_folders, load_clips, make_features, per_frame
 from tcc_model import Encoder, embed, load_encoder, tell_other_embeddings
 
 Features = NDArray[np.float32]
@@ -141,7 +141,10 @@ def score_events(
                     f"labels.csv: {event}_frame {frame} of {mode} {clip.name}, which has "
                     f"{clip.num_frames} frames; expected 0 to {clip.num_frames - 1}"
                 )
-    embeddings = [embed(encoder, clip) for clip in features]
+    embeddings = [
+        per_frame(embed(encoder, values), clip, CONFIG)
+        for clip, values in zip(clips, features, strict=True)
+    ]
     summary = {}
     for event in dict.fromkeys(event for mark in marks for event in mark):
         errors = event_errors(

@@ -12,22 +12,50 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tcc import cli
-from tcc.alignment import CONFIDENT, Placement, locate, map_frames, start_curve
+from tcc.alignment import CONFIDENT, Match, locate, map_frames, start_curve
 from tcc.draw import ClipPanel
 from tcc.plots import plot_start
+from tcc.timing import clock, nearest
 from tcc.video import write_video
 from tcc_config import CONFIG
-from tcc_data import Clip, clip_folders, find_clip, load_clip, make_features, require_images
+from tcc_data import (
+    Clip,
+    clip_folders,
+    feature_times,
+    find_clip,
+    load_clip,
+    make_features,
+    match_frames,
+    require_images,
+)
 from tcc_model import Encoder, embed, load_encoder, tell_other_embeddings
 
 log = logging.getLogger("tcc")
 PANEL_SIZE = (640, 720)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What the search found, in frames of the clips.
+
+    `matches`, best first; `cost` (N, M) of the standard's and the learner's frames; `curve` (M,) of
+    the cheapest place from each learner's frame.
+    """
+
+    matches: list[Match]
+    cost: NDArray[np.floating[Any]]
+    curve: NDArray[np.floating[Any]]
+    mirrored: bool
+    confidence: float
+    warnings: list[str]
 
 
 def main() -> None:
@@ -52,9 +80,9 @@ def main() -> None:
         require_images(learner)
         require_images(standard)
 
-    result, warnings = find_start(encoder, learner, standard, args.method)
+    result = find_start(encoder, learner, standard, args.method)
     best = result.matches[0]
-    for warning in warnings:
+    for warning in result.warnings:
         log.warning("%s", warning)
     print(
         f"{CONFIG.DATASET} of {standard.name} starts at frame {best.start_frame} "
@@ -63,14 +91,14 @@ def main() -> None:
     )
 
     stem = args.result_dir / f"start_{CONFIG.DATASET}_{learner.name}_vs_{standard.name}"
-    cli.write_json(Path(f"{stem}.json"), describe(result, learner, standard, args.method, warnings))
+    cli.write_json(Path(f"{stem}.json"), describe(result, learner, standard, args.method))
     title = f"{CONFIG.DATASET}: where {standard.name} starts in {learner.name}"
-    plot_start(Path(f"{stem}.png"), result.cost, start_curve(result.cost), result.matches, title)
+    plot_start(Path(f"{stem}.png"), result.cost, result.curve, result.matches, title)
     if not args.no_video:
         frames = draw_frames(result, learner, standard)
         write_video(
             Path(f"{stem}.mp4"),
-            cli.progress(frames, "drawing", "frame", learner.num_frames),
+            cli.progress(frames, "drawing", "frame", len(clock(learner.times_s, learner.fps))),
             learner.fps,
         )
         print(f"{stem}.mp4")
@@ -104,24 +132,26 @@ def first_but(folders: list[Path], taken: Path | None) -> Path:
     )
 
 
-def find_start(
-    encoder: Encoder, learner: Clip, standard: Clip, method: str
-) -> tuple[Placement, list[str]]:
-    """Search the standard, or its mirror image, in the learner's clip; also return warnings."""
+def find_start(encoder: Encoder, learner: Clip, standard: Clip, method: str) -> Result:
+    """Search the standard, or its mirror image, in the learner's clip."""
     views = [
         embed(encoder, make_features(standard, CONFIG, mirrored)) for mirrored in (False, True)
     ]
-    target = embed(encoder, make_features(learner, CONFIG))
-    result = locate(views, target, method, CONFIG.TOP_K)
-    best, *others = result.matches
+    found = locate(views, embed(encoder, make_features(learner, CONFIG)), method, CONFIG.TOP_K)
+    first, last = found.matches[0].path[[0, -1], 0]
+    whole = first == 0 and last == len(views[0]) - 1
+    rows, columns = (
+        nearest(feature_times(clip, CONFIG), clip.times_s) for clip in (standard, learner)
+    )
+    matches = [match_frames(match, standard, learner, CONFIG) for match in found.matches]
     warnings = []
-    if result.mirrored:
+    if found.mirrored:
         warnings.append(f"{learner.name} turns the other way: {standard.name} is mirrored")
-    if result.confidence < CONFIDENT:
-        starts = ", ".join(str(match.start_frame) for match in others)
+    if found.confidence < CONFIDENT:
+        starts = ", ".join(str(match.start_frame) for match in matches[1:])
         warnings.append(f"unsure; other starts nearly as good: {starts or 'none apart'}")
-    if best.path[0, 0] > 0 or best.path[-1, 0] < standard.num_frames - 1:
-        first, last = best.path[[0, -1], 0]
+    if not whole:
+        first, last = matches[0].path[[0, -1], 0]
         warnings.append(
             f"{learner.name} ({learner.num_frames} frames) is too short for {standard.name} "
             f"({standard.num_frames}): it matches frames {first} to {last} of it"
@@ -129,12 +159,17 @@ def find_start(
     for clip in (learner, standard):
         if (missed := clip.num_frames - int(clip.observed.sum())) > 0:
             warnings.append(f"{clip.name}: no skater in {missed} of {clip.num_frames} frames")
-    return result, warnings
+    return Result(
+        matches,
+        found.cost[np.ix_(rows, columns)],
+        start_curve(found.cost)[columns],
+        found.mirrored,
+        found.confidence,
+        warnings,
+    )
 
 
-def describe(
-    result: Placement, learner: Clip, standard: Clip, method: str, warnings: list[str]
-) -> dict[str, object]:
+def describe(result: Result, learner: Clip, standard: Clip, method: str) -> dict[str, object]:
     """Return what goes into the JSON, with the fields that the training system reads."""
     best = result.matches[0]
     candidates = [
@@ -155,7 +190,7 @@ def describe(
         "mirrored": result.mirrored,
         "confidence": result.confidence,
         "candidates": candidates,
-        "warnings": warnings,
+        "warnings": result.warnings,
         "original_seq_len": learner.num_frames,
         "aligned_start_frame": best.start_frame,
         "aligned_end_frame": best.end_frame,
@@ -166,10 +201,11 @@ def describe(
     }
 
 
-def draw_frames(result: Placement, learner: Clip, standard: Clip) -> Iterator[NDArray[np.uint8]]:
+def draw_frames(result: Result, learner: Clip, standard: Clip) -> Iterator[NDArray[np.uint8]]:
     """Yield the learner's frames, each beside the frame of the standard that it matches.
 
-    The standard holds its first frame until the start and its last after the end.
+    The standard holds its first frame until the start and its last after the end. A learner's clip
+    of variable rate is shown at an even one.
     """
     best = result.matches[0]
     matched = map_frames(best.path[:, ::-1], learner.num_frames)
@@ -181,7 +217,7 @@ def draw_frames(result: Placement, learner: Clip, standard: Clip) -> Iterator[ND
         for clip, mirrored in ((learner, False), (standard, result.mirrored))
     )
     span = (int(best.path[0, 0]), int(best.path[-1, 0]) + 1)
-    for frame, other in enumerate(np.round(matched).astype(int)):
+    for frame in nearest(learner.times_s, clock(learner.times_s, learner.fps)):
         state = (
             "before the start" if frame < best.start_frame
             else "motion" if frame < best.end_frame else "after the end"
@@ -190,9 +226,9 @@ def draw_frames(result: Placement, learner: Clip, standard: Clip) -> Iterator[ND
         yield np.concatenate(
             [
                 left.draw(
-                    frame, f"learner {learner.name}", state, (best.start_frame, best.end_frame)
+                    int(frame), f"learner {learner.name}", state, (best.start_frame, best.end_frame)
                 ),
-                right.draw(int(other), f"standard {standard.name}", note, span),
+                right.draw(round(matched[frame]), f"standard {standard.name}", note, span),
             ],
             axis=1,
         )

@@ -24,6 +24,7 @@ from tcc_config import Config
 
 log = logging.getLogger("tcc")
 TRAINED_WITH = (
+    "FEATURE_FPS",
     "SKELETON_CONF_THRESHOLD",
     "EMBEDDING_SIZE",
     "HIDDEN_SIZE",
@@ -124,7 +125,10 @@ def load_encoder(
     for name in TRAINED_WITH:
         then, now = content["config"][name], getattr(config, name)
         if then != now:
-            log.warning("%s: trained with %s=%s (now %s); using %s", path, name, then, now, then)
+            if now is not None:  # None: as in training
+                log.warning(
+                    "%s: trained with %s=%s (now %s); using %s", path, name, then, now, then
+                )
             setattr(config, name, then)
     try:
         encoder = Encoder(**content["encoder_arguments"])

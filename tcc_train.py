@@ -33,8 +33,10 @@ from tcc_data import (
     Clip,
     KeypointSequences,
     clip_folders,
+    feature_times,
     load_clips,
     make_features,
+    pick_feature_fps,
     pick_num_steps,
 )
 from tcc_model import Encoder, embed
@@ -57,9 +59,13 @@ def main() -> None:
         torch.set_num_threads(1)
 
     clips = load_clips(clip_folders(args.data_dir, CONFIG.DATASET, args.mode), CONFIG)
+    CONFIG.FEATURE_FPS = pick_feature_fps(clips, CONFIG)
     num_steps = pick_num_steps(clips, CONFIG)
-    shortest = min(clip.num_frames for clip in clips)
-    print(f"{len(clips)} clips, min(seq_lens) {shortest}, NUM_STEPS {num_steps}")
+    shortest = min(len(feature_times(clip, CONFIG)) for clip in clips)
+    print(
+        f"{len(clips)} clips, min(seq_lens) {shortest}, NUM_STEPS {num_steps}, "
+        f"{CONFIG.FEATURE_FPS:g} frames a second"
+    )
     val_clips = load_val_clips(args.data_dir, args.mode)
 
     trainer = Trainer(clips, val_clips, num_steps, device)

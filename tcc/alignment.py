@@ -125,6 +125,20 @@ def map_frames(path: WarpingPath, num_frames: int) -> NDArray[np.float64]:
     return np.interp(frames, first, second, left=np.nan, right=np.nan)
 
 
+def at_frames(match: Match, standard: WarpingPath, learner: WarpingPath) -> Match:
+    """Return a match of features at ticks of a clock as one of the clips' frames.
+
+    Where a clip has fewer frames than ticks, a frame can be on the path more than once.
+
+    Args:
+        match: in ticks.
+        standard, learner: (G,) the frame nearest to each tick.
+    """
+    path = np.stack([standard[match.path[:, 0]], learner[match.path[:, 1]]], axis=1)
+    path = np.unique(path, axis=0)
+    return Match(int(path[0, 1]), int(path[-1, 1]) + 1, match.cost, path)
+
+
 def search(cost: Array, method: str = "dtw", top_k: int = 3) -> list[Match]:
     """Find the standard in the learner's clip, best place first; places overlap by half at most.
 

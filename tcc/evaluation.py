@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tcc.alignment import locate, map_frames
+from tcc.alignment import at_frames, locate, map_frames
 from tcc.intervals import finite_mean, lower_median
 from tcc.metrics import (
     enclosed_area_error,
@@ -53,14 +53,19 @@ class Errors:
 
 
 def match_pairs(standards: Side, learners: Side, pairs: Iterable[Indices]) -> Matches:
-    """Search each standard of `pairs` (P, 2) in its learner; the views are embeddings."""
+    """Search each standard of `pairs` (P, 2) in its learner; the views are embeddings.
+
+    The search is at ticks, as in tcc_get_start.py; the maps are of frames.
+    """
     maps: list[Array] = []
     costs, confidences, mirrored = [], [], []
     for standard, learner in pairs:
         views = standards.views[standard]
         placement = locate(views, learners.views[learner][0])
-        best = placement.matches[0]
-        maps.append(map_frames(best.path, len(views[0])))
+        best = at_frames(
+            placement.matches[0], standards.frames_of(standard), learners.frames_of(learner)
+        )
+        maps.append(map_frames(best.path, standards.lengths[standard]))
         costs.append(best.cost)
         confidences.append(placement.confidence)
         mirrored.append(placement.mirrored)
@@ -69,7 +74,7 @@ def match_pairs(standards: Side, learners: Side, pairs: Iterable[Indices]) -> Ma
 
 def scale_time(standards: Side, learners: Side, pairs: Indices) -> Matches:
     """Match by the clips' lengths alone: first frame to first, last to last."""
-    lengths = [[len(view) for view, _ in side.views] for side in (standards, learners)]
+    lengths = standards.lengths, learners.lengths
     maps = [np.linspace(0, lengths[1][b] - 1, lengths[0][a]) for a, b in pairs]
     nothing = np.full(len(pairs), np.nan)
     return Matches(maps, nothing, nothing, np.zeros(len(pairs), np.bool_))
@@ -99,7 +104,7 @@ def frame_errors(standards: Side, learners: Side, pairs: Indices, matches: Match
             mapped = np.rint(matches.maps[row])
             shift = standards.starts[standard] - learners.starts[learner]
             true = np.arange(len(mapped)) + shift
-            shared = (true >= 0) & (true < len(learners.views[learner][0]))
+            shared = (true >= 0) & (true < learners.lengths[learner])
             off = np.abs(mapped - true)[shared]
             errors[row] = lower_median(np.where(np.isnan(off), np.inf, off))
     return errors
@@ -107,15 +112,14 @@ def frame_errors(standards: Side, learners: Side, pairs: Indices, matches: Match
 
 def prior_events(standards: Side, learners: Side, pairs: Indices) -> tuple[Array, Indices]:
     """Put every event at the median share of the standards' length; (L, E) and (L,) learners."""
-    lengths = np.array([len(view) for view, _ in standards.views])[:, None]
-    shares = standards.events / lengths
+    shares = standards.events / standards.lengths[:, None]
     chosen = np.unique(pairs[:, 1])
     found = np.full((len(chosen), shares.shape[1]), np.nan)
     for row, learner in enumerate(chosen):
         mine = shares[pairs[pairs[:, 1] == learner, 0]]
         for event in np.flatnonzero(np.isfinite(mine).any(axis=0)):
             share = np.nanmedian(mine[:, event])
-            found[row, event] = np.rint(share * len(learners.views[learner][0]))
+            found[row, event] = np.rint(share * learners.lengths[learner])
     return found, chosen
 
 
@@ -231,7 +235,7 @@ def mean_enclosed_area(standards: Side, learners: Side, pairs: Indices, matches:
     areas = []
     for (standard, learner), mapped in zip(pairs, matches.maps, strict=True):
         events = standards.events[standard], learners.events[learner]
-        areas.append(enclosed_area_error(mapped, *events, len(learners.views[learner][0])))
+        areas.append(enclosed_area_error(mapped, *events, learners.lengths[learner]))
     return finite_mean(areas)
 
 
@@ -279,10 +283,8 @@ class _Marked:
 
 def _fully_marked(side: Side) -> list[_Marked]:
     return [
-        _Marked(view, phase_labels(events, len(view)), events, recording)
-        for (view, _), events, recording in zip(
-            side.views, side.events, side.recordings, strict=True
-        )
+        _Marked(side.per_frame(clip), phase_labels(events, side.lengths[clip]), events, recording)
+        for clip, (events, recording) in enumerate(zip(side.events, side.recordings, strict=True))
         if np.isfinite(events).all()
     ]
 

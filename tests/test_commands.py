@@ -113,13 +113,20 @@ def probe(path: Path) -> tuple[int, int, list[np.ndarray[Any, Any]]]:
 
 
 def test_this_file_runs_every_command_or_another_does() -> None:
-    elsewhere = {"tcc_get_pose.py", "tcc_demo.py", "tcc_evaluate.py", "tcc_report.py"}
+    elsewhere = {
+        "tcc_data.py",
+        "tcc_get_pose.py",
+        "tcc_demo.py",
+        "tcc_evaluate.py",
+        "tcc_report.py",
+    }
     commands = {p.name for p in ROOT.glob("tcc_*.py") if "__main__" in p.read_text()}
     assert commands - elsewhere == {*MAINS, "tcc_train.py"}
 
 
 def test_train_says_the_steps_and_hints_at_more_clips(work: Path) -> None:
-    assert "4 clips, min(seq_lens) 24, NUM_STEPS 23\n" in (work / "tcc_train.py.out").read_text()
+    line = "4 clips, min(seq_lens) 24, NUM_STEPS 23, 30 frames a second\n"
+    assert line in (work / "tcc_train.py.out").read_text()
     assert "4 clips; 50 or more align better" in (work / "tcc_train.py.err").read_text()
 
 

@@ -116,12 +116,14 @@ def made_side(folder: str, tempos: list[float], seed: int, lead: int = 6) -> Sid
         views.append((clip, -clip))
         events.append([lead + PERIOD / tempo, lead + 2 * PERIOD / tempo])
     count = len(tempos)
+    times_s = [np.arange(len(view)) / 30 for view, _ in views]
     return Side(
         folder,
         [f"clip{index}" for index in range(count)],
         views,
+        times_s,
+        times_s,
         np.rint(events),
-        np.full(count, 30.0),
         [f"{folder}/{index}" for index in range(count)],
         np.zeros(count, np.int64),
     )
@@ -201,6 +203,54 @@ def test_cropped_clips_keep_their_events() -> None:
             np.testing.assert_array_equal(after[0][new.astype(int)], before[0][old.astype(int)])
 
 
+def filmed_at(side: Side, rate: int) -> Side:
+    """The same clips by a camera of another rate; the views keep their ticks."""
+    times_s = [np.arange(0, ticks_s[-1] + 1e-9, 1 / rate) for ticks_s in side.ticks_s]
+    return replace(side, times_s=times_s, events=np.rint(side.events / 30 * rate))
+
+
+@pytest.mark.parametrize(("first", "second"), [(30, 60), (60, 30), (15, 120)])
+def test_events_are_in_frames_of_the_clips_and_errors_in_ms(first: int, second: int) -> None:
+    standards, learners = filmed_at(STANDARDS, first), filmed_at(LEARNERS, second)
+    matches = match_pairs(standards, learners, PAIRS)
+    for (standard, _), mapped in zip(PAIRS, matches.maps, strict=True):
+        assert len(mapped) == len(standards.times_s[standard])
+    found = find_events(standards, PAIRS, matches)
+    table = tabulate(found, PAIRS, standards, learners, NAMES)
+    for event in NAMES:
+        errors = table[event]
+        np.testing.assert_allclose(errors.fps, second)
+        late_s = errors.frames / errors.fps
+        assert np.abs(late_s).max() <= 1 / 30 + 1 / first + 0.5 / second
+        summary = summarize(errors.frames, errors.fps, np.ones((10, len(PAIRS))))
+        assert summary["mean_ms"] == pytest.approx(1000 * np.abs(late_s).mean())
+    scores = score_embeddings(standards, learners, PAIRS, matches, np.random.default_rng(0))
+    assert scores["phase_100%"] > 0.75
+    assert mean_enclosed_area(standards, learners, PAIRS, matches) < 0.03
+
+
+@pytest.mark.parametrize("rate", [15, 60])
+def test_changed_clips_keep_frames_ticks_and_events_together(rate: int) -> None:
+    side = filmed_at(LEARNERS, rate)
+    cut = crop(side, np.random.default_rng(3))
+    backwards = reverse(side)
+    for clip in range(3):
+        assert cut.events[clip].max() < cut.lengths[clip] < side.lengths[clip]
+        for changed in (cut, backwards):
+            assert len(changed.views[clip][0]) == len(changed.ticks_s[clip])
+            assert (np.diff(changed.ticks_s[clip]) > 0).all()
+        start = cut.starts[clip]
+        whole = slice(start, start + cut.lengths[clip])
+        np.testing.assert_array_equal(cut.times_s[clip], side.times_s[clip][whole])
+        inside = slice(2, -2)  # no ticks beyond the ends
+        np.testing.assert_allclose(
+            cut.per_frame(clip)[inside], side.per_frame(clip)[whole][inside], atol=1e-6
+        )
+        np.testing.assert_allclose(
+            backwards.per_frame(clip)[inside][::-1], side.per_frame(clip)[inside], atol=1e-6
+        )
+
+
 def test_linear_time_and_prior_know_lengths_alone() -> None:
     matches = scale_time(STANDARDS, LEARNERS, PAIRS)
     for (standard, learner), mapped in zip(PAIRS, matches.maps, strict=True):
@@ -247,8 +297,9 @@ def test_retrieval_sees_no_clip_of_the_same_recording() -> None:
         twins.folder,
         twins.names[:2],
         twins.views[:2],
+        twins.ticks_s[:2],
+        twins.times_s[:2],
         twins.events[:2],
-        twins.fps[:2],
         twins.recordings[:2],
         twins.starts[:2],
     )
