@@ -1,5 +1,10 @@
 """Finds clips, makes keypoint sequences of them and samples training batches.
 
+    python3 tcc_data.py --check --dataset axel --mode train
+
+--check prints every clip's length, gaps and people, names the clips to look at, and writes
+result/check_<motion>_<mode>.jpg, where the chosen person of every clip is drawn, and .json.
+
 data/<motion>/<train|val|test>/<video>/    vis/ (frames, for drawing) and one AlphaPose *.json
 data/<motion>/labels.csv                   optional: mode, video, <event>_frame, ...
 """
@@ -16,20 +21,43 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
+from tcc import cli
 from tcc.alignment import Match, at_frames
-from tcc.alphapose import read_detections
+from tcc.check import check_clips, describe_clips
 from tcc.cli import UserError, progress
-from tcc.clip_folder import image_files, keypoint_file, read_image, read_person, read_times
+from tcc.clip_folder import find_videos, list_clips, read_image, read_times, read_track
 from tcc.features import augment, extract, fill_joints, flip
 from tcc.sampling import choose_clips, sample_steps
 from tcc.timing import clock, nearest, rate, resample
-from tcc.tracking import choose_person
-from tcc_config import Config
+from tcc.tracking import doubt_margin
+from tcc_config import CONFIG, Config
 
 log = logging.getLogger("tcc")
 LONG_ENOUGH = 50
 LEAST_CONFIDENCE = 1e-6
-CLOSE = 0.25  # margin below which another person may be the skater
+
+
+def main() -> None:
+    """Check the clips of one mode."""
+    parser = cli.parser(__doc__, mode="train")
+    parser.add_argument("--check", action="store_true", required=True, help="look at every clip")
+    args = cli.parse(parser, CONFIG, None)
+    folders = clip_folders(args.data_dir, CONFIG.DATASET, args.mode)
+    failed = check(folders, args.mode, args.result_dir, CONFIG)
+    if failed:
+        raise UserError(f"{len(failed)} of {len(folders)} clips can't be read: {', '.join(failed)}")
+
+
+def check(folders: Sequence[Path], mode: str, result_dir: Path, config: Config) -> list[str]:
+    """Draw and print what to know of every clip; return the names of those that can't be read."""
+    checked, failed = check_clips(
+        progress(folders, "checking", "clip"), result_dir / f"check_{config.DATASET}_{mode}",
+        f"{config.DATASET} {mode}", config.FPS, config.SKELETON_CONF_THRESHOLD,
+    )  # fmt: skip
+    print(describe_clips(checked))
+    if checked:
+        print(result_dir / f"check_{config.DATASET}_{mode}.jpg")
+    return failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +118,18 @@ def clip_folders(data_dir: Path, motion: str, mode: str) -> list[Path]:
             f"no folder {root}; {data_dir} holds {', '.join(motions) or 'no motion'}; "
             "put each video's folder there (see Input in README.md) or name another --dataset"
         )
-    folders = sorted(path for path in root.glob("[!.]*") if path.is_dir())
+    folders = list_clips(root)
+    names = {folder.name for folder in folders}
+    waiting = [path.name for path in find_videos(root) if path.stem not in names]
+    convert = f"run: python3 tcc_get_pose.py --dataset {motion} --mode {mode}"
     if not folders:
         raise UserError(
-            f"{root} holds no clip; put one folder with an AlphaPose .json per video there"
+            f"{root} holds {len(waiting)} video(s) without keypoints; {convert}"
+            if waiting
+            else f"{root} holds no clip; put one folder with an AlphaPose .json per video there"
         )
+    if waiting:
+        log.warning("%s: left out, without keypoints: %s; %s", root, ", ".join(waiting), convert)
     return folders
 
 
@@ -110,21 +145,13 @@ def load_clip(folder: Path, config: Config, person: int | None = None) -> Clip:
     Raises:
         UserError: the clip can't be used; says why.
     """
-    images = image_files(folder)
-    detections = read_detections(keypoint_file(folder), [path.name for path in images] or None)
-    track = choose_person(detections, read_person(folder) if person is None else person)
+    images, _, track = read_track(folder, person)
     sure = float(track.keypoints[..., 2].max())
     if sure < max(config.SKELETON_CONF_THRESHOLD, LEAST_CONFIDENCE):
         raise UserError(
             f"{folder}: no joint reaches SKELETON_CONF_THRESHOLD={config.SKELETON_CONF_THRESHOLD} "
             f"(highest confidence {sure:.2f}); lower the setting or remove the clip"
         )
-    if track.margin < CLOSE:
-        log.warning(
-            "%s: another person is nearly as likely the skater (margin %.2f); if the wrong one is "
-            "followed, write a line `person = 2` into %s",
-            folder, track.margin, folder / "clip.toml",
-        )  # fmt: skip
     return Clip(
         name=folder.resolve().name,
         keypoints=track.keypoints,
@@ -164,8 +191,11 @@ def require_images(clip: Clip) -> None:
 
 
 def load_clips(folders: Sequence[Path], config: Config) -> list[Clip]:
-    """Read several clips, with a progress bar; say how much of them is interpolated."""
+    """Read several clips, with a progress bar; say what is doubtful and what interpolated."""
     clips = [load_clip(folder, config) for folder in progress(folders, "reading", "clip")]
+    for clip in clips:
+        for doubt in doubt_margin(clip.name, clip.margin):
+            log.warning("%s", doubt)
     gaps = [clip.name for clip in clips if not clip.observed.all()]
     if gaps:
         missed = sum(int((~clip.observed).sum()) for clip in clips)
@@ -279,3 +309,7 @@ class KeypointSequences(Dataset[Batch]):
         )
         steps, mask = sample_steps(lengths, self.num_steps, generator)
         return Batch(*map(torch.from_numpy, (features, lengths, steps, mask)))
+
+
+if __name__ == "__main__":
+    cli.run(main)

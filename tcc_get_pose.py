@@ -5,7 +5,9 @@
 
 Reads every video of data/<motion>/<mode>/, or those named; writes data/<motion>/<mode>/<video>/
 with vis/ (frames), alphapose-results.json (every person) and video.json (the frames' times, and
-what they were made of). Needs requirements-pose.txt. A video that is finished is skipped.
+what they were made of), and result/check_<motion>_<mode>.jpg, where the person that is followed in
+every clip is drawn. Is it the wrong one, name the video with --person 2: it stays so. Needs
+requirements-pose.txt. A video that is finished is skipped.
 """
 
 from __future__ import annotations
@@ -15,10 +17,12 @@ from collections import Counter
 from pathlib import Path
 
 from tcc import cli
+from tcc.clip_folder import find_videos, list_clips, write_person
 from tcc.estimator import EstimatorError, Rtmo
 from tcc.pose import video_to_keypoints
 from tcc.video import VIDEO_SUFFIXES
 from tcc_config import CONFIG
+from tcc_data import check, load_clip
 
 log = logging.getLogger("tcc")
 
@@ -28,15 +32,22 @@ def main() -> None:
     parser = cli.parser(__doc__)
     add = parser.add_argument
     add("videos", nargs="*", type=Path, help="(default: every video of data/MOTION/MODE/)")
-    add("--weights", type=Path, metavar="PATH", help="RTMO .onnx (default: fetched at first use)")
+    cli.add_weights(parser)
     add("--capture-fps", type=float, metavar="FPS", help="of a slow motion, as it was filmed")
     add("--force", action="store_true", help="make finished ones again")
+    add("--person", type=int, metavar="K", help="of one video: the skater is the K-th choice, kept")
     args = cli.parse(parser, CONFIG, None)
     if args.capture_fps is not None and not args.capture_fps > 0:
         raise cli.UserError(f"--capture-fps {args.capture_fps}: expected above 0, as in 240")
     root = args.data_dir / CONFIG.DATASET / args.mode
     videos = args.videos or find_videos(root)
+    if not videos:
+        raise cli.UserError(
+            f"{root} holds no video ({' '.join(VIDEO_SUFFIXES)}); put one there or give its path"
+        )
     refuse_namesakes(videos)
+    if args.person is not None and len(videos) != 1:
+        raise cli.UserError(f"--person {args.person} is for one video, not {len(videos)}; name it")
 
     estimator = Rtmo(args.weights, args.device)
     failed = []
@@ -54,23 +65,18 @@ def main() -> None:
         else:
             size = f"{info['width_px']} x {info['height_px']}"
             print(f"{root / video.stem}: {info['num_frames']} frames, {size}")
-    # The contact sheet of all clips of the mode, check_<motion>_<mode>.jpg, is drawn from here.
+            if args.person is not None:
+                keep_person(root / video.stem, args.person)
+    if len(failed) < len(videos):
+        check(list_clips(root), args.mode, args.result_dir, CONFIG)
     if failed:
         raise cli.UserError(f"{len(failed)} of {len(videos)} videos failed: {', '.join(failed)}")
 
 
-def find_videos(root: Path) -> list[Path]:
-    """Return the videos of a folder, sorted by name.
-
-    Raises:
-        UserError: there is none.
-    """
-    found = [path for path in root.glob("[!.]*") if path.suffix.lower() in VIDEO_SUFFIXES]
-    if not found:
-        raise cli.UserError(
-            f"{root} holds no video ({' '.join(VIDEO_SUFFIXES)}); put one there or give its path"
-        )
-    return sorted(found)
+def keep_person(folder: Path, person: int) -> None:
+    """Write clip.toml; a person that is not there is a UserError."""
+    load_clip(folder, CONFIG, person)
+    write_person(folder, person)
 
 
 def refuse_namesakes(videos: list[Path]) -> None:

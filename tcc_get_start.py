@@ -24,6 +24,7 @@ from tcc.alignment import CONFIDENT, Match, locate, map_frames, start_curve
 from tcc.draw import ClipPanel
 from tcc.plots import plot_start
 from tcc.timing import clock, nearest
+from tcc.tracking import doubt_margin
 from tcc.video import write_video
 from tcc_config import CONFIG
 from tcc_data import (
@@ -157,6 +158,7 @@ def find_start(encoder: Encoder, learner: Clip, standard: Clip, method: str) -> 
             f"({standard.num_frames}): it matches frames {first} to {last} of it"
         )
     for clip in (learner, standard):
+        warnings += doubt_margin(clip.name, clip.margin)
         if (missed := clip.num_frames - int(clip.observed.sum())) > 0:
             warnings.append(f"{clip.name}: no skater in {missed} of {clip.num_frames} frames")
     return Result(

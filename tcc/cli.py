@@ -89,9 +89,19 @@ def add_checkpoint(command_parser: argparse.ArgumentParser) -> None:
 def add_pair(command_parser: argparse.ArgumentParser) -> None:
     """Add --learner, --standard and --person, for the commands that compare two clips."""
     add = command_parser.add_argument
-    add("--learner", metavar="CLIP", help="name or folder (default: the first of the mode)")
-    add("--standard", metavar="CLIP", help="name or folder (default: the second of the mode)")
+    add("--learner", metavar="CLIP", help="name, folder or video (default: the mode's first)")
+    add("--standard", metavar="CLIP", help="name, folder or video (default: the mode's second)")
     add("--person", type=int, metavar="K", help="the learner is the K-th choice, 1 the main person")
+
+
+def add_weights(command_parser: argparse.ArgumentParser) -> None:
+    """Add --weights, for the commands that make keypoints of videos."""
+    command_parser.add_argument(
+        "--weights",
+        type=Path,
+        metavar="PATH",
+        help="RTMO .onnx, for videos (default: fetched at first use)",
+    )
 
 
 def parse(

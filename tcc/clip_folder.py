@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -9,9 +10,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tcc.alphapose import natural_key
-from tcc.cli import UserError
+from tcc.alphapose import Detections, natural_key, read_detections
+from tcc.cli import UserError, whole
+from tcc.tracking import Track, choose_person
+from tcc.video import VIDEO_SUFFIXES
 
+SIDECAR = "clip.toml"
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 
 
@@ -21,6 +25,39 @@ class _VideoJson(msgspec.Struct):
 
 class _ClipToml(msgspec.Struct):
     person: int
+
+
+def list_clips(root: Path) -> list[Path]:
+    """Return the folders of a mode, sorted by name; hidden ones are not clips."""
+    return sorted(path for path in root.glob("[!.]*") if path.is_dir())
+
+
+def find_videos(root: Path) -> list[Path]:
+    """Return the video files of a mode's folder, sorted by name."""
+    return sorted(path for path in root.glob("[!.]*") if path.suffix.lower() in VIDEO_SUFFIXES)
+
+
+def read_track(folder: Path, person: int | None) -> tuple[list[Path], Detections, Track]:
+    """Return a clip's pictures, all its people, and the one that is followed.
+
+    Args:
+        folder: of the clip.
+        person: 1 the main person, 2 the next ...; None: clip.toml decides, else 1.
+
+    Raises:
+        UserError: the clip can't be used; says why.
+    """
+    images = image_files(folder)
+    detections = read_detections(keypoint_file(folder), [path.name for path in images] or None)
+    given = person
+    if person is None and (folder / SIDECAR).exists():
+        given = read_person(folder)
+    try:
+        track = choose_person(detections, 1 if given is None else given)
+    except UserError as error:
+        raise UserError(f"{folder}: {error}") from None
+    # A person that the user names is in no doubt.
+    return images, detections, track if given is None else replace(track, margin=1.0)
 
 
 def keypoint_file(folder: Path) -> Path:
@@ -70,7 +107,7 @@ def read_person(folder: Path) -> int:
     Raises:
         UserError: clip.toml holds no whole number from 1.
     """
-    path = folder / "clip.toml"
+    path = folder / SIDECAR
     if not path.exists():
         return 1
     try:
@@ -80,6 +117,12 @@ def read_person(folder: Path) -> int:
     except ValueError as error:  # msgspec's and Unicode's are
         raise UserError(f"{path}: {error}; expected a line `person = 2`, from 1") from None
     return person
+
+
+def write_person(folder: Path, person: int) -> None:
+    """Write clip.toml, so that every command follows this person from now on."""
+    with whole(folder / SIDECAR) as temporary:
+        temporary.write_text(f"person = {person}\n", encoding="utf-8")
 
 
 def read_times(folder: Path, num_frames: int, fps: float) -> NDArray[np.float64]:

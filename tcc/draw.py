@@ -1,9 +1,10 @@
-"""Draws skeletons and lays pictures out; OpenCV, arrays in, arrays out."""
+"""Draws skeletons and lays pictures out, with OpenCV."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
 from tcc.alphapose import FLIP, LIMBS
+from tcc.cli import whole
 
 Image = NDArray[np.uint8]
 Color = tuple[int, int, int]
@@ -59,7 +61,10 @@ class View:
 
 
 def follow(
-    keypoints: NDArray[np.float32], image_size: tuple[int, int], panel_size: tuple[int, int]
+    keypoints: NDArray[np.float32],
+    image_size: tuple[int, int],
+    panel_size: tuple[int, int],
+    extents: float = 2.2,
 ) -> list[View]:
     """Return a view of every frame that keeps a small skater large without jumping about.
 
@@ -67,9 +72,10 @@ def follow(
         keypoints: (F, 17, 3) of the clip.
         image_size: width, height of the frames, px.
         panel_size: width, height of the panel, px.
+        extents: height of the box, in the skater's extents.
 
     Returns:
-        F views of one size of box: three times the skater's extent, at most the frame.
+        F views of one size of box, at least a quarter of the frame and at most all of it.
     """
     points = np.where(keypoints[..., 2:] > 0, keypoints[..., :2], np.nan)
     flat = np.where(np.isfinite(points), points, np.nanmean(points, axis=(0, 1)))
@@ -77,12 +83,14 @@ def follow(
     extent = float(np.percentile((high - low).max(axis=1), 90))
     width, height = image_size
     aspect = panel_size[0] / panel_size[1]
-    box_height = min(max(2.2 * extent, 0.25 * height), height)
+    box_height = min(max(extents * extent, 0.25 * height), height)
     box_width = box_height * aspect
-    if box_width > width:
-        box_width, box_height = width, min(width / aspect, height)
+    if box_width > width:  # an upright video in a wide panel: narrower, but the skater fits
+        box_height = min(max(width / aspect, 1.2 * extent), height)
+        box_width = box_height * aspect
     centres = gaussian_filter1d((low + high) / 2, SMOOTHING_FRAMES, axis=0, mode="nearest")
-    x = np.clip(centres[:, 0] - box_width / 2, 0, max(width - box_width, 0))
+    spare = width - box_width
+    x = np.clip(centres[:, 0] - box_width / 2, min(spare, 0), max(spare, 0))
     y = np.clip(centres[:, 1] - box_height / 2, 0, max(height - box_height, 0))
     return [
         View((float(left), float(top), box_width, box_height), *panel_size)
@@ -96,6 +104,7 @@ def draw_skeleton(
     *,
     confidence_threshold: float,
     color: Color | None = None,
+    thickness_px: int | None = None,
 ) -> Image:
     """Return the picture with the limbs of one person.
 
@@ -103,20 +112,22 @@ def draw_skeleton(
         image: (H, W, 3) BGR.
         keypoints: (17, 3) x px, y px, confidence; joints below the threshold are left out.
         color: of all limbs; None: the left side, the right side and the trunk have their own.
+        thickness_px: of bare limbs; None: as suits the person's size, with a light edge.
     """
     image = image.copy()
     seen = (keypoints[:, 2] >= confidence_threshold) & np.isfinite(keypoints[:, :2]).all(axis=1)
     if not seen.any():
         return image
     extent = np.ptp(keypoints[seen, :2], axis=0).max()
-    thickness = int(np.clip(round(extent / 70), 1, 6))
+    thickness = thickness_px or int(np.clip(round(extent / 70), 1, 6))
     for first, second in LIMBS:
         if not (seen[first] and seen[second]):
             continue
         side = TRUNK if first % 2 != second % 2 else (LEFT if second % 2 else RIGHT)
         ends = np.clip(keypoints[[first, second], :2], -1e4, 1e4) * 2**SUBPIXEL
         start, end = (tuple(int(v) for v in np.round(point)) for point in ends)
-        cv2.line(image, start, end, LIGHT, thickness + 2, cv2.LINE_AA, SUBPIXEL)
+        if thickness_px is None:
+            cv2.line(image, start, end, LIGHT, thickness + 2, cv2.LINE_AA, SUBPIXEL)
         cv2.line(image, start, end, color or side, thickness, cv2.LINE_AA, SUBPIXEL)
     return image
 
@@ -196,3 +207,10 @@ def grid(panels: Sequence[Image], columns: int) -> Image:
         for row in range(0, len(filled), columns)
     ]
     return np.concatenate(rows)
+
+
+def write_image(path: Path, image: Image) -> None:
+    """Write a JPEG, whole or not at all."""
+    _, encoded = cv2.imencode(path.suffix, image, [cv2.IMWRITE_JPEG_QUALITY, 90])
+    with whole(path) as temporary:
+        temporary.write_bytes(encoded.tobytes())

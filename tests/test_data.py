@@ -111,7 +111,7 @@ def test_clip_toml_and_argument_choose_the_person_and_close_ones_are_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     write_two_people(tmp_path / "a")
-    main = load_clip(tmp_path / "a", Config())
+    [main] = load_clips([tmp_path / "a"], Config())
     assert re.search(r"another person is nearly as likely .*`person = 2`", caplog.text)
     (tmp_path / "a" / "clip.toml").write_text("person = 2\n")
     other = load_clip(tmp_path / "a", Config())

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import cv2
 import numpy as np
@@ -249,7 +250,14 @@ def test_command_converts_a_folder_and_goes_on_after_errors(
     assert out.splitlines() == [
         "data/axel/test/a: 12 frames, 320 x 240",
         "data/axel/test/b: 12 frames, 320 x 240",
+        "clip  frames  seconds  missed  people  margin",
+        "a         12     0.48       0     1.0    1.00",
+        "b         12     0.48       0     1.0    1.00",
+        "2 clips, min(seq_lens) 12 (a)",
+        "look at: none",
+        "result/check_axel_test.jpg",
     ]
+    assert cv2.imread("result/check_axel_test.jpg") is not None
     assert "a0_broken.avi: empty file" in caplog.text
     assert "error: 1 of 3 videos failed: a0_broken.avi\n" in err
     for name in ("a", "b"):
@@ -266,6 +274,20 @@ def test_command_takes_a_path(tmp_path: Path, command: Callable[..., tuple[int, 
     assert command(str(video), "--mode", "val")[0] == 0
     assert (tmp_path / "data" / "axel" / "val" / "jump" / "video.json").exists()
     assert [path.name for path in video.parent.iterdir()] == ["jump.mp4"]
+
+
+def test_command_keeps_the_person(
+    tmp_path: Path, command: Callable[..., tuple[int, str, str]]
+) -> None:
+    video = write_clip(tmp_path / "data" / "axel" / "test" / "jump.mp4")
+    sidecar = video.with_suffix("") / "clip.toml"
+    assert command("--person", "2") == (2, ANY, ANY)
+    assert not sidecar.exists()
+    assert command("--person", "1")[0] == 0
+    assert sidecar.read_text() == "person = 1\n"
+    write_clip(video.with_name("other.mp4"))
+    code, _, err = command("--person", "1")
+    assert (code, err) == (2, "error: --person 1 is for one video, not 2; name it\n")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,230 @@
+"""Whether the right person is followed: what to doubt in a track, and a contact sheet to see it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from tcc.alphapose import Detections
+from tcc.cli import UserError, write_json
+from tcc.clip_folder import read_image, read_times, read_track
+from tcc.draw import (
+    DARK,
+    FAINT,
+    FONT,
+    LIGHT,
+    MARK,
+    Color,
+    Image,
+    View,
+    draw_skeleton,
+    follow,
+    write_image,
+)  # fmt: skip
+from tcc.timing import rate
+from tcc.tracking import CLEAR_MARGIN, Track, choose_person
+
+log = logging.getLogger("tcc")
+
+MAX_MISSED = 0.1  # share of the frames
+MAX_GAP_S = 0.2  # a third of the time in the air
+MAX_LEAP = 0.5  # body heights between two frames; a jump in the recorded clips stays below it
+
+SHOWN = 6  # frames of a clip, evenly spaced
+COLUMNS = 2  # clips side by side
+CELL_PX = (220, 165)
+TITLE_PX = 24
+EXTENTS = 3.0  # skater's extents that a cell shows at least, so that the others are seen too
+REMEDY = "The wrong person? Put a line  person = 2  into clip.toml in the clip's folder."
+SECOND: Color = (167, 121, 204)  # reddish purple of Okabe and Ito
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedClip:
+    """What is to be known of a clip before it is used; `doubts` in words."""
+
+    name: str
+    num_frames: int
+    fps: float
+    missed_frames: list[int]
+    people_per_frame: float
+    margin: float
+    doubts: list[str]
+
+
+def check_clips(
+    folders: Iterable[Path], stem: Path, title: str, fps: float, confidence_threshold: float
+) -> tuple[list[CheckedClip], list[str]]:
+    """Write a contact sheet of clips, <stem>.jpg, and what was found, <stem>.json.
+
+    Args:
+        folders: of the clips.
+        stem: path without suffix.
+        title: of the sheet.
+        fps: frames per second of clips without video.json.
+        confidence_threshold: joints below it are not drawn.
+
+    Returns:
+        The clips, and the names of those that can't be read; the log says why.
+    """
+    checked, strips, failed = [], [], []
+    for folder in folders:
+        try:
+            images, detections, track = read_track(folder, None)
+            times_s = read_times(folder, len(track.keypoints), fps)
+            clip = CheckedClip(
+                folder.name,
+                len(times_s),
+                rate(times_s),
+                np.flatnonzero(~track.observed).tolist(),
+                float(track.num_people.mean()),
+                track.margin,
+                find_doubts(track, times_s),
+            )
+            strips.append(draw_strip(clip, images, detections, track, confidence_threshold))
+            checked.append(clip)
+        except UserError as error:
+            log.error("%s", error)
+            failed.append(folder.name)
+    if strips:
+        doubtful = sum(bool(clip.doubts) for clip in checked)
+        text = f"{title}: {len(checked)} clips, {doubtful} to look at (orange). {REMEDY}"
+        write_image(stem.with_suffix(".jpg"), draw_sheet(text, strips))
+    write_json(
+        stem.with_suffix(".json"), {"clips": list(map(asdict, checked)), "unreadable": failed}
+    )
+    return checked, failed
+
+
+def describe_clips(clips: Sequence[CheckedClip]) -> str:
+    """Return a table of the clips, the shortest one and those to look at."""
+    width = max([4, *(len(clip.name) for clip in clips)])
+    lines = [f"{'clip':{width}}  frames  seconds  missed  people  margin"]
+    lines += [
+        f"{clip.name:{width}}  {clip.num_frames:6}  {clip.num_frames / clip.fps:7.2f}  "
+        f"{len(clip.missed_frames):6}  {clip.people_per_frame:6.1f}  {clip.margin:6.2f}  "
+        f"{'; '.join(clip.doubts)}".rstrip()
+        for clip in clips
+    ]
+    if clips:
+        shortest = min(clips, key=lambda clip: clip.num_frames)
+        lines.append(f"{len(clips)} clips, min(seq_lens) {shortest.num_frames} ({shortest.name})")
+    doubtful = [clip.name for clip in clips if clip.doubts]
+    return "\n".join([*lines, f"look at: {', '.join(doubtful) or 'none'}"])
+
+
+def find_doubts(track: Track, times_s: NDArray[np.float64]) -> list[str]:
+    """Return why somebody should look at a track (F frames at times_s), in words; none if clear."""
+    doubts = []
+    if track.margin < CLEAR_MARGIN:
+        doubts.append("another person (purple) is nearly as likely")
+    missed = int((~track.observed).sum())
+    seen_s = times_s[track.observed]
+    gap_s = float(np.diff(seen_s).max(initial=0))
+    if missed > MAX_MISSED * len(times_s):
+        doubts.append(f"missed in {missed} of {len(times_s)} frames")
+    elif missed and gap_s > MAX_GAP_S:
+        doubts.append(f"missed for {gap_s:.2f} s")
+    centres = track.keypoints[..., :2].mean(axis=1)
+    extent = np.ptp(track.keypoints[..., :2], axis=1).max(axis=1)
+    leaps = np.linalg.norm(np.diff(centres, axis=0), axis=1) / max(float(np.median(extent)), 1.0)
+    if leaps.max(initial=0) > MAX_LEAP:
+        doubts.append(f"leaps at frame {int(leaps.argmax()) + 1}")
+    return doubts
+
+
+def draw_strip(
+    clip: CheckedClip,
+    images: Sequence[Path],
+    detections: Detections,
+    track: Track,
+    confidence_threshold: float,
+) -> Image:
+    """Return a title over SHOWN evenly spaced frames: the chosen person in colour, others faint.
+
+    In a doubtful clip the next choice has a colour of its own. Without `images` the ground is dark.
+    """
+    second = None
+    if track.margin < CLEAR_MARGIN:
+        with suppress(UserError):  # there is nobody else
+            second = choose_person(detections, 2)
+    if images:
+        height, width = read_image(images[0]).shape[:2]
+    else:  # only keypoints tell how large the picture was
+        width, height = (1.2 * detections.keypoints[..., :2].max(axis=(0, 1)).clip(1)).astype(int)
+    views = follow(track.keypoints, (int(width), int(height)), CELL_PX, EXTENTS)
+    if second is not None:  # who may be anywhere
+        views = [View((0, 0, width, height), *CELL_PX)] * len(views)
+    cells = []
+    for frame in np.linspace(0, len(views) - 1, SHOWN).round().astype(int):
+        view = views[frame]
+        cell = np.full((CELL_PX[1], CELL_PX[0], 3), DARK, np.uint8)
+        if images:
+            cell = view.show(read_image(images[frame]))
+        people: list[tuple[NDArray[np.float32], Color | None, int]] = [
+            (detections.keypoints[index], FAINT, 1)
+            for index in np.flatnonzero(detections.frame == frame)
+            if index != track.detection[frame]
+        ]
+        if second is not None:
+            people.append((second.keypoints[frame], SECOND, 2))
+        people.append((track.keypoints[frame], None, 2))
+        for keypoints, color, thickness_px in people:
+            cell = draw_skeleton(
+                cell,
+                view.place(keypoints),
+                confidence_threshold=confidence_threshold,
+                color=color,
+                thickness_px=thickness_px,
+            )
+        label = f"{frame}" if track.observed[frame] else f"{frame} missed"
+        cells.append(_label(cell, label, missed=not track.observed[frame]))
+    strip = np.concatenate([_title(clip, SHOWN * CELL_PX[0]), np.concatenate(cells, axis=1)])
+    if clip.doubts:
+        cv2.rectangle(strip, (0, 0), (strip.shape[1] - 1, strip.shape[0] - 1), MARK, 3)
+    return strip
+
+
+def draw_sheet(title: str, strips: Sequence[Image]) -> Image:
+    """Lay the strips of all clips out under a title, COLUMNS side by side, in reading order."""
+    columns = min(COLUMNS, len(strips))
+    blank = np.full_like(strips[0], DARK[0])
+    filled = [
+        cv2.copyMakeBorder(strip, 0, 6, 0, 6, cv2.BORDER_CONSTANT, value=DARK)
+        for strip in [*strips, *[blank] * (-len(strips) % columns)]
+    ]
+    rows = [
+        np.concatenate(filled[first : first + columns], axis=1)
+        for first in range(0, len(filled), columns)
+    ]
+    head = np.full((2 * TITLE_PX, rows[0].shape[1], 3), DARK, np.uint8)
+    _write(head, title, (8, 31), 0.7, LIGHT)
+    return np.concatenate([head, *rows])
+
+
+def _title(clip: CheckedClip, width_px: int) -> Image:
+    ground, ink = (MARK, DARK) if clip.doubts else (DARK, LIGHT)
+    bar = np.full((TITLE_PX, width_px, 3), ground, np.uint8)
+    text = f"{clip.name}   {clip.num_frames} frames, {clip.people_per_frame:.1f} people"
+    return _write(bar, f"{text}   {'; '.join(clip.doubts)}", (8, 17), 0.5, ink)
+
+
+def _label(cell: Image, text: str, missed: bool) -> Image:
+    (length, _), _ = cv2.getTextSize(text, FONT, 0.42, 1)
+    cv2.rectangle(cell, (0, 0), (length + 7, 17), MARK if missed else DARK, -1)
+    return _write(cell, text, (4, 13), 0.42, DARK if missed else LIGHT)
+
+
+def _write(image: Image, text: str, corner: tuple[int, int], scale: float, ink: Color) -> Image:
+    """Write a line, smaller where it would not fit."""
+    (length, _), _ = cv2.getTextSize(text, FONT, scale, 1)
+    fitted = scale * min(1.0, (image.shape[1] - 2 * corner[0]) / max(length, 1))
+    cv2.putText(image, text, corner, FONT, fitted, ink, 1, cv2.LINE_AA)
+    return image

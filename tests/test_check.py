@@ -1,0 +1,219 @@
+"""The contact sheet shows who is followed and what to doubt; clip.toml puts it right for good."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tcc.check import CELL_PX, SECOND, SHOWN, TITLE_PX, check_clips, find_doubts
+from tcc.cli import UserError
+from tcc.clip_folder import write_person
+from tcc.draw import FAINT, LEFT, MARK
+from tcc.tracking import Track
+from tcc_config import Config
+from tcc_data import clip_folders, load_clip
+from tests.conftest import Run, wave, write_clip
+
+Shift = tuple[float, float]
+TIMES_S = np.arange(30) / 30
+
+
+def write_people(folder: Path, *people: NDArray[np.float32]) -> None:
+    """Write several persons' keypoints (F, 17, 3), all sure."""
+    folder.mkdir(parents=True)
+    records = [
+        {"image_id": f"{frame}.jpg", "keypoints": person[frame].ravel().tolist(), "score": 2.5}
+        for person in people
+        for frame in range(len(person))
+    ]
+    (folder / "alphapose-results.json").write_text(json.dumps(records))
+
+
+def beside(person: NDArray[np.float32], x_px: float, scale: float = 1.0) -> NDArray[np.float32]:
+    return np.concatenate([scale * person[..., :2] + (x_px, 0), person[..., 2:]], axis=-1).astype(
+        np.float32
+    )
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> list[Path]:
+    """One clear clip, and one with a twin on each side of the centre."""
+    root = tmp_path / "data" / "wave" / "train"
+    skater = wave(30, 0)
+    write_people(root / "clear", skater, beside(skater, 330, 0.4))
+    write_people(root / "twins", skater, beside(wave(30, 1), 260))
+    return [root / "clear", root / "twins"]
+
+
+def near(image: NDArray[Any], color: tuple[int, int, int]) -> NDArray[np.bool_]:
+    """Where a picture out of a JPEG has a colour."""
+    return np.asarray(np.abs(image.astype(int) - color).max(axis=-1) < 40)
+
+
+def test_sheet_marks_the_doubtful_clip_and_draws_the_chosen_person(
+    folders: list[Path], tmp_path: Path
+) -> None:
+    checked, failed = check_clips(folders, tmp_path / "check", "wave train", 30, 0.2)
+    assert failed == []
+    assert [clip.doubts for clip in checked] == [
+        [],
+        ["another person (purple) is nearly as likely"],
+    ]
+    assert [clip.people_per_frame for clip in checked] == [2, 2]
+    sheet = cv2.imread(str(tmp_path / "check.jpg"))
+    assert sheet is not None
+    width = SHOWN * CELL_PX[0]
+    top = sheet.shape[0] - CELL_PX[1] - TITLE_PX - 6
+    clear, twins = (
+        sheet[top : top + TITLE_PX + CELL_PX[1], left : left + width] for left in (0, width + 6)
+    )
+    assert not near(clear[:TITLE_PX], MARK).any()
+    assert near(twins[:TITLE_PX], MARK).mean() > 0.5
+    assert not near(clear, SECOND).any()
+    for cell in np.split(twins[TITLE_PX:], SHOWN, axis=1):
+        assert near(cell, LEFT).sum() > 10
+        assert near(cell, SECOND).sum() > 10
+    for cell in np.split(clear[TITLE_PX:], SHOWN, axis=1):
+        assert near(cell, LEFT).sum() > 10
+        assert near(cell[20:], FAINT).sum() > 5
+    stored = json.loads((tmp_path / "check.json").read_text())
+    assert stored["schema_version"] == 1
+    assert [clip["num_frames"] for clip in stored["clips"]] == [30, 30]
+
+
+def test_clip_toml_settles_it(folders: list[Path], tmp_path: Path) -> None:
+    first = load_clip(folders[1], Config())
+    write_person(folders[1], 2)
+    second = load_clip(folders[1], Config())
+    assert abs(float((second.keypoints - first.keypoints)[..., 0].mean())) == pytest.approx(
+        260, abs=15
+    )
+    assert second.margin == 1
+    checked, _ = check_clips(folders, tmp_path / "check", "wave", 30, 0.2)
+    assert checked[1].doubts == []
+    np.testing.assert_array_equal(load_clip(folders[1], Config(), 1).keypoints, first.keypoints)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("person = 3", r"twins: person 3: the clip holds 2; choose 1 to 2"),
+        ("person = 0", r"clip.toml: person = 0; expected a line `person = 2`"),
+        ("person = two", r"clip.toml: .*; expected a line `person = 2`, from 1"),
+        ("skater = 2", r"clip.toml: .*; expected a line `person = 2`, from 1"),
+    ],
+)
+def test_a_wrong_sidecar_is_told(folders: list[Path], line: str, message: str) -> None:
+    (folders[1] / "clip.toml").write_text(line)
+    with pytest.raises(UserError, match=message) as raised:
+        load_clip(folders[1], Config())
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"timestamps_s": [0, 0.1]}', "2 timestamps for 30 frames; run tcc_get_pose.py --force"),
+        ('{"timestamps_s": [0, null]}', "Expected `float`, got `null`"),
+        ('{"fps": 30}', "missing required field `timestamps_s`; run tcc_get_pose.py --force"),
+        ("{", "Input data was truncated"),
+    ],
+)
+def test_wrong_times_are_told(folders: list[Path], content: str, message: str) -> None:
+    (folders[1] / "video.json").write_text(content)
+    with pytest.raises(UserError, match=rf"video.json: .*{message}") as raised:
+        load_clip(folders[1], Config())
+    assert "\n" not in str(raised.value)
+
+
+def test_persons_are_counted_from_one(folders: list[Path]) -> None:
+    with pytest.raises(UserError, match=r"twins: person 0: persons are counted from 1"):
+        load_clip(folders[1], Config(), 0)
+
+
+def track(observed: NDArray[np.bool_], leap_px: float = 0, margin: float = 1.0) -> Track:
+    keypoints = wave(len(observed), 0)
+    keypoints[12:, :, 0] += leap_px
+    keypoints[~observed, :, 2] = 0
+    return Track(
+        keypoints,
+        observed,
+        np.where(observed, 0, -1).astype(np.int32),
+        margin,
+        observed.astype(np.int32),
+    )
+
+
+def without(*missed: int) -> NDArray[np.bool_]:
+    observed = np.ones(30, np.bool_)
+    observed[list(missed)] = False
+    return observed
+
+
+@pytest.mark.parametrize(
+    ("tracked", "doubts"),
+    [
+        (track(without()), []),
+        (track(without(3, 20)), []),
+        (track(without(5, 6, 7)), []),
+        (track(without(*range(4))), ["missed in 4 of 30 frames"]),
+        (track(without(), leap_px=60), []),
+        (track(without(), leap_px=180), ["leaps at frame 12"]),
+        (track(without(), margin=0.49), ["another person (purple) is nearly as likely"]),
+    ],
+)
+def test_what_is_doubtful(tracked: Track, doubts: list[str]) -> None:
+    assert find_doubts(tracked, TIMES_S) == doubts
+
+
+def test_a_gap_is_judged_in_seconds() -> None:
+    observed = np.ones(100, np.bool_)
+    observed[50:57] = False
+    assert find_doubts(track(observed), np.arange(100) / 120) == []
+    assert find_doubts(track(observed), np.arange(100) / 30) == ["missed for 0.27 s"]
+
+
+def test_command_prints_lengths_and_goes_on_after_a_bad_clip(
+    folders: list[Path], tmp_path: Path, run: Run
+) -> None:
+    write_clip(folders[0].with_name("short"), wave(12, 5))
+    arguments = ("--check", "--dataset", "wave", "--mode", "train")
+    done = run("tcc_data.py", *arguments, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-3:] == [
+        "3 clips, min(seq_lens) 12 (short)",
+        "look at: twins",
+        "result/check_wave_train.jpg",
+    ]
+    assert done.stdout.splitlines()[2] == "short      12     0.40       0     1.0    1.00"
+    (folders[0] / "alphapose-results.json").write_text("[]")
+    broken = run("tcc_data.py", *arguments, cwd=tmp_path)
+    assert broken.returncode == 2
+    assert "clear/alphapose-results.json holds no person" in broken.stderr
+    assert broken.stderr.endswith("error: 1 of 3 clips can't be read: clear\n")
+    assert "twins" in broken.stdout
+    nothing = run("tcc_data.py", "--dataset", "wave", cwd=tmp_path)
+    assert nothing.returncode == 2
+    assert "--check" in nothing.stderr
+
+
+def test_videos_without_keypoints_are_told(
+    folders: list[Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = folders[0].parent
+    for name in ("clear.mp4", "new.MOV", "._new.MOV", "notes.txt"):
+        (root / name).touch()
+    (root / ".new.partial").mkdir()
+    assert clip_folders(tmp_path / "data", "wave", "train") == folders
+    command = "python3 tcc_get_pose.py --dataset wave --mode train"
+    assert caplog.messages == [f"{root}: left out, without keypoints: new.MOV; run: {command}"]
+    (tmp_path / "data" / "wave" / "test").mkdir()
+    (tmp_path / "data" / "wave" / "test" / "new.mp4").touch()
+    with pytest.raises(UserError, match=r"holds 1 video.* run: python3 tcc_get_pose.py"):
+        clip_folders(tmp_path / "data", "wave", "test")
