@@ -21,6 +21,7 @@ from tslearn.metrics import dtw_path
 
 from tcc import cli
 from tcc.alignment import map_frames
+from tcc.clip_cache import VideoCache
 from tcc.draw import ClipPanel, grid
 from tcc.plots import plot_tsne
 from tcc.timing import clock, nearest
@@ -45,10 +46,11 @@ def main() -> None:
     """Choose the clips, embed, align, save."""
     parser = cli.parser(__doc__)
     cli.add_checkpoint(parser)
+    cli.add_weights(parser)
     parser.add_argument(
         "--videos",
         metavar="A,B,C,D",
-        help="clips to show, the first is the reference (default: NUM_VIDEOS chosen with the seed)",
+        help="clips or video files, the first is the reference (default: NUM_VIDEOS by the seed)",
     )
     parser.add_argument("--no-video", action="store_true", help="skip the grid; needs no vis/")
     args = cli.parse(parser, CONFIG, None)
@@ -107,7 +109,8 @@ def choose_folders(args: argparse.Namespace) -> list[Path]:
     """
     where = (args.data_dir, CONFIG.DATASET, args.mode)
     if args.videos:
-        folders = [find_clip(name.strip(), *where) for name in args.videos.split(",")]
+        cache = VideoCache(args.result_dir / "keypoints", args.weights, args.device)
+        folders = [find_clip(name.strip(), *where, cache) for name in args.videos.split(",")]
         source, least = "--videos", LEAST_VIDEOS
         names = [folder.resolve().name for folder in folders]
         if len(set(names)) < len(names):

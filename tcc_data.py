@@ -25,6 +25,7 @@ from tcc import cli
 from tcc.alignment import Match, at_frames
 from tcc.check import check_clips, describe_clips
 from tcc.cli import UserError, progress
+from tcc.clip_cache import VideoCache
 from tcc.clip_folder import find_videos, list_clips, read_image, read_times, read_track
 from tcc.features import augment, extract, fill_joints, flip
 from tcc.sampling import choose_clips, sample_steps
@@ -163,19 +164,31 @@ def load_clip(folder: Path, config: Config, person: int | None = None) -> Clip:
     )
 
 
-def find_clip(name: str, data_dir: Path, motion: str, mode: str) -> Path:
-    """Return the folder of the clip that a name, or a path to a folder, stands for.
+def find_clip(
+    name: str, data_dir: Path, motion: str, mode: str, cache: VideoCache | None = None
+) -> Path:
+    """Return the folder of the clip that a name, or a path to a folder or video, stands for.
+
+    Args:
+        name: of a clip or video of the mode, or a path.
+        cache: makes the clips of videos; None: they are not taken.
 
     Raises:
-        UserError: there is none; lists those there are.
+        UserError: there is none; lists those there are. A video can't be used.
     """
-    folder = data_dir / motion / mode / name
-    if folder.is_dir():
-        return folder
-    if Path(name).is_dir():
-        return Path(name)
+    root = data_dir / motion / mode
+    for path in (root / name, Path(name)):
+        if path.is_dir():
+            return path
+    videos = [path for path in find_videos(root) if name in (path.name, path.stem)]
+    videos += [Path(name)] * Path(name).is_file()
+    if videos and cache is None:
+        raise UserError(f"{videos[0]} is a file; run: python3 tcc_get_pose.py {videos[0]}")
+    if videos and cache is not None:
+        video = videos[0]
+        return cache.find_clip(video, (video.with_suffix(""), root / video.stem))
     names = ", ".join(path.name for path in clip_folders(data_dir, motion, mode))
-    raise UserError(f"no clip {name} in {folder.parent}; it holds {names}")
+    raise UserError(f"no clip {name} in {root}; it holds {names}")
 
 
 def require_images(clip: Clip) -> None:

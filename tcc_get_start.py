@@ -1,10 +1,13 @@
 """Find where the motion of a standard video starts in a learner's video.
 
     python3 tcc_get_start.py --dataset axel --mode test
+    python3 tcc_get_start.py --dataset axel --learner my.mov --standard coach.mp4
 
 Reads the first clip of data/<motion>/<mode>/ as the learner's and the second as the standard
-(--learner and --standard name others, or folders anywhere) and log/<motion>_checkpoint.pt; writes
-result/start_<motion>_<learner>_vs_<standard>.mp4, .png and .json.
+(--learner and --standard name others, or folders or videos anywhere) and
+log/<motion>_checkpoint.pt; writes result/start_<motion>_<learner>_vs_<standard>.mp4, .png and
+.json. The keypoints of a video are made at its first use (see tcc_get_pose.py) and kept in
+result/keypoints/.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from numpy.typing import NDArray
 
 from tcc import cli
 from tcc.alignment import CONFIDENT, Match, locate, map_frames, start_curve
+from tcc.clip_cache import VideoCache
 from tcc.draw import ClipPanel
 from tcc.plots import plot_start
 from tcc.timing import clock, nearest
@@ -64,6 +68,7 @@ def main() -> None:
     parser = cli.parser(__doc__)
     cli.add_checkpoint(parser)
     cli.add_pair(parser)
+    cli.add_weights(parser)
     parser.add_argument(
         "--method",
         choices=("dtw", "sliding"),
@@ -113,8 +118,9 @@ def load_pair(args: argparse.Namespace) -> tuple[Clip, Clip]:
         UserError: only one clip is there and not both are named.
     """
     where = (args.data_dir, CONFIG.DATASET, args.mode)
-    learner = find_clip(args.learner, *where) if args.learner else None
-    standard = find_clip(args.standard, *where) if args.standard else None
+    cache = VideoCache(args.result_dir / "keypoints", args.weights, args.device)
+    learner = find_clip(args.learner, *where, cache) if args.learner else None
+    standard = find_clip(args.standard, *where, cache) if args.standard else None
     if learner is None or standard is None:
         folders = clip_folders(*where)
         learner = learner or first_but(folders, standard)

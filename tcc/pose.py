@@ -67,7 +67,12 @@ def video_to_keypoints(
     """
     expected_frames = count_frames(video)
     source_sha256 = sha256(video)
-    if not force and (finished := _finished(folder, source_sha256, capture_fps)):
+    finished = None if force else read_info(folder)
+    if (
+        finished
+        and finished["source_sha256"] == source_sha256
+        and capture_fps in (None, finished["capture_fps"])
+    ):
         log.info("%s: finished, by %s; --force redoes it", folder, finished["estimator"]["name"])
         return finished
     _refuse_foreign(folder)
@@ -249,14 +254,16 @@ def _read_image(path: Path) -> Image:
     return np.asarray(cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR), np.uint8)
 
 
-def _finished(folder: Path, source_sha256: str, capture_fps: float | None) -> dict[str, Any] | None:
-    """Return video.json of a folder that was made of this very file, if it is whole."""
+def read_info(folder: Path) -> dict[str, Any] | None:
+    """Return video.json of a folder that was made here and is whole, else None."""
     made = [folder / name for name in (FRAME_FOLDER, KEYPOINT_FILE, INFO_FILE)]
     if not all(path.exists() for path in made):
         return None
-    info: dict[str, Any] = json.loads(made[-1].read_text(encoding="utf-8"))
-    same_rate = capture_fps in (None, info["capture_fps"])
-    return info if info["source_sha256"] == source_sha256 and same_rate else None
+    try:
+        info: dict[str, Any] = json.loads(made[-1].read_text(encoding="utf-8"))
+    except ValueError:
+        return None
+    return info
 
 
 def _refuse_foreign(folder: Path) -> None:
