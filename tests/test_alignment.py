@@ -95,7 +95,7 @@ def test_another_tempo_is_followed(tempo: float) -> None:
     assert np.abs(mapped - times).max() <= 1.5
 
 
-@pytest.mark.parametrize(("method", "num_learner"), [("dtw", 20), ("sliding", 45)])
+@pytest.mark.parametrize(("method", "num_learner"), [("dtw", 20), ("dtw", 45), ("sliding", 45)])
 def test_learner_too_short_for_the_standard_matches_part_of_it(
     method: str, num_learner: int
 ) -> None:
@@ -104,6 +104,16 @@ def test_learner_too_short_for_the_standard_matches_part_of_it(
     assert (match.start_frame, match.end_frame) == (0, num_learner)
     assert tuple(match.path[0]) == (10, 0)
     assert tuple(match.path[-1]) == (9 + num_learner, num_learner - 1)
+
+
+def test_shorter_learner_who_shows_all_of_it_is_matched_whole() -> None:
+    standard = walk(8, 60)
+    quick = np.stack([np.interp(np.arange(0, 60, 1.5), np.arange(60), x) for x in standard.T], 1)
+    match = search(cost_matrix(standard, quick))[0]
+    assert tuple(match.path[0]) == (0, 0)
+    assert match.path[-1, 0] >= 58
+    apart = map_frames(match.path, 60) - np.arange(60) / 1.5
+    assert np.nanmax(np.abs(apart)) <= 1
 
 
 def test_two_repetitions_are_both_found_and_do_not_overlap() -> None:
