@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
 import sys
 import threading
 import time
@@ -26,6 +27,7 @@ from tcc.pose import video_to_keypoints
 from tcc.tracking import choose_person
 from tcc.video import Frame, Image, read_frames, write_video
 from tcc_config import Config
+from tests.conftest import ROOT
 
 HEIGHT, WIDTH, FRAMES = 240, 320, 12
 BODY = np.stack([np.linspace(-6, 6, 17), np.linspace(-15, 15, 17)], axis=1)  # joints, px
@@ -314,7 +316,6 @@ def test_a_model_that_is_missing_stops_at_once_with_the_steps(
     with pytest.raises(EstimatorError, match=r"onnxruntime.* -r requirements-pose.txt"):
         Rtmo().load()
     monkeypatch.undo()
-    pytest.importorskip("rtmlib", reason="requirements-pose.txt is not installed")
     monkeypatch.setattr("rtmlib.tools.file.urlopen", _no_network)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     with pytest.raises(EstimatorError, match=r"no network.* download https.*unzip.*--weights"):
@@ -327,6 +328,14 @@ def test_a_model_that_is_missing_stops_at_once_with_the_steps(
     assert "\n" not in str(raised.value)
 
 
+def test_the_model_is_imported_only_when_it_is_used() -> None:
+    script = "import tcc_align, tcc_get_pose, tcc_get_start, sys; print(*sys.modules)"
+    command = [sys.executable, "-c", script]
+    loaded = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert {"tcc.estimator", "av"} <= set(loaded.stdout.split())
+    assert not {"rtmlib", "onnxruntime"} & set(loaded.stdout.split())
+
+
 def _no_network(*_: object, **__: object) -> None:
     raise OSError("no network")
 
@@ -336,7 +345,6 @@ def test_real_skater_is_found_in_every_frame(real_data: Path, tmp_path: Path) ->
     weights = real_data.parent / "models" / "movenet_multipose_as_rtmo.onnx"
     if not weights.exists():
         pytest.skip(f"no weights {weights}")
-    pytest.importorskip("rtmlib", reason="requirements-pose.txt is not installed")
     jump = islice(read_frames(real_data / "videos" / "axel.mp4"), 64, 72)
     write_video(tmp_path / "jump.mp4", (frame.image for frame in jump), 30)
     info = video_to_keypoints(tmp_path / "jump.mp4", tmp_path / "clip", Rtmo(weights, "cpu"))
