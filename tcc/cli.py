@@ -167,6 +167,7 @@ def run(main: Callable[[], None]) -> None:
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.INFO, stream=sys.stderr)
     logging.addLevelName(logging.INFO, "note")
     logging.addLevelName(logging.WARNING, "warning")
+    logging.addLevelName(logging.ERROR, "error")
     try:
         with logging_redirect_tqdm():
             main()
