@@ -19,17 +19,17 @@ class Config:
     DATASET: str = "axel"  # the motion: a folder of data/
     SEED: Annotated[int, Meta(ge=0, lt=2**32)] = 0  # of everything random
     FPS: Positive = 30.0  # frames per second of clips that have no video.json with timestamps
-    FEATURE_FPS: Positive | None = (
-        None  # rate at which clips are compared; None: of most train clips
-    )
+    FEATURE_FPS: Positive = 30.0  # rate at which clips are compared, whatever their own
     SKELETON_CONF_THRESHOLD: Share = 0.2  # joints below it are interpolated and not drawn
 
     # Encoder
-    EMBEDDING_SIZE: Annotated[int, Meta(ge=2)] = 64  # D, numbers per frame
+    EMBEDDING_SIZE: Annotated[int, Meta(ge=2, multiple_of=2)] = 128  # D, half fine, half coarse
     HIDDEN_SIZE: Count = 96  # channels of each convolution
-    NUM_LAYERS: Count = 5  # residual convolutions; the dilation doubles up to MAX_DILATION
     KERNEL_SIZE: Literal[1, 3, 5, 7, 9] = 3  # frames under one convolution
-    MAX_DILATION: Count = 4  # a larger one sees more of the clip and blurs the moment
+    FINE_LAYERS: Count = 3  # convolutions below the fine half; they tell the moment
+    FINE_DILATION: Count = 2  # their dilation doubles up to this
+    COARSE_LAYERS: Count = 3  # convolutions above them; they tell phases that look alike apart
+    COARSE_DILATION: Count = 8  # their dilation goes on doubling up to this
 
     # Batches
     BATCH_SIZE: Annotated[int, Meta(ge=2)] = 16  # clips in a batch
@@ -45,7 +45,7 @@ class Config:
     FLIP_PROBABILITY: Share = 0.5  # of mirroring the whole batch, left and right swapped
     MAX_ROTATION: Weight = 15.0  # degrees, in the image plane
     MAX_SCALE: Weight = 0.1  # share by which a skater grows or shrinks
-    SQUEEZE_PROBABILITY: Share = 0.6  # of scaling a clip's width by -1 to 1, for other cameras
+    SQUEEZE_PROBABILITY: Share = 0.7  # of scaling a clip's width by -1 to 1, for other cameras
     MAX_LIFT: Share = 0.3  # share by which rising and falling grow or shrink
     JITTER: Weight = 0.02  # standard deviation of a joint's position, torso lengths
     JOINT_DROPOUT: Share = 0.1  # probability that a joint is hidden for a while
@@ -70,9 +70,11 @@ class Config:
     TCN_WEIGHT: Weight = 0.3  # its weight
 
     # Training
+    START_FROM_GENERIC: bool = True  # train on from the generic encoder, where the sizes are its
+    GENERIC_WEIGHT: Weight = 3.0  # of the squared distance to the generic embeddings
     LEARNING_RATE: Positive = 1e-3  # peak of the one-cycle schedule
     WEIGHT_DECAY: Weight = 1e-4  # of AdamW
-    MAX_NUM_TRAINING_STEPS: Count = 1000  # batches
+    MAX_NUM_TRAINING_STEPS: Count = 500  # batches
     SAVE_CKPT_STEPS: Count = 250  # batches between two checkpoints
 
     # Reading the embeddings

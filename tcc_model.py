@@ -28,11 +28,14 @@ TRAINED_WITH = (
     "SKELETON_CONF_THRESHOLD",
     "EMBEDDING_SIZE",
     "HIDDEN_SIZE",
-    "NUM_LAYERS",
     "KERNEL_SIZE",
-    "MAX_DILATION",
+    "FINE_LAYERS",
+    "FINE_DILATION",
+    "COARSE_LAYERS",
+    "COARSE_DILATION",
     "NORMALIZE_EMBEDDINGS",
 )
+GENERIC = Path(__file__).parent / "tcc" / "generic_encoder.pt"
 
 
 class Block(nn.Module):
@@ -54,14 +57,21 @@ class Block(nn.Module):
 class Encoder(nn.Module):
     """Temporal convolutional network (Bai et al., arXiv 1803.01271, without its causality).
 
+    An embedding is two halves. The fine one sees few frames and tells the moment; the coarse one,
+    made from the same layers and more above them, sees more and tells moments apart that look
+    alike. Each half is trained by a loss of its own, so that neither leaves its work to the other.
+
     Args:
         feature_size: C, numbers per frame that go in.
-        embedding_size: D, numbers per frame that come out.
+        embedding_size: D, numbers per frame that come out, even.
         hidden_size: channels.
-        num_layers: residual blocks; the dilations are 1, 2, 4 ... up to max_dilation.
         kernel_size: odd.
-        max_dilation: upper bound of the dilation.
-        normalize: embeddings on the unit sphere.
+        fine_layers: residual blocks below the fine half; the dilations are 1, 2, 4 ... up to
+            fine_dilation.
+        fine_dilation: upper bound.
+        coarse_layers: blocks above them; the dilations go on doubling, up to coarse_dilation.
+        coarse_dilation: upper bound.
+        normalize: each half on the unit sphere.
     """
 
     def __init__(
@@ -69,35 +79,64 @@ class Encoder(nn.Module):
         feature_size: int,
         embedding_size: int,
         hidden_size: int,
-        num_layers: int,
         kernel_size: int,
-        max_dilation: int,
+        fine_layers: int,
+        fine_dilation: int,
+        coarse_layers: int,
+        coarse_dilation: int,
         normalize: bool = False,
     ) -> None:
         super().__init__()
         self.normalize = normalize
+        fine = [min(2**layer, fine_dilation) for layer in range(fine_layers)]
+        coarse = [
+            min(2 ** (layer + 1) * max(fine, default=1), coarse_dilation)
+            for layer in range(coarse_layers)
+        ]
         self.inlet = nn.Conv1d(feature_size, hidden_size, 1)
-        self.blocks = nn.Sequential(
-            *(
-                Block(hidden_size, kernel_size, min(2**layer, max_dilation))
-                for layer in range(num_layers)
-            )
+        self.fine = nn.Sequential(*(Block(hidden_size, kernel_size, gap) for gap in fine))
+        self.coarse = nn.Sequential(*(Block(hidden_size, kernel_size, gap) for gap in coarse))
+        self.coarse_reach = sum(coarse) * (kernel_size // 2)
+        self.reach = sum(fine) * (kernel_size // 2) + self.coarse_reach
+        self.outlets = nn.ModuleList(
+            nn.Sequential(nn.LayerNorm(hidden_size), nn.Linear(hidden_size, embedding_size // 2))
+            for _ in range(2)
         )
-        self.outlet = nn.Linear(hidden_size, embedding_size)
-        self.norm = nn.LayerNorm(hidden_size)
-
-    @property
-    def reach(self) -> int:
-        """Frames before and after its own that an embedding sees."""
-        return sum(block.reach for block in self.blocks)  # type: ignore[misc]
 
     def forward(self, features: Tensor) -> Tensor:
-        """Embed every frame: (B, F, C) -> (B, F, D)."""
+        """Embed every frame: (B, F, C) -> (B, F, D); one sees `reach` frames before and after."""
+        num_frames = features.shape[1]
         x = self.inlet(features.transpose(1, 2))  # (B, H, F)
-        x = functional.pad(x, (self.reach, self.reach), mode="replicate")
-        x = self.blocks(x).transpose(1, 2)  # (B, F, H)
-        embeddings: Tensor = self.outlet(self.norm(x))  # (B, F, D)
-        return functional.normalize(embeddings, dim=-1) if self.normalize else embeddings
+        x = self.fine(functional.pad(x, (self.reach, self.reach), mode="replicate"))
+        levels = x[..., self.coarse_reach : self.coarse_reach + num_frames], self.coarse(x)
+        halves = [
+            outlet(level.transpose(1, 2))  # (B, F, D / 2)
+            for outlet, level in zip(self.outlets, levels, strict=True)
+        ]
+        if self.normalize:
+            halves = [functional.normalize(half, dim=-1) for half in halves]
+        return torch.cat(halves, dim=-1)
+
+
+def encoder_arguments(feature_size: int, config: Config) -> dict[str, Any]:
+    """Return the arguments of the encoder of these settings."""
+    return {
+        "feature_size": feature_size,
+        "embedding_size": config.EMBEDDING_SIZE,
+        "hidden_size": config.HIDDEN_SIZE,
+        "kernel_size": config.KERNEL_SIZE,
+        "fine_layers": config.FINE_LAYERS,
+        "fine_dilation": config.FINE_DILATION,
+        "coarse_layers": config.COARSE_LAYERS,
+        "coarse_dilation": config.COARSE_DILATION,
+        "normalize": config.NORMALIZE_EMBEDDINGS,
+    }
+
+
+def generic_weights(arguments: dict[str, Any]) -> dict[str, Tensor] | None:
+    """Return the weights of the generic encoder, None where it has other sizes."""
+    content = checkpoint.load(GENERIC, "generic")
+    return content["encoder"] if content["encoder_arguments"] == arguments else None
 
 
 def load_encoder(
@@ -106,7 +145,8 @@ def load_encoder(
     """Rebuild the encoder that tcc_train.py saved, and take over the settings it was trained with.
 
     Args:
-        path: the checkpoint; None: that of the motion in `log_dir`.
+        path: the checkpoint; None: that of the motion in `log_dir`, or where there is none the
+            generic encoder of tcc_train_generic.py, and a line says so.
         config: its training settings become those of the checkpoint; each difference is logged.
 
     Returns:
@@ -115,7 +155,15 @@ def load_encoder(
     Raises:
         UserError: there is no such checkpoint, or the file is not one of this encoder.
     """
-    path = path or log_dir / f"{config.DATASET}_checkpoint.pt"
+    own = log_dir / f"{config.DATASET}_checkpoint.pt"
+    if path is None and not own.exists():
+        log.warning(
+            "no checkpoint %s: using the generic encoder, trained on synthetic jumps; python3 "
+            "tcc_train.py --dataset %s trains one of the motion's own",
+            own, config.DATASET,
+        )  # fmt: skip
+        own = GENERIC
+    path = path or own
     content = checkpoint.load(path, config.DATASET)
     missing = [name for name in TRAINED_WITH if name not in content["config"]]
     if missing:
@@ -125,10 +173,7 @@ def load_encoder(
     for name in TRAINED_WITH:
         then, now = content["config"][name], getattr(config, name)
         if then != now:
-            if now is not None:  # None: as in training
-                log.warning(
-                    "%s: trained with %s=%s (now %s); using %s", path, name, then, now, then
-                )
+            log.warning("%s: trained with %s=%s (now %s); using %s", path, name, then, now, then)
             setattr(config, name, then)
     try:
         encoder = Encoder(**content["encoder_arguments"])

@@ -12,6 +12,7 @@ import logging
 import os
 import signal
 import time
+from copy import deepcopy
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
@@ -36,10 +37,9 @@ from tcc_data import (
     feature_times,
     load_clips,
     make_features,
-    pick_feature_fps,
     pick_num_steps,
 )
-from tcc_model import Encoder, embed
+from tcc_model import Encoder, embed, encoder_arguments, generic_weights
 
 log = logging.getLogger("tcc")
 MAX_VAL_CLIPS = 16
@@ -59,7 +59,6 @@ def main() -> None:
         torch.set_num_threads(1)
 
     clips = load_clips(clip_folders(args.data_dir, CONFIG.DATASET, args.mode), CONFIG)
-    CONFIG.FEATURE_FPS = pick_feature_fps(clips, CONFIG)
     num_steps = pick_num_steps(clips, CONFIG)
     shortest = min(len(feature_times(clip, CONFIG)) for clip in clips)
     print(
@@ -100,16 +99,16 @@ class Trainer:
         self.sequences = KeypointSequences(clips, CONFIG, num_steps)
         self.names = [clip.name for clip in clips]
         self.val_features = [make_features(clip, CONFIG) for clip in val_clips]
-        self.encoder_arguments: dict[str, Any] = {
-            "feature_size": self.sequences[0].features.shape[-1],
-            "embedding_size": CONFIG.EMBEDDING_SIZE,
-            "hidden_size": CONFIG.HIDDEN_SIZE,
-            "num_layers": CONFIG.NUM_LAYERS,
-            "kernel_size": CONFIG.KERNEL_SIZE,
-            "max_dilation": CONFIG.MAX_DILATION,
-            "normalize": CONFIG.NORMALIZE_EMBEDDINGS,
-        }
+        self.encoder_arguments = encoder_arguments(self.sequences[0].features.shape[-1], CONFIG)
         self.encoder = Encoder(**self.encoder_arguments).to(device)
+        self.generic: Encoder | None = None
+        if CONFIG.START_FROM_GENERIC:
+            weights = generic_weights(self.encoder_arguments)
+            if weights is None:
+                log.info("the generic encoder has other sizes: training starts from chance")
+            else:
+                self.encoder.load_state_dict(weights)
+                self.generic = deepcopy(self.encoder).eval().requires_grad_(False)
         self.optimizer = torch.optim.AdamW(
             self.encoder.parameters(), CONFIG.LEARNING_RATE, weight_decay=CONFIG.WEIGHT_DECAY
         )
@@ -170,6 +169,9 @@ class Trainer:
         embeddings = self.encoder(features)  # (B, F, D)
         chosen = steps[..., None].expand(-1, -1, embeddings.shape[-1])  # (B, T, D)
         loss = self.loss(embeddings.gather(1, chosen), steps, lengths, mask)
+        if self.generic is not None and CONFIG.GENERIC_WEIGHT:
+            drift = (embeddings - self.generic(features)).gather(1, chosen)[mask]
+            loss = loss + CONFIG.GENERIC_WEIGHT * drift.square().mean()
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         gradient_norm = clip_grad_norm_(self.encoder.parameters(), MAX_GRADIENT_NORM)
@@ -185,24 +187,28 @@ class Trainer:
         return loss.item()
 
     def loss(self, embeddings: Tensor, steps: Tensor, lengths: Tensor, mask: Tensor) -> Tensor:
-        """Return the loss of the settings; embeddings (B, T, D)."""
-        loss = alignment_loss(
-            embeddings,
-            steps,
-            lengths,
-            mask,
-            loss_type=CONFIG.LOSS_TYPE,
-            stochastic_matching=CONFIG.STOCHASTIC_MATCHING,
-            cycle_length=CONFIG.CYCLE_LENGTH,
-            num_cycles=CONFIG.NUM_CYCLES,
-            similarity_type=CONFIG.SIMILARITY_TYPE,
-            temperature=CONFIG.TEMPERATURE,
-            label_smoothing=CONFIG.LABEL_SMOOTHING,
-            variance_lambda=CONFIG.VARIANCE_LAMBDA,
-            huber_delta=CONFIG.HUBER_DELTA,
-            normalize_indices=CONFIG.NORMALIZE_INDICES,
-            generator=torch.Generator().manual_seed(CONFIG.SEED * 1_000_003 + self.step),
-        )
+        """Return the loss of the settings, of both halves; embeddings (B, T, D)."""
+        losses = [
+            alignment_loss(
+                half,
+                steps,
+                lengths,
+                mask,
+                loss_type=CONFIG.LOSS_TYPE,
+                stochastic_matching=CONFIG.STOCHASTIC_MATCHING,
+                cycle_length=CONFIG.CYCLE_LENGTH,
+                num_cycles=CONFIG.NUM_CYCLES,
+                similarity_type=CONFIG.SIMILARITY_TYPE,
+                temperature=CONFIG.TEMPERATURE,
+                label_smoothing=CONFIG.LABEL_SMOOTHING,
+                variance_lambda=CONFIG.VARIANCE_LAMBDA,
+                huber_delta=CONFIG.HUBER_DELTA,
+                normalize_indices=CONFIG.NORMALIZE_INDICES,
+                generator=torch.Generator().manual_seed(CONFIG.SEED * 1_000_003 + self.step),
+            )
+            for half in embeddings.chunk(2, dim=-1)
+        ]
+        loss = torch.stack(losses).sum()
         if CONFIG.TCC_TCN_COMBINE:
             loss = loss + CONFIG.TCN_WEIGHT * npairs_loss(embeddings, mask)
         return loss

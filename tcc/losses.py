@@ -16,6 +16,7 @@ SIMILARITY_TYPES = ("l2", "cosine")
 # normalize_indices, in squared frames: where it vanishes, its logarithm has no gradient.
 VARIANCE_FLOOR = 1e-4
 NPAIRS_REGULARIZATION = 0.002
+NEAR_ENOUGH = 0.3  # frames, each by its nearness in phase, from which on a clip shows a phase
 
 
 def alignment_loss(
@@ -126,6 +127,38 @@ def draw_cycles(
     cycles = (hops.cumsum(1) % num_clips).to(mask.device)
     draw = torch.rand(num_cycles, num_steps, generator=generator).to(mask.device)
     return cycles, draw.masked_fill(~mask[cycles[:, 0]], -1).argmax(1)
+
+
+def correspondence_loss(
+    embeddings: Tensor, phase: Tensor, mask: Tensor, *, temperature: float, sigma: float
+) -> Tensor:
+    """Contrast against known correspondences: a frame is nearest to those of its own phase.
+
+    Chen et al., "Frame-wise Action Representations for Long Videos via Sequence Contrastive
+    Learning", arXiv 2203.14957, equation 3, with the phase in place of the time in one video.
+
+    Args:
+        embeddings: (B, T, D).
+        phase: (B, T) place on a clock that all clips share.
+        mask: (B, T) bool, False where a frame corresponds to nothing.
+        temperature: divides the negative squared distance over D.
+        sigma: how far apart two phases may be and still count as near, on that clock.
+
+    Returns:
+        Scalar: the mean cross entropy over the frames and all other clips that show their phase.
+    """
+    num_clips, num_steps, size = embeddings.shape
+    embeddings = embeddings - embeddings.mean(dim=(0, 1))
+    queries = embeddings.reshape(1, num_clips * num_steps, size)
+    logits = _similarity(queries, embeddings, "l2", temperature)  # (B, B T, T)
+    apart = phase.reshape(1, -1, 1) - phase[:, None]
+    near = torch.exp(-apart.square() / (2 * sigma**2)) * mask[:, None]
+    total = near.sum(-1)  # (B, B T)
+    own = torch.arange(num_clips * num_steps, device=mask.device) // num_steps
+    other = torch.arange(num_clips, device=mask.device)[:, None] != own
+    shown = other & mask.reshape(1, -1) & (total > NEAR_ENOUGH)
+    target = near / total.clamp_min(NEAR_ENOUGH)[..., None]
+    return -(target * logits.log_softmax(-1)).sum(-1)[shown].mean()
 
 
 def npairs_loss(embeddings: Tensor, mask: Tensor | None = None) -> Tensor:

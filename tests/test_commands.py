@@ -28,7 +28,8 @@ MOTION = "double axel"
 SETTINGS = {
     "HIDDEN_SIZE": 16,
     "EMBEDDING_SIZE": 8,
-    "NUM_LAYERS": 2,
+    "FINE_LAYERS": 1,
+    "COARSE_LAYERS": 1,
     "BATCH_SIZE": 8,
     "MAX_NUM_TRAINING_STEPS": 60,
     "SAVE_CKPT_STEPS": 30,

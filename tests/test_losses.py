@@ -12,7 +12,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tcc.losses import LOSS_TYPES, SIMILARITY_TYPES, alignment_loss, draw_cycles, npairs_loss
+from tcc.losses import (
+    LOSS_TYPES,
+    SIMILARITY_TYPES,
+    alignment_loss,
+    correspondence_loss,
+    draw_cycles,
+    npairs_loss,
+)
 
 Array = NDArray[np.float64]
 TEMPERATURE, SMOOTHING, LAMBDA, DELTA, FLOOR = 0.1, 0.1, 0.001, 0.1, 1e-4
@@ -313,3 +320,54 @@ def test_what_no_loss_has_is_named(
     steps = torch.arange(shape[1]).repeat(shape[0], 1)
     with pytest.raises(ValueError, match=message):
         alignment_loss(torch.ones(shape), steps, torch.full(shape[:1], 9), **options)
+
+
+def naive_correspondence(
+    data: Tensor, phase: Tensor, mask: Tensor, temperature: float, sigma: float
+) -> float:
+    """Frame by frame and clip by clip, in float64."""
+    num_clips, num_steps, size = data.shape
+    losses = []
+    for clip in range(num_clips):
+        for step in range(num_steps):
+            for other in range(num_clips):
+                if other == clip or not mask[clip, step]:
+                    continue
+                near = [
+                    math.exp(-(float(phase[clip, step] - phase[other, k]) ** 2) / (2 * sigma**2))
+                    * float(mask[other, k])
+                    for k in range(num_steps)
+                ]
+                if sum(near) <= 0.3:
+                    continue
+                scores = [
+                    -float((data[clip, step] - data[other, k]).square().sum()) / size / temperature
+                    for k in range(num_steps)
+                ]
+                total = math.log(sum(map(math.exp, scores)))
+                losses.append(
+                    -sum(n * (s - total) for n, s in zip(near, scores, strict=True)) / sum(near)
+                )
+    return float(np.mean(losses))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_correspondence_equals_a_loop_over_frames(seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    data = torch.randn(3, 6, 4, generator=generator, dtype=torch.float64)
+    phase = torch.rand(3, 6, generator=generator, dtype=torch.float64).sort(1).values * 4
+    mask = torch.rand(3, 6, generator=generator) > 0.3
+    loss = correspondence_loss(data, phase, mask, temperature=0.5, sigma=0.3)
+    assert loss.item() == pytest.approx(naive_correspondence(data, phase, mask, 0.5, 0.3))
+
+
+def test_correspondence_is_least_where_frames_of_a_phase_lie_together() -> None:
+    phase = torch.arange(6.0).repeat(3, 1)
+    mask = torch.ones(3, 6, dtype=torch.bool)
+    right = phase[..., None].repeat(1, 1, 4)
+    wrong = right.flip(1) * torch.tensor([1.0, -1.0, 1.0])[:, None, None]
+    apart = [
+        correspondence_loss(data, phase, mask, temperature=0.1, sigma=0.3).item()
+        for data in (right, wrong)
+    ]
+    assert apart[0] < 0.1 < apart[1]

@@ -13,15 +13,24 @@ from numpy.typing import NDArray
 from tcc import checkpoint
 from tcc.cli import UserError
 from tcc_config import Config
-from tcc_model import Encoder, embed, load_encoder
+from tcc_model import (
+    GENERIC,
+    Encoder,
+    embed,
+    encoder_arguments,
+    generic_weights,
+    load_encoder,
+)
 
 ARGUMENTS: dict[str, Any] = {
     "feature_size": 6,
-    "embedding_size": 5,
+    "embedding_size": 6,
     "hidden_size": 8,
-    "num_layers": 3,
     "kernel_size": 3,
-    "max_dilation": 4,
+    "fine_layers": 2,
+    "fine_dilation": 2,
+    "coarse_layers": 2,
+    "coarse_dilation": 4,
 }
 
 
@@ -37,19 +46,21 @@ def features(num_frames: int, seed: int = 0) -> NDArray[np.float32]:
 
 
 def test_sizes_and_reach_follow_the_arguments() -> None:
-    assert embed(encoder(), features(20)).shape == (20, 5)
-    assert encoder().reach == 1 + 2 + 4
-    assert encoder(max_dilation=2).reach == 1 + 2 + 2
-    assert encoder(kernel_size=5, num_layers=2).reach == 2 + 4
-    assert embed(encoder(embedding_size=9), features(1)).shape == (1, 9)
+    assert embed(encoder(), features(20)).shape == (20, 6)
+    assert (encoder().reach, encoder().coarse_reach) == (1 + 2 + 4 + 4, 4 + 4)
+    assert encoder(fine_dilation=1).reach == 1 + 1 + 2 + 4
+    assert encoder(kernel_size=5, coarse_layers=1).reach == 2 * (1 + 2 + 4)
+    assert embed(encoder(embedding_size=8, coarse_layers=0), features(1)).shape == (1, 8)
 
 
-def test_embedding_sees_its_reach_and_no_more() -> None:
-    model, clip = encoder(), features(40)
+def test_each_half_sees_its_reach_and_no_more() -> None:
+    model, clip = encoder(), features(60)
     before = embed(model, clip)
-    clip[20] += 1
-    changed = np.flatnonzero(np.abs(embed(model, clip) - before).max(axis=1) > 1e-6)
-    assert (changed.min(), changed.max()) == (20 - model.reach, 20 + model.reach)
+    clip[30] += 1
+    changed = np.abs(embed(model, clip) - before) > 1e-6
+    for half, reach in ((slice(3), model.reach - model.coarse_reach), (slice(3, 6), model.reach)):
+        seen = np.flatnonzero(changed[:, half].any(axis=1))
+        assert (seen.min(), seen.max()) == (30 - reach, 30 + reach)
 
 
 @pytest.mark.parametrize("shift", [1, 2, 5, 13])
@@ -87,8 +98,9 @@ def test_clips_of_a_batch_do_not_mix() -> None:
     torch.testing.assert_close(model(batch)[0], model(changed)[0])
 
 
-def test_normalized_embeddings_lie_on_the_unit_sphere() -> None:
-    lengths = np.linalg.norm(embed(encoder(normalize=True), features(20)), axis=1)
+def test_normalized_halves_lie_on_the_unit_sphere() -> None:
+    halves = embed(encoder(normalize=True), features(20)).reshape(20, 2, 3)
+    lengths = np.linalg.norm(halves, axis=-1)
     np.testing.assert_allclose(lengths, 1, rtol=1e-5)
 
 
@@ -105,7 +117,7 @@ def save(path: Path, model: Encoder, **changes: Any) -> None:
         "encoder_arguments": ARGUMENTS,
         "class_names": {"encoder": "Encoder"},
         "config": {
-            name: getattr(Config(HIDDEN_SIZE=8, EMBEDDING_SIZE=5), name)
+            name: getattr(Config(HIDDEN_SIZE=8, EMBEDDING_SIZE=6), name)
             for name in Config.__slots__
         },
         "motion": "axel",
@@ -123,8 +135,8 @@ def test_saved_and_loaded_encoder_embeds_identically_and_names_the_settings(
     loaded, found = load_encoder(None, tmp_path, config, torch.device("cpu"))
     assert found == path
     np.testing.assert_array_equal(embed(loaded, features(30)), embed(model, features(30)))
-    assert (config.HIDDEN_SIZE, config.EMBEDDING_SIZE) == (8, 5)
-    for name, then, now in (("HIDDEN_SIZE", 8, 96), ("EMBEDDING_SIZE", 5, 64)):
+    assert (config.HIDDEN_SIZE, config.EMBEDDING_SIZE) == (8, 6)
+    for name, then, now in (("HIDDEN_SIZE", 8, 96), ("EMBEDDING_SIZE", 6, 128)):
         assert f"trained with {name}={then} (now {now}); using {then}" in caplog.text
     assert caplog.text.count("trained with") == 2
     elsewhere = tmp_path / "other.pt"
@@ -133,16 +145,28 @@ def test_saved_and_loaded_encoder_embeds_identically_and_names_the_settings(
     assert found == elsewhere
 
 
+def test_a_motion_without_a_checkpoint_is_told_of_the_generic_encoder(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    loaded, found = load_encoder(None, tmp_path, Config(), torch.device("cpu"))
+    assert found == GENERIC
+    assert found.stat().st_size < 2e6
+    assert "no checkpoint" in caplog.text
+    assert "using the generic encoder, trained on synthetic jumps" in caplog.text
+    weights = generic_weights(encoder_arguments(43, Config()))
+    assert weights is not None
+    assert all(torch.equal(weights[name], value) for name, value in loaded.state_dict().items())
+    assert generic_weights(encoder_arguments(43, Config(HIDDEN_SIZE=8))) is None
+
+
 def test_what_is_no_checkpoint_is_named(tmp_path: Path) -> None:
     path = tmp_path / "axel_checkpoint.pt"
 
     def load() -> None:
         load_encoder(None, tmp_path, Config(), torch.device("cpu"))
 
-    with pytest.raises(
-        UserError, match=r"no checkpoint .*; run: python3 tcc_train.py --dataset ax"
-    ):
-        load()
+    with pytest.raises(UserError, match=r"no checkpoint lost.pt; run: python3 tcc_train.py --da"):
+        load_encoder(Path("lost.pt"), tmp_path, Config(), torch.device("cpu"))
     path.write_bytes(b"half a file")
     with pytest.raises(
         UserError, match=r"axel_checkpoint.pt is not a checkpoint of tcc_train.py: "
@@ -158,7 +182,7 @@ def test_what_is_no_checkpoint_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"made by an earlier version .*train again"):
         load()
     save(path, encoder(), config={})
-    with pytest.raises(UserError, match=r"made by an earlier version, without .*NUM_LAYERS"):
+    with pytest.raises(UserError, match=r"made by an earlier version, without .*FINE_LAYERS"):
         load()
 
 

@@ -20,7 +20,7 @@ from tcc import checkpoint
 from tcc.draw import BAR_PX, HEADER_PX
 from tcc.timing import clock, nearest, rate, resample
 from tcc_config import Config
-from tcc_data import Clip, feature_times, make_features, per_frame, pick_feature_fps
+from tcc_data import Clip, feature_times, make_features, per_frame
 from tcc_model import Encoder, load_encoder
 
 LENGTH_S, START_S, END_S = 6.0, 2.5, 4.5
@@ -54,10 +54,10 @@ def make_clip(name: str, times_s: NDArray[np.float64], keypoints: NDArray[np.flo
 
 @pytest.fixture
 def encoder(monkeypatch: pytest.MonkeyPatch) -> Encoder:
-    """Random weights tell moments of a noiseless motion apart; features at 30 a second."""
-    monkeypatch.setattr(tcc_get_start, "CONFIG", Config(FEATURE_FPS=30.0))
+    """Random weights tell moments of a noiseless motion apart."""
+    monkeypatch.setattr(tcc_get_start, "CONFIG", Config())
     torch.manual_seed(0)
-    return Encoder(43, 16, 32, 3, 3, 4).eval()
+    return Encoder(43, 64, 64, 3, 2, 2, 1, 4).eval()
 
 
 def test_a_clip_of_the_rate_is_left_alone() -> None:
@@ -110,13 +110,11 @@ def test_nearest_is_nearest(steps: list[float], at: list[float]) -> None:
     np.testing.assert_allclose(apart, np.abs(times_s[:, None] - at_s).min(axis=0), atol=1e-6)
 
 
-def test_features_are_of_the_training_clips_rate() -> None:
+def test_features_are_of_one_rate() -> None:
     clips = [
         make_clip(name, times(name), performed(times(name))) for name in ("30", "15", "30", "120")
     ]
-    assert pick_feature_fps(clips, Config()) == pytest.approx(30)
-    assert pick_feature_fps(clips, Config(FEATURE_FPS=50.0)) == 50
-    config = Config(FEATURE_FPS=30.0)
+    config = Config()
     for clip in clips[1:]:
         assert (
             len(make_features(clip, config))
@@ -133,13 +131,20 @@ def test_the_rate_comes_with_the_checkpoint(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     shape = {
-        "feature_size": 43, "embedding_size": 4, "hidden_size": 8, "num_layers": 1,
-        "kernel_size": 3, "max_dilation": 1,
+        "feature_size": 43, "embedding_size": 4, "hidden_size": 8, "kernel_size": 3,
+        "fine_layers": 1, "fine_dilation": 1, "coarse_layers": 1, "coarse_dilation": 1,
     }  # fmt: skip
-    config = Config(EMBEDDING_SIZE=4, HIDDEN_SIZE=8, NUM_LAYERS=1, MAX_DILATION=1)
-    weights = Encoder(43, 4, 8, 1, 3, 1).state_dict()
+    config = Config(
+        EMBEDDING_SIZE=4,
+        HIDDEN_SIZE=8,
+        FINE_LAYERS=1,
+        FINE_DILATION=1,
+        COARSE_LAYERS=1,
+        COARSE_DILATION=1,
+    )
+    weights = Encoder(43, 4, 8, 3, 1, 1, 1, 1).state_dict()
     for settings, asked, expected, warnings in (
-        ({"FEATURE_FPS": 50.0}, None, 50, 0),
+        ({"FEATURE_FPS": 50.0}, 50.0, 50, 0),
         ({"FEATURE_FPS": 50.0}, 30.0, 50, 1),
     ):
         stored = {key: value for key, value in asdict(config).items() if key != "FEATURE_FPS"}

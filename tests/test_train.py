@@ -28,8 +28,9 @@ from tests.conftest import ROOT, Call, wave, write_clip
 
 SMALL = {
     "HIDDEN_SIZE": 8,
-    "EMBEDDING_SIZE": 4,
-    "NUM_LAYERS": 2,
+    "EMBEDDING_SIZE": 8,
+    "FINE_LAYERS": 1,
+    "COARSE_LAYERS": 1,
     "BATCH_SIZE": 4,
     "MAX_NUM_TRAINING_STEPS": 8,
     "SAVE_CKPT_STEPS": 4,

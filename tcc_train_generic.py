@@ -1,0 +1,130 @@
+"""Train the generic encoder, for motions without a checkpoint of their own, on synthetic jumps.
+
+    python3 tcc_train_generic.py
+
+Reads nothing: every batch is skated and filmed by tcc/synthetic.py, one motion by two cameras, so
+that it is known which frames correspond. Writes tcc/generic_encoder.pt, which tcc_train.py starts
+from and every other command falls back on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
+from tqdm import tqdm
+
+from tcc import checkpoint, cli
+from tcc.features import augment, crop_and_warp, fill_joints
+from tcc.jumps import PHASES
+from tcc.losses import correspondence_loss
+from tcc.sampling import sample_steps
+from tcc.synthetic import sample_clip
+from tcc.timing import resample
+from tcc_config import CONFIG
+from tcc_model import GENERIC, Encoder, encoder_arguments
+
+FPS = 30.0
+VIEWS = 2
+NUM_STEPS = 1500
+SIGMA = 0.3  # of PHASES: frames this near to each other in phase are one moment
+MAX_LEAD_S = 1.5
+MIN_CROP = 0.6
+SQUEEZE_PROBABILITY = 0.5
+MAX_GRADIENT_NORM = 1.0
+
+
+def main() -> None:
+    """Skate, film, train, save."""
+    parser = cli.parser(__doc__, mode="train")
+    parser.add_argument("--steps", type=int, default=NUM_STEPS, metavar="N", help="(%(default)s)")
+    args = cli.parse(parser, CONFIG, None)
+    device = cli.pick_device(args.device)
+    torch.manual_seed(CONFIG.SEED)
+    arguments = encoder_arguments(make_batch(0)[0].shape[-1], CONFIG)
+    encoder = Encoder(**arguments).to(device)
+    optimizer = torch.optim.AdamW(
+        encoder.parameters(), CONFIG.LEARNING_RATE, weight_decay=CONFIG.WEIGHT_DECAY
+    )
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, CONFIG.LEARNING_RATE, args.steps)
+    bar = tqdm(range(args.steps), "training", unit="step", disable=None)
+    for step in bar:
+        features, steps, phase, mask = (tensor.to(device) for tensor in make_batch(step))
+        embeddings = encoder(features)  # (B, F, D)
+        chosen = embeddings.gather(1, steps[..., None].expand(-1, -1, embeddings.shape[-1]))
+        loss = torch.stack(
+            [
+                correspondence_loss(half, phase, mask, temperature=CONFIG.TEMPERATURE, sigma=SIGMA)
+                for half in chosen.chunk(2, dim=-1)
+            ]
+        ).sum()
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        clip_grad_norm_(encoder.parameters(), MAX_GRADIENT_NORM)
+        optimizer.step()
+        scheduler.step()
+        bar.set_postfix(loss=f"{loss.item():.4f}", refresh=False)
+    checkpoint.save(
+        GENERIC,
+        {
+            "encoder": encoder.state_dict(),
+            "encoder_arguments": arguments,
+            "class_names": {"encoder": type(encoder).__name__},
+            "config": asdict(CONFIG),
+            "motion": "generic",
+            "step": args.steps,
+        },
+    )
+    print(f"{GENERIC}: {args.steps} steps, {GENERIC.stat().st_size / 1e6:.1f} MB")
+
+
+def make_batch(step: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Skate and film BATCH_SIZE clips; the seed and the step decide all of it.
+
+    Returns:
+        features (B, F, C); steps (B, T) sampled frames; phase (B, T) of each on PHASES; mask (B, T)
+        False outside of them, where nothing corresponds.
+    """
+    generator = np.random.default_rng([CONFIG.SEED, step])
+    clips, phases = [], []
+    for _ in range(CONFIG.BATCH_SIZE // VIEWS):
+        filmed = sample_clip(generator, views=VIEWS, max_lead_s=MAX_LEAD_S)
+        times_s = np.arange(len(filmed.phase)) / filmed.fps
+        at_s = np.arange(0, times_s[-1], 1 / FPS)
+        for keypoints in filmed.keypoints:
+            points = fill_joints(keypoints, CONFIG.SKELETON_CONF_THRESHOLD)
+            place = np.broadcast_to(filmed.phase[:, None, None], (*points.shape[:2], 1))
+            both = resample(np.concatenate([points, place], axis=-1), times_s, at_s)
+            both = crop_and_warp(both, generator, CONFIG.MAX_TIME_WARP, MIN_CROP)
+            clips.append(both[..., :2])
+            phases.append(both[:, 0, 2])
+    features, lengths = augment(
+        clips,
+        [FPS] * len(clips),
+        generator,
+        flip_probability=CONFIG.FLIP_PROBABILITY,
+        max_rotation=CONFIG.MAX_ROTATION,
+        max_scale=CONFIG.MAX_SCALE,
+        squeeze_probability=SQUEEZE_PROBABILITY,
+        max_lift=CONFIG.MAX_LIFT,
+        jitter=CONFIG.JITTER,
+        joint_dropout=CONFIG.JOINT_DROPOUT,
+        max_time_warp=1.0,
+        min_crop=1.0,
+    )
+    steps, mask = sample_steps(lengths, CONFIG.MAX_NUM_STEPS, generator)
+    phase = np.stack([clip[row] for clip, row in zip(phases, steps, strict=True)])
+    mask &= (phase > 0) & (phase < len(PHASES) - 1)
+    return (
+        torch.from_numpy(features),
+        torch.from_numpy(steps),
+        torch.from_numpy(phase.astype(np.float32)),
+        torch.from_numpy(mask),
+    )
+
+
+if __name__ == "__main__":
+    cli.run(main)

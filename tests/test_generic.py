@@ -1,0 +1,66 @@
+"""The generic encoder: its batches say which frames correspond, and what is shipped works."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import tcc_train_generic
+from tcc.alignment import locate, map_frames
+from tcc.features import extract, fill_joints
+from tcc.synthetic import sample_clip
+from tcc.timing import resample
+from tcc_config import CONFIG
+from tcc_model import GENERIC, Encoder, embed
+from tests.conftest import Call
+
+
+def test_batches_are_seeded_and_two_views_show_one_phase(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(CONFIG, "BATCH_SIZE", 4)
+    features, steps, phase, mask = tcc_train_generic.make_batch(3)
+    assert features.shape[0] == steps.shape[0] == 4
+    assert features.shape[2] == 43
+    again, other = (tcc_train_generic.make_batch(step)[0] for step in (3, 4))
+    assert torch.equal(features, again)
+    assert features.shape != other.shape or not torch.equal(features, other)
+    assert (phase.diff(dim=1)[mask[:, 1:] & mask[:, :-1]] >= 0).all()
+    assert ((phase[mask] > 0) & (phase[mask] < 10)).all()
+    assert mask.any(dim=1).all()
+
+
+def test_training_writes_an_encoder_and_not_over_the_shipped_one(
+    tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = GENERIC.read_bytes()
+    monkeypatch.setattr(tcc_train_generic, "GENERIC", tmp_path / "generic_encoder.pt")
+    small = ["--set=HIDDEN_SIZE=8", "--set=EMBEDDING_SIZE=4", "--set=BATCH_SIZE=4", "--steps=2"]
+    call(tcc_train_generic.main, *small, cwd=tmp_path)
+    content = torch.load(tmp_path / "generic_encoder.pt", weights_only=True)
+    assert content["encoder_arguments"]["hidden_size"] == 8
+    assert content["step"] == 2
+    assert GENERIC.read_bytes() == before
+
+
+def test_shipped_encoder_finds_take_off_and_landing_of_jumps_it_was_not_trained_on() -> None:
+    content = torch.load(GENERIC, weights_only=True)
+    encoder = Encoder(**content["encoder_arguments"]).eval()
+    encoder.load_state_dict(content["encoder"])
+    errors_s = []
+    for seed in range(10):
+        generator = np.random.default_rng([10**6, seed])
+        embeddings, events = [], []
+        for _ in range(2):
+            clip = sample_clip(generator, jump="axel", max_lead_s=1.0)
+            times_s = np.arange(len(clip.phase)) / clip.fps
+            at_s = np.arange(0, times_s[-1], 1 / tcc_train_generic.FPS)
+            points = resample(fill_joints(clip.keypoints[0], 0.2), times_s, at_s)
+            embeddings.append(embed(encoder, extract(points, tcc_train_generic.FPS)))
+            events.append(times_s[[clip.events["takeoff"], clip.events["landing"]]])
+        standard, learner = embeddings
+        found = map_frames(locate([standard], learner).matches[0].path, len(standard))
+        at = np.interp(events[0] * tcc_train_generic.FPS, np.arange(len(found)), found)
+        errors_s += list(np.abs(at / tcc_train_generic.FPS - events[1]))
+    assert np.nanmedian(errors_s) <= 0.1
