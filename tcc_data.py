@@ -27,7 +27,7 @@ from tcc.check import check_clips, describe_clips
 from tcc.cli import UserError, progress
 from tcc.clip_cache import VideoCache
 from tcc.clip_folder import find_videos, list_clips, read_image, read_times, read_track
-from tcc.features import augment, extract, fill_joints, flip
+from tcc.features import augment, extract, fill_joints, flip, turn
 from tcc.sampling import choose_clips, sample_steps
 from tcc.timing import clock, nearest, rate, resample
 from tcc.tracking import doubt_margin
@@ -230,6 +230,12 @@ def make_features(clip: Clip, config: Config, mirrored: bool = False) -> NDArray
     return extract(flip(points) if mirrored else points, rate(times_s))
 
 
+def clip_turn(clip: Clip, config: Config) -> float:
+    """Return which way the skater of a clip turns, as `tcc.features.turn` does."""
+    points = fill_joints(clip.keypoints, config.SKELETON_CONF_THRESHOLD)
+    return turn(points, clip.keypoints[..., 2], clip.fps)
+
+
 def resample_points(clip: Clip, config: Config) -> NDArray[np.float32]:
     """Return the joints (G, J, 2) px at `feature_times`, unsure ones interpolated."""
     points = fill_joints(clip.keypoints, config.SKELETON_CONF_THRESHOLD)
@@ -245,13 +251,6 @@ def match_frames(match: Match, standard: Clip, learner: Clip, config: Config) ->
     """Return a match of features with the frames nearest in time instead: see `at_frames`."""
     frames = [nearest(clip.times_s, feature_times(clip, config)) for clip in (standard, learner)]
     return at_frames(match, *frames)
-
-
-def pick_feature_fps(clips: Sequence[Clip], config: Config) -> float:
-    """Return FEATURE_FPS: the setting, else the rate of most training clips."""
-    if config.FEATURE_FPS is not None:
-        return config.FEATURE_FPS
-    return round(float(np.percentile([clip.fps for clip in clips], 50, method="lower")), 3)
 
 
 def pick_num_steps(clips: Sequence[Clip], config: Config) -> int:

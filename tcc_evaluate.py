@@ -36,7 +36,7 @@ from tcc.plots import plot_error_distribution
 from tcc.sides import Side, crop, hold_pose, represent, reverse
 from tcc.tables import print_results
 from tcc_config import CONFIG
-from tcc_data import clip_folders, feature_times, load_clips, make_features, pick_feature_fps
+from tcc_data import clip_folders, clip_turn, feature_times, load_clips, make_features
 from tcc_model import Encoder, embed, load_encoder
 
 log = logging.getLogger("tcc")
@@ -75,9 +75,6 @@ def main() -> None:
     if not args.seeds:
         device = cli.pick_device(args.device)
         trained = load_encoder(args.checkpoint, args.log_dir, CONFIG, device)
-    elif CONFIG.FEATURE_FPS is None:  # what tcc_train.py will pick
-        training = clip_folders(args.data_dir, CONFIG.DATASET, "train")
-        CONFIG.FEATURE_FPS = pick_feature_fps(load_clips(training, CONFIG), CONFIG)
     names = read_event_names(args)
     sides = {folder: load_side(args, folder, names) for folder in dict.fromkeys(role_folders(args))}
     standards, learners = (sides[folder] for folder in role_folders(args))
@@ -212,6 +209,7 @@ def load_side(args: argparse.Namespace, folder: str, names: Sequence[str]) -> Si
         views=[(make_features(clip, CONFIG), make_features(clip, CONFIG, True)) for clip in clips],
         ticks_s=[feature_times(clip, CONFIG) for clip in clips],
         times_s=[clip.times_s for clip in clips],
+        turns=np.array([clip_turn(clip, CONFIG) for clip in clips]),
         events=events,
         recordings=[f"{motion}/{shown.get(c.name, f'{mode}/{c.name}')}" for c in clips],
         starts=np.zeros(len(clips), np.int64),

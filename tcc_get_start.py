@@ -26,6 +26,7 @@ from tcc import cli
 from tcc.alignment import CONFIDENT, Match, locate, map_frames, start_curve
 from tcc.clip_cache import VideoCache
 from tcc.draw import ClipPanel
+from tcc.features import opposed
 from tcc.plots import plot_start
 from tcc.timing import clock, nearest
 from tcc.tracking import doubt_margin
@@ -34,6 +35,7 @@ from tcc_config import CONFIG
 from tcc_data import (
     Clip,
     clip_folders,
+    clip_turn,
     feature_times,
     find_clip,
     load_clip,
@@ -144,7 +146,13 @@ def find_start(encoder: Encoder, learner: Clip, standard: Clip, method: str) -> 
     views = [
         embed(encoder, make_features(standard, CONFIG, mirrored)) for mirrored in (False, True)
     ]
-    found = locate(views, embed(encoder, make_features(learner, CONFIG)), method, CONFIG.TOP_K)
+    found = locate(
+        views,
+        embed(encoder, make_features(learner, CONFIG)),
+        method,
+        CONFIG.TOP_K,
+        opposed(clip_turn(standard, CONFIG), clip_turn(learner, CONFIG)),
+    )
     first, last = found.matches[0].path[[0, -1], 0]
     whole = first == 0 and last == len(views[0]) - 1
     rows, columns = (
@@ -156,7 +164,7 @@ def find_start(encoder: Encoder, learner: Clip, standard: Clip, method: str) -> 
         warnings.append(f"{learner.name} turns the other way: {standard.name} is mirrored")
     if found.confidence < CONFIDENT:
         starts = ", ".join(str(match.start_frame) for match in matches[1:])
-        warnings.append(f"unsure; other starts nearly as good: {starts or 'none apart'}")
+        warnings.append(f"unsure: the clips are not much alike; other starts: {starts or 'none'}")
     if not whole:
         first, last = matches[0].path[[0, -1], 0]
         warnings.append(

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tcc.alignment import at_frames, locate, map_frames
+from tcc.features import opposed
 from tcc.intervals import finite_mean, lower_median
 from tcc.metrics import (
     enclosed_area_error,
@@ -61,7 +62,8 @@ def match_pairs(standards: Side, learners: Side, pairs: Iterable[Indices]) -> Ma
     costs, confidences, mirrored = [], [], []
     for standard, learner in pairs:
         views = standards.views[standard]
-        placement = locate(views, learners.views[learner][0])
+        ways = opposed(standards.turns[standard], learners.turns[learner])
+        placement = locate(views, learners.views[learner][0], opposed=ways)
         best = at_frames(
             placement.matches[0], standards.frames_of(standard), learners.frames_of(learner)
         )

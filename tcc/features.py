@@ -22,6 +22,8 @@ SHOULDERS, HIPS, ANKLES = (
     [JOINTS.index(f"{side}_{part}") for side in ("left", "right")]
     for part in ("shoulder", "hip", "ankle")
 )
+FACE = [JOINTS.index(name) for name in ("nose", "left_eye", "right_eye")]
+CLEAR_TURN = 0.5
 TORSO_WINDOW_S = 1.0
 SPEED_SIGMAS_S = (1 / 30, 1 / 10)
 USUAL_SPEED = 6.0  # torso lengths per second, makes speeds as large as positions
@@ -111,9 +113,43 @@ def vertical_motion(points: Array, fps: float) -> Array:
     return np.asarray(motion, np.float32)
 
 
+def turn(points: Array, confidence: Array, fps: float) -> float:
+    """Return which way a skater turns over a clip: positive is to the left.
+
+    The width of shoulders and hips in the picture goes with the cosine of where the body faces,
+    the face's place beside them with the sine: their cross product from frame to frame, the area
+    that the two sweep, has the sign of the turn.
+
+    Args:
+        points: (F, J, 2) px.
+        confidence: (F, J).
+        fps: frames per second.
+
+    Returns:
+        About 1 for a full turn, 2 pi at most; near 0 where nothing turns or nothing is seen.
+    """
+    pairs = np.stack([points[:, [left, right], 0] for left, right in (SHOULDERS, HIPS)], axis=1)
+    weights = np.stack([confidence[:, pair].min(axis=1) for pair in (SHOULDERS, HIPS)], axis=1)
+    width = _weighted_mean((pairs[..., 0] - pairs[..., 1]) * [1.0, 1.5], weights)
+    ahead = points[:, FACE, 0] - points[:, SHOULDERS, 0].mean(axis=1, keepdims=True)
+    facing = np.stack([width, 2 * _weighted_mean(ahead, confidence[:, FACE])], axis=1)
+    facing = gaussian_filter1d(facing / torso_length(points, fps)[:, None], fps / 30, axis=0)
+    return float(np.sum(facing[:-1, 0] * facing[1:, 1] - facing[1:, 0] * facing[:-1, 1]))
+
+
+def opposed(turn_a: float, turn_b: float) -> bool | None:
+    """Return whether two turns go opposite ways, None where one of them is not clear."""
+    return turn_a * turn_b < 0 if min(abs(turn_a), abs(turn_b)) > CLEAR_TURN else None
+
+
 def extract(points: Array, fps: float) -> Array:
     """Return the encoder's features: (..., F, J, 2) px -> (..., F, C)."""
     return _join(normalize(points, fps), vertical_motion(points, fps))
+
+
+def _weighted_mean(values: Array, weights: Array) -> Array:
+    mean: Array = (values * weights).sum(axis=1) / (weights.sum(axis=1) + 1e-6)
+    return mean
 
 
 def _middle(points: Array, pair: list[int]) -> Array:

@@ -25,7 +25,7 @@ class Side:
     `views` are features or embeddings (G, C) of each clip and of its mirror image, `ticks_s` (G,)
     their times; `times_s` (F,) of each clip's frames; `events` (V, E) marked frames, NaN for none;
     clips with one of the `recordings` in common show it frame by frame from several cameras, each
-    from its frame `starts` (V,) on.
+    from its frame `starts` (V,) on. `turns` (V,) say which way each skater turns.
     """
 
     folder: str
@@ -36,6 +36,7 @@ class Side:
     events: Array
     recordings: list[str]
     starts: NDArray[np.int64]
+    turns: Array
 
     @property
     def lengths(self) -> NDArray[np.int64]:
@@ -75,7 +76,7 @@ def reverse(side: Side) -> Side:
         ticks.append(end_s - ticks_s[::-1])
         times.append(end_s - times_s[::-1])
     events = side.lengths[:, None] - 1 - side.events
-    return replace(backwards, ticks_s=ticks, times_s=times, events=events)
+    return replace(backwards, ticks_s=ticks, times_s=times, events=events, turns=-side.turns)
 
 
 def crop(side: Side, generator: np.random.Generator) -> Side:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tcc.alignment import accumulate, cost_matrix, map_frames, search, trace
+from tcc.alignment import accumulate, cost_matrix, locate, map_frames, search, trace
 
 Array = NDArray[np.float64]
 
@@ -123,6 +123,34 @@ def test_two_repetitions_are_both_found_and_do_not_overlap() -> None:
     first, second = search(cost_matrix(standard, learner), top_k=2)
     assert (first.start_frame, second.start_frame) == (70, 20)
     assert first.cost < second.cost
+
+
+def test_a_standard_in_slow_motion_is_found_and_its_path_is_in_its_own_frames() -> None:
+    learner = walk(10, 120)
+    rows = np.arange(120)
+    standard = np.stack([np.interp(np.arange(40, 70, 0.4), rows, c) for c in learner.T], axis=1)
+    match = locate([standard], learner).matches[0]
+    assert abs(match.start_frame - 40) <= 1
+    assert abs(match.end_frame - 70) <= 1
+    mapped = map_frames(match.path, len(standard))
+    assert np.nanmax(np.abs(mapped - np.arange(40, 70, 0.4))) <= 1.5
+    assert (match.path[0, 0], match.path[-1, 0]) == (0, len(standard) - 1)
+
+
+def test_known_turns_decide_the_mirroring_and_the_cost_only_where_they_do_not() -> None:
+    learner, mirror = walk(11, 60), walk(12, 30)
+    views = [learner[20:50], mirror]
+    for opposed, mirrored in ((None, False), (False, False), (True, True)):
+        assert locate(views, learner, opposed=opposed).mirrored is mirrored
+
+
+def test_confidence_is_one_for_a_copy_and_two_copies_do_not_lower_it() -> None:
+    standard, filler = walk(13, 30), walk(14, 25)
+    once = locate([standard], np.concatenate([filler, standard, filler]))
+    twice = locate([standard], np.concatenate([standard, filler, standard]))
+    assert once.confidence == pytest.approx(1)
+    assert twice.confidence == pytest.approx(1)
+    assert locate([standard], walk(15, 60)).confidence < 0.9
 
 
 def test_map_frames_averages_interpolates_and_leaves_the_outside_undefined() -> None:

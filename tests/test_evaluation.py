@@ -126,6 +126,7 @@ def made_side(folder: str, tempos: list[float], seed: int, lead: int = 6) -> Sid
         np.rint(events),
         [f"{folder}/{index}" for index in range(count)],
         np.zeros(count, np.int64),
+        np.zeros(count),
     )
 
 
@@ -302,6 +303,7 @@ def test_retrieval_sees_no_clip_of_the_same_recording() -> None:
         twins.events[:2],
         twins.recordings[:2],
         twins.starts[:2],
+        twins.turns[:2],
     )
     pairs = np.array([(0, 1), (1, 0)])
     matches = match_pairs(alone, alone, pairs)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -16,8 +18,14 @@ from tcc.features import (
     flip,
     hide_joints,
     normalize,
+    opposed,
+    turn,
     vertical_motion,
 )
+from tcc.skater import sample_motion
+from tcc.synthetic import film
+from tcc_config import Config
+from tcc_data import clip_turn, load_clip
 from tests.conftest import wave
 
 NOTHING = {
@@ -108,6 +116,54 @@ def test_squeezed_clips_keep_their_heights() -> None:
     )
     assert -1 < width.min() < -0.7
     assert 0.7 < width.max() < 1
+
+
+def facing(angles: NDArray[np.float64]) -> NDArray[np.float32]:
+    """A skater seen level who faces the camera at 0 and turns to the left with the angle."""
+    clip = np.zeros((len(angles), len(JOINTS), 2), np.float32)
+    clip[:, [5, 6], 1] = -50
+    for joint, side in ((5, 20), (6, -20), (11, 12), (12, -12)):
+        clip[:, joint, 0] = side * np.cos(angles)
+    clip[:, :3] = np.stack([10 * np.sin(angles), np.full(len(angles), -65)], -1)[:, None]
+    return clip
+
+
+@pytest.mark.parametrize("turns", [0.5, 1, 2])
+def test_turn_tells_left_from_right_and_mirrored_skaters_apart(turns: float) -> None:
+    left = facing(np.linspace(0, 2 * np.pi * turns, 40))
+    sure = np.ones(left.shape[:2])
+    assert turn(left, sure, 30) > 0.3 * turns
+    for other in (left[::-1], flip(left)):
+        assert turn(other, sure, 30) == pytest.approx(-turn(left, sure, 30))
+    assert turn(left[:1].repeat(40, 0), sure, 30) == pytest.approx(0)
+
+
+def test_turns_are_opposed_only_where_both_are_clear() -> None:
+    assert opposed(2.0, -1.0) is True
+    assert opposed(-2.0, -1.0) is False
+    assert opposed(2.0, -0.1) is None
+
+
+@pytest.mark.parametrize("clockwise", [False, True])
+def test_synthetic_jumps_turn_as_they_are_skated(clockwise: bool) -> None:
+    right = 0
+    for seed in range(30):
+        generator = np.random.default_rng([5, seed])
+        keypoints = film(generator, sample_motion(generator, jump="axel", clockwise=clockwise))
+        way = turn(fill_joints(keypoints, 0.2), keypoints[..., 2], 30)
+        right += (way < 0) == clockwise
+    assert right >= 25
+
+
+@pytest.mark.real
+def test_recorded_amateurs_turn_to_the_left(real_data: Path) -> None:
+    """Most skaters jump counterclockwise; here all do, as their frames show."""
+    config = Config()
+    ways = [
+        clip_turn(load_clip(folder, config), config)
+        for folder in sorted((real_data / "skate" / "val").iterdir())
+    ]
+    assert np.mean(np.array(ways) > 0) > 0.9
 
 
 def test_flip_twice_is_nothing_and_swaps_every_left_with_its_right() -> None:
