@@ -88,7 +88,10 @@ def video_to_keypoints(
             raise UserError(f"{video}: nobody found in {len(people)} frames; film from nearer")
         height_px, width_px = last.image.shape[:2]
         refined = _refine(people, partial / FRAME_FOLDER, max(height_px, width_px), estimator)
-        (partial / KEYPOINT_FILE).write_text(json.dumps(_to_alphapose(people)), encoding="utf-8")
+        with (partial / KEYPOINT_FILE).open("w", encoding="utf-8") as file:
+            for index, record in enumerate(_to_alphapose(people)):
+                file.write(("[", ", ")[index > 0] + json.dumps(record))
+            file.write("]")
         span_s = times_s[-1] - times_s[0]
         info = {
             "source": video.name,
@@ -216,23 +219,19 @@ def _person_score(people: People) -> NDArray[np.float32]:
     return np.asarray(score, np.float32)
 
 
-def _to_alphapose(people: Iterable[People]) -> list[dict[str, Any]]:
-    """Return AlphaPose's records, the highest score of each frame first; idx counts them."""
-    records = []
+def _to_alphapose(people: Iterable[People]) -> Iterator[dict[str, Any]]:
+    """Yield AlphaPose's records, the highest score of each frame first; idx counts them."""
     for frame, found in enumerate(people):
         score = _person_score(found)
         for idx, person in enumerate(np.argsort(-score)):
-            records.append(
-                {
-                    "image_id": f"{frame:06d}.jpg",
-                    "category_id": 1,
-                    "keypoints": found.keypoints[person].astype(float).round(3).ravel().tolist(),
-                    "score": round(float(score[person]), 4),
-                    "box": found.box[person].astype(float).round(2).tolist(),
-                    "idx": idx,
-                }
-            )
-    return records
+            yield {
+                "image_id": f"{frame:06d}.jpg",
+                "category_id": 1,
+                "keypoints": found.keypoints[person].astype(float).round(3).ravel().tolist(),
+                "score": round(float(score[person]), 4),
+                "box": found.box[person].astype(float).round(2).tolist(),
+                "idx": idx,
+            }
 
 
 def _ahead(items: Iterator[Item]) -> Generator[Item, None, None]:

@@ -64,8 +64,13 @@ def read_frames(path: Path, capture_fps: float | None = None) -> Iterator[Frame]
     shape: tuple[int, ...] = ()
     with _open(path) as (container, stream):
         step_s = float(1 / (stream.average_rate or 30))
+        turned = None
         for decoded in _decode(path, container, stream):
-            rotation_deg, mirrored = _orientation(decoded)
+            # Once asked for its side data, a frame is in a reference cycle with them: it waits for
+            # the collector, and gigabytes of frames with it.
+            if decoded.rotation != turned:
+                turned = decoded.rotation
+                rotation_deg, mirrored = _orientation(decoded)
             image = _upright(decoded.to_ndarray(format="bgr24"), rotation_deg, mirrored)
             if count and image.shape != shape:
                 raise UserError(

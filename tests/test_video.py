@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -140,6 +141,22 @@ def test_display_matrix_is_applied(tmp_path: Path, degrees: int, mirrored: bool)
     assert {frame.mirrored for frame in frames} == {mirrored}
     # A flip before the turn is the turn the other way round before the flip.
     assert {frame.rotation_deg for frame in frames} == {-degrees % 360 if mirrored else degrees}
+
+
+def test_decoded_frames_go_without_the_collector(tmp_path: Path) -> None:
+    """A reference cycle would keep them for as long as the collector sees fit: gigabytes."""
+    write(tmp_path / "long.mp4", [marked(n % 64) for n in range(40)])
+    gc.collect()
+    gc.disable()
+    try:
+        alive = [
+            sum(type(held) is av.VideoFrame for held in gc.get_objects())
+            for _ in read_frames(tmp_path / "long.mp4")
+        ]
+    finally:
+        gc.enable()
+    assert len(alive) == 40
+    assert max(alive) < 16  # the decoder gives up all it holds at the end
 
 
 @pytest.mark.parametrize("first", [0, 7])
