@@ -7,13 +7,12 @@
 speed: frames a second from the video file to the finished folder, against rtmlib's model alone on
 the same frames in memory, turn by turn. small: the joints of frames that are scaled down, against
 those of a crop at full size: one look at the whole image, four tiles, a crop around the skater.
-memory: peak of a process that converts 1080p videos of three lengths, without a model.
+memory: peak of a process that converts 1080p videos of three lengths, without a model (Linux).
 """
 
 from __future__ import annotations
 
 import argparse
-import resource
 import subprocess
 import sys
 import tempfile
@@ -35,7 +34,7 @@ from tcc.pose import CROP, NEAR, video_to_keypoints
 from tcc.tracking import choose_person
 from tcc.video import Image, read_frames, write_video
 
-ROUNDS = 3
+ROUNDS = 5  # the best counts: other programs only slow down
 LENGTHS_S = (10, 60, 600)
 SCALES = (1, 1 / 2, 1 / 3, 1 / 4, 1 / 6)
 
@@ -77,7 +76,7 @@ def measure_speed(frames: list[Image], estimator: Rtmo) -> None:
         counted.load()
         decoded = [frame.image for frame in read_frames(video)]
         counted._model(decoded[0])
-        ratios = []
+        best = np.zeros(2)
         for _ in range(ROUNDS):
             start_s = time.perf_counter()
             for image in decoded:
@@ -87,9 +86,10 @@ def measure_speed(frames: list[Image], estimator: Rtmo) -> None:
             start_s = time.perf_counter()
             video_to_keypoints(video, Path(name) / "clip", counted, force=True)
             everything = counted.calls / (time.perf_counter() - start_s)
-            ratios.append(everything / alone)
-            print(f"| {alone:.2f} / s | {everything:.2f} / s | {ratios[-1]:.0%} |")
-    print(f"\nmedian ratio {np.median(ratios):.0%}; {counted.calls} looks at {len(frames)} frames")
+            best = np.maximum(best, (alone, everything))
+            ratio = f"{everything / alone:.0%}"
+            print(f"| {alone:.2f} / s | {everything:.2f} / s | {ratio} |", flush=True)
+    print(f"\nbest to best {best[1] / best[0]:.0%}; {counted.calls} looks at {len(frames)} frames")
 
 
 def measure_small(frames: list[Image], estimator: Rtmo) -> None:
@@ -212,7 +212,8 @@ def convert(video: Path) -> None:
     start_s = time.perf_counter()
     num_frames = video_to_keypoints(video, video.with_suffix(""), Still())["num_frames"]
     speed = num_frames / (time.perf_counter() - start_s)
-    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # on Linux
+    status = Path("/proc/self/status").read_text(encoding="utf-8")  # ru_maxrss is the parent's too
+    kilobytes = int(status.partition("VmHWM:")[2].split()[0])
     print(f"{num_frames} | {kilobytes / 1024:.0f} MB | {speed:.0f} |")
 
 
