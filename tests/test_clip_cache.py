@@ -107,8 +107,8 @@ def command(module: Any, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> No
     config = Config(FEATURE_FPS=30.0, EMBEDDING_SIZE=8, HIDDEN_SIZE=16)
     torch.manual_seed(0)
     shape: dict[str, Any] = {
-        "feature_size": 43, "embedding_size": 8, "hidden_size": 16, "num_layers": 2,
-        "kernel_size": 3, "max_dilation": 2,
+        "feature_size": 43, "embedding_size": 8, "hidden_size": 16, "kernel_size": 3,
+        "fine_layers": 1, "fine_dilation": 1, "coarse_layers": 1, "coarse_dilation": 2,
     }  # fmt: skip
     content = {
         "encoder": Encoder(**shape).state_dict(), "encoder_arguments": shape,

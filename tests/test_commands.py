@@ -329,17 +329,20 @@ def test_grid_is_chosen_with_the_seed(copy: Path, call: Call) -> None:
     assert all(len(videos) == 4 for videos in chosen)
 
 
-def test_checkpoint_names_another(copy: Path, call: Call) -> None:
+def test_checkpoint_names_another_and_the_generic_one_stands_in(
+    copy: Path, call: Call, caplog: pytest.LogCaptureFixture
+) -> None:
     moved = copy / "other.pt"
     (copy / "log" / f"{MOTION}_checkpoint.pt").rename(moved)
     for command, main in MAINS.items():
         arguments = (
             [] if command in ("tcc_get_embed.py", "tcc_get_kendalls_tau.py") else ["--no-video"]
         )
-        with pytest.raises(
-            UserError, match=r"no checkpoint log/double axel_checkpoint.pt; run: pyt"
-        ):
-            call(main, *SMALL, *arguments, cwd=copy)
+        with pytest.raises(UserError, match=r"no checkpoint lost.pt; run: python3 tcc_train.py"):
+            call(main, *SMALL, *arguments, "--checkpoint", "lost.pt", cwd=copy)
+        caplog.clear()
+        call(main, "--dataset", MOTION, *arguments, cwd=copy)
+        assert "no checkpoint log/double axel_checkpoint.pt: using the generic" in caplog.text
         call(main, *SMALL, *arguments, "--checkpoint", moved, cwd=copy)
     assert read_json(copy / "log" / f"{MOTION}_embeddings.json")["checkpoint"] == str(moved)
 
@@ -485,7 +488,11 @@ def test_tau_without_labels_says_that_the_error_is_unknown(
     ("command", "arguments", "message"),
     [
         ("tcc_train.py", ["--dataset", "lutz"], "error: no folder data/lutz/train; data holds do"),
-        ("tcc_get_start.py", ["--dataset", "lutz"], "error: no checkpoint log/lutz_checkpoint.pt;"),
+        (
+            "tcc_get_start.py",
+            ["--checkpoint", "x.pt"],
+            "error: no checkpoint x.pt; run: python3 tcc",
+        ),
         ("tcc_align.py", ["--seed", "-1"], "error: setting SEED=-1: Expected `int` >= 0; see"),
         (
             "tcc_get_kendalls_tau.py",
