@@ -234,14 +234,14 @@ def find_rigid(cost: Array, top_k: int) -> list[Match]:
 def suppress(
     starts: NDArray[np.int64], ends: NDArray[np.int64], costs: Array, top_k: int
 ) -> list[int]:
-    """Return indices of the cheapest intervals of which no two share more than half of a union."""
+    """Return the cheapest intervals, of which no two share more than half of the shorter."""
     chosen: list[int] = []
     for index in np.argsort(costs, kind="stable"):
         if len(chosen) == top_k or not np.isfinite(costs[index]):
             break
         shared = [
             max(0, min(ends[index], ends[other]) - max(starts[index], starts[other]))
-            / (max(ends[index], ends[other]) - min(starts[index], starts[other]))
+            / min(ends[index] - starts[index], ends[other] - starts[other])
             for other in chosen
         ]
         if all(share <= 0.5 for share in shared):

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tcc.alignment import accumulate, cost_matrix, locate, map_frames, search, trace
+from tcc.alignment import accumulate, cost_matrix, locate, map_frames, search, suppress, trace
 
 Array = NDArray[np.float64]
 
@@ -151,6 +151,11 @@ def test_confidence_is_one_for_a_copy_and_two_copies_do_not_lower_it() -> None:
     assert once.confidence == pytest.approx(1)
     assert twice.confidence == pytest.approx(1)
     assert locate([standard], walk(15, 60)).confidence < 0.9
+
+
+def test_a_short_place_inside_a_better_one_is_no_other_place() -> None:
+    starts, ends = np.array([10, 11, 40, 45]), np.array([50, 30, 60, 65])
+    assert suppress(starts, ends, np.array([0.1, 0.2, 0.3, 0.4]), 3) == [0, 2]
 
 
 def test_map_frames_averages_interpolates_and_leaves_the_outside_undefined() -> None:
