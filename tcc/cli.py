@@ -171,6 +171,7 @@ def run(main: Callable[[], None]) -> None:
     try:
         with logging_redirect_tqdm():
             main()
+        sys.stdout.flush()  # here a reader that has gone is caught, at the interpreter's end not
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
