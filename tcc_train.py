@@ -9,7 +9,6 @@ log/<motion>_checkpoint.pt and TensorBoard scalars in log/tensorboard/<motion>/.
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import time
 from copy import deepcopy
@@ -54,9 +53,6 @@ def main() -> None:
     args = cli.parse(parser, CONFIG, None)
     path = args.log_dir / f"{CONFIG.DATASET}_checkpoint.pt"
     device = cli.pick_device(args.device)
-    if device.type == "cpu" and "OMP_NUM_THREADS" not in os.environ:
-        # Convolutions this small gain little from more, which spin where the computer is busy.
-        torch.set_num_threads(1)
 
     clips = load_clips(clip_folders(args.data_dir, CONFIG.DATASET, args.mode), CONFIG)
     num_steps = pick_num_steps(clips, CONFIG)

@@ -201,7 +201,9 @@ def progress(
 
 
 def pick_device(name: str) -> torch.device:
-    """Return the torch device for --device.
+    """Return the torch device for --device; on the CPU one thread is used, unless OMP_NUM_THREADS.
+
+    Convolutions this small gain little from more, which spin where the computer is busy.
 
     Raises:
         UserError: the device is not there.
@@ -217,6 +219,8 @@ def pick_device(name: str) -> torch.device:
         name = next(kind for kind, there in present.items() if there)
     if not present[name]:
         raise UserError(f"--device {name}: this computer has none; use --device cpu")
+    if name == "cpu" and "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(1)
     return torch.device(name)
 
 
