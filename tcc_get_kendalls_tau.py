@@ -5,8 +5,8 @@
 Kendall's tau is 1 where the nearest neighbours of one clip's frames follow in order in another.
 A network that counts frames scores 1 for nothing; so the same is printed for a constant pose (any
 value but undefined or 0 is a clock), for clips cropped at random (it must hardly fall) and for
-reversed clips (it must turn negative). Where data/<motion>/labels.csv marks events, the alignment
-error follows: how many frames the nearest neighbour of one clip's event is off in another.
+reversed clips (lower, unless it looks alike backwards). Where labels.csv marks events, the
+alignment error follows: how many frames the nearest neighbour of an event is off in another clip.
 Reads log/<motion>_checkpoint.pt and data/<motion>/<mode>/*/*.json; writes
 result/kendalls_tau_<motion>_<mode>.json and .png.
 """
