@@ -72,6 +72,11 @@ def main() -> None:
         print(f"{clip.name} to {reference.name}: mean distance {cost:.4f}")
 
     stem = args.result_dir / f"output_{CONFIG.DATASET}_{args.mode}"
+    if not args.no_video:
+        num_shown = len(clock(reference.times_s, reference.fps))
+        frames = cli.progress(draw_grid(clips, maps), "drawing", "frame", num_shown)
+        write_video(Path(f"{stem}.mp4"), frames, reference.fps)
+        print(f"{stem}.mp4")
     names = [clip.name for clip in clips]
     cli.write_json(
         Path(f"{stem}.json"),
@@ -93,11 +98,6 @@ def main() -> None:
         np.concatenate([np.arange(len(clip)) for clip in embeddings]),
         f"{CONFIG.DATASET} {args.mode}: embeddings of all frames, joint t-SNE",
     )
-    if not args.no_video:
-        num_shown = len(clock(reference.times_s, reference.fps))
-        frames = cli.progress(draw_grid(clips, maps), "drawing", "frame", num_shown)
-        write_video(Path(f"{stem}.mp4"), frames, reference.fps)
-        print(f"{stem}.mp4")
     print(f"{stem}.jpg")
 
 

@@ -99,9 +99,6 @@ def main() -> None:
     )
 
     stem = args.result_dir / f"start_{CONFIG.DATASET}_{learner.name}_vs_{standard.name}"
-    cli.write_json(Path(f"{stem}.json"), describe(result, learner, standard, args.method))
-    title = f"{CONFIG.DATASET}: where {standard.name} starts in {learner.name}"
-    plot_start(Path(f"{stem}.png"), result.cost, result.curve, result.matches, title)
     if not args.no_video:
         frames = draw_frames(result, learner, standard)
         write_video(
@@ -110,6 +107,9 @@ def main() -> None:
             learner.fps,
         )
         print(f"{stem}.mp4")
+    title = f"{CONFIG.DATASET}: where {standard.name} starts in {learner.name}"
+    plot_start(Path(f"{stem}.png"), result.cost, result.curve, result.matches, title)
+    cli.write_json(Path(f"{stem}.json"), describe(result, learner, standard, args.method))
     print(f"{stem}.png")
 
 
