@@ -14,18 +14,16 @@ UNEVEN = 0.1  # share of an interval by which one frame may be early or late at 
 OFF = 0.01  # share by which all of a clip may be: 29.97 is 30
 
 
-def clock(times_s: Times, fps: float | None) -> Times:
+def clock(times_s: Times, fps: float) -> Times:
     """Return the times (G,) s at which a clip is compared: `fps` a second, first to last frame.
 
     Args:
         times_s: (F,) of the frames, rising, at any rate, also a variable one.
-        fps: ticks a second. A clip of that rate keeps its own times; None: every clip does.
+        fps: ticks a second. A clip of that rate keeps its own times.
     """
-    intervals = np.diff(times_s) * (fps or 0)
-    if (
-        fps is None
-        or not len(intervals)
-        or (abs(intervals.mean() - 1) <= OFF and (np.abs(intervals - 1) <= UNEVEN).all())
+    intervals = np.diff(times_s) * fps
+    if not len(intervals) or (
+        abs(intervals.mean() - 1) <= OFF and (np.abs(intervals - 1) <= UNEVEN).all()
     ):
         return times_s
     span_s = times_s[-1] - times_s[0]

@@ -67,8 +67,6 @@ def test_a_clip_of_the_rate_is_left_alone() -> None:
         values = np.random.default_rng(0).normal(size=(300, 4))
         assert resample(values, times_s, clock(times_s, 30)) is values
     assert clock(np.array([0.5]), 30).tolist() == [0.5]
-    variable = times("variable")
-    assert clock(variable, None) is variable
 
 
 @pytest.mark.parametrize("name", ["15", "25", "60", "variable"])
