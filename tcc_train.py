@@ -84,6 +84,17 @@ def load_val_clips(data_dir: Path, mode: str) -> list[Clip]:
     return load_clips([folders[index] for index in spread], CONFIG)
 
 
+def open_curves(folder: Path, step: int) -> SummaryWriter:
+    """Open an event file that replaces the curves in `folder` from `step` on.
+
+    TensorBoard reads event files in the order of their names, which begin with the whole second:
+    one of this second has to wait until it is older.
+    """
+    if any(folder.glob(f"events.out.tfevents.{int(time.time())}.*")):
+        time.sleep(1)
+    return SummaryWriter(folder, purge_step=step)
+
+
 class Trainer:
     """Encoder, optimiser and schedule of one run; its state is a checkpoint."""
 
@@ -130,7 +141,7 @@ class Trainer:
         todo = range(self.step, total)
         bar = tqdm(todo, "training", total, initial=self.step, unit="step", disable=None)
         try:
-            with SummaryWriter(tensorboard_dir, purge_step=self.step + 1) as writer, bar:
+            with open_curves(tensorboard_dir, self.step + 1) as writer, bar:
                 for step in bar:
                     loss = self.train_step(self.sequences[step])
                     bar.set_postfix(loss=f"{loss:.4f}", refresh=False)

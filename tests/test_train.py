@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import termios
+import time
 from pathlib import Path
 from typing import Any
 
@@ -195,6 +196,8 @@ def test_resumed_run_draws_the_chance_of_an_uninterrupted_one(
 
 def test_training_anew_replaces_the_curves(motion_dir: Path, call: Call) -> None:
     call(tcc_train.main, *options(), cwd=motion_dir)
+    (events,) = (motion_dir / "log" / "tensorboard" / "wave").iterdir()
+    events.rename(events.with_name(f"events.out.tfevents.{int(time.time())}.~last by name"))
     call(tcc_train.main, *options(MAX_NUM_TRAINING_STEPS=5), cwd=motion_dir)
     assert scalars(motion_dir)["train/loss"] == [1, 2, 3, 4, 5]
 
