@@ -72,6 +72,7 @@ class Config:
     # Training
     START_FROM_GENERIC: bool = True  # train on from the generic encoder, where the sizes are its
     GENERIC_WEIGHT: Weight = 3.0  # of the squared distance to the generic embeddings
+    CONSENSUS_SHARE: Share = 0.4  # of the batches, the last ones: frames that align are contrasted
     LEARNING_RATE: Positive = 1e-3  # peak of the one-cycle schedule
     WEIGHT_DECAY: Weight = 1e-4  # of AdamW
     MAX_NUM_TRAINING_STEPS: Count = 500  # batches

@@ -97,13 +97,15 @@ class Batch:
     """Augmented clips, padded with their last frame.
 
     `features` (B, F, C) float32; `lengths` (B,) frames of each clip; `steps` (B, T) sorted sampled
-    frames; `mask` (B, T) False where a clip is shorter than T and the step is padding.
+    frames; `mask` (B, T) False where a clip is shorter than T and the step is padding; `phase`
+    (B, T) of each step on the clock that all clips share, NaN where there is none.
     """
 
     features: torch.Tensor
     lengths: torch.Tensor
     steps: torch.Tensor
     mask: torch.Tensor
+    phase: torch.Tensor
 
 
 def clip_folders(data_dir: Path, motion: str, mode: str) -> list[Path]:
@@ -289,6 +291,8 @@ class KeypointSequences(Dataset[Batch]):
         clips: at least 2.
         config: sizes and augmentation.
         num_steps: T, frames drawn from a clip.
+
+    `phases` holds for each clip the places (F,) of its frames on a clock that all clips share.
     """
 
     def __init__(self, clips: Sequence[Clip], config: Config, num_steps: int) -> None:
@@ -296,6 +300,7 @@ class KeypointSequences(Dataset[Batch]):
         self.num_steps = num_steps
         self.points = [resample_points(clip, config) for clip in clips]
         self.fps = [rate(feature_times(clip, config)) for clip in clips]
+        self.phases = [np.full(len(points), np.nan) for points in self.points]
 
     def __len__(self) -> int:
         return self.config.MAX_NUM_TRAINING_STEPS
@@ -305,7 +310,7 @@ class KeypointSequences(Dataset[Batch]):
             raise IndexError(step)
         generator = np.random.default_rng([self.config.SEED, step])
         chosen = choose_clips(len(self.points), self.config.BATCH_SIZE, generator)
-        features, lengths = augment(
+        features, lengths, places = augment(
             [self.points[index] for index in chosen],
             [self.fps[index] for index in chosen],
             generator,
@@ -320,7 +325,13 @@ class KeypointSequences(Dataset[Batch]):
             min_crop=self.config.MIN_CROP,
         )
         steps, mask = sample_steps(lengths, self.num_steps, generator)
-        return Batch(*map(torch.from_numpy, (features, lengths, steps, mask)))
+        phase = np.stack(
+            [
+                np.interp(place[row], np.arange(len(self.phases[index])), self.phases[index])
+                for index, place, row in zip(chosen, places, steps, strict=True)
+            ]
+        ).astype(np.float32)
+        return Batch(*map(torch.from_numpy, (features, lengths, steps, mask, phase)))
 
 
 if __name__ == "__main__":

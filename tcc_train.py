@@ -13,19 +13,24 @@ import signal
 import time
 from copy import deepcopy
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from tcc import checkpoint, cli
-from tcc.losses import alignment_loss, npairs_loss
+from tcc.consensus import common_clock
+from tcc.features import extract, flip
+from tcc.intervals import finite_mean
+from tcc.losses import alignment_loss, correspondence_loss, npairs_loss
 from tcc.metrics import tau_matrix
 from tcc_config import CONFIG
 from tcc_data import (
@@ -33,6 +38,7 @@ from tcc_data import (
     Clip,
     KeypointSequences,
     clip_folders,
+    clip_turn,
     feature_times,
     load_clips,
     make_features,
@@ -43,6 +49,7 @@ from tcc_model import Encoder, embed, encoder_arguments, generic_weights
 log = logging.getLogger("tcc")
 MAX_VAL_CLIPS = 16
 MAX_GRADIENT_NORM = 1.0
+SIGMA = 1.0  # frames of the common clock that are one moment
 NOT_TRAINING = ("DATASET", "NUM_VIDEOS", "KENDALLS_TAU_STRIDE", "KENDALLS_TAU_DISTANCE", "TOP_K")
 
 
@@ -105,6 +112,9 @@ class Trainer:
         self.device = device
         self.sequences = KeypointSequences(clips, CONFIG, num_steps)
         self.names = [clip.name for clip in clips]
+        self.turns = [clip_turn(clip, CONFIG) for clip in clips]
+        total = len(self.sequences)
+        self.consensus_step = total - round(CONFIG.CONSENSUS_SHARE * total)
         self.val_features = [make_features(clip, CONFIG) for clip in val_clips]
         self.encoder_arguments = encoder_arguments(self.sequences[0].features.shape[-1], CONFIG)
         self.encoder = Encoder(**self.encoder_arguments).to(device)
@@ -143,9 +153,12 @@ class Trainer:
         try:
             with open_curves(tensorboard_dir, self.step + 1) as writer, bar:
                 for step in bar:
+                    if step == self.consensus_step:
+                        self.sequences.phases = self.align_clips()
                     loss = self.train_step(self.sequences[step])
                     bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
-                    writer.add_scalar("train/loss", loss, self.step)
+                    name = "loss" if step < self.consensus_step else "consensus_loss"
+                    writer.add_scalar(f"train/{name}", loss, self.step)
                     writer.add_scalar(
                         "train/learning_rate", self.scheduler.get_last_lr()[0], self.step
                     )
@@ -168,14 +181,17 @@ class Trainer:
         Raises:
             UserError: the loss or its gradient is not finite.
         """
-        features, lengths, steps, mask = (
+        features, lengths, steps, mask, phase = (
             tensor.to(self.device)
-            for tensor in (batch.features, batch.lengths, batch.steps, batch.mask)
+            for tensor in (batch.features, batch.lengths, batch.steps, batch.mask, batch.phase)
         )
         self.encoder.train()
         embeddings = self.encoder(features)  # (B, F, D)
         chosen = steps[..., None].expand(-1, -1, embeddings.shape[-1])  # (B, T, D)
-        loss = self.loss(embeddings.gather(1, chosen), steps, lengths, mask)
+        if self.step < self.consensus_step:
+            loss = self.loss(embeddings.gather(1, chosen), steps, lengths, mask)
+        else:
+            loss = self.consensus_loss(embeddings.gather(1, chosen), phase, mask)
         if self.generic is not None and CONFIG.GENERIC_WEIGHT:
             drift = (embeddings - self.generic(features)).gather(1, chosen)[mask]
             loss = loss + CONFIG.GENERIC_WEIGHT * drift.square().mean()
@@ -186,7 +202,8 @@ class Trainer:
             raise cli.UserError(
                 f"loss {loss.item()}, gradient {gradient_norm.item()} at step {self.step}: lower "
                 f"LEARNING_RATE (now {CONFIG.LEARNING_RATE}) or raise TEMPERATURE (now "
-                f"{CONFIG.TEMPERATURE}) in tcc_config.py; the last checkpoint is kept"
+                f"{CONFIG.TEMPERATURE}) in tcc_config.py, or set back what differs from its "
+                "defaults; what was saved is kept"
             )
         self.optimizer.step()
         self.scheduler.step()
@@ -220,6 +237,29 @@ class Trainer:
             loss = loss + CONFIG.TCN_WEIGHT * npairs_loss(embeddings, mask)
         return loss
 
+    def consensus_loss(self, embeddings: Tensor, phase: Tensor, mask: Tensor) -> Tensor:
+        """Return the contrast of both halves by the common clock; embeddings (B, T, D)."""
+        known, phase = mask & phase.isfinite(), phase.nan_to_num()
+        options = {"temperature": CONFIG.TEMPERATURE, "sigma": SIGMA}
+        halves = embeddings.chunk(2, dim=-1)
+        return sum(
+            (correspondence_loss(half, phase, known, **options) for half in halves),
+            torch.zeros(()),
+        )
+
+    def align_clips(self) -> list[NDArray[np.float64]]:
+        """Put the clips on one clock, as the encoder aligns them now."""
+        self.encoder.eval()
+        views = [
+            (
+                embed(self.encoder, extract(points, fps)),
+                embed(self.encoder, extract(flip(points), fps)),
+            )
+            for points, fps in zip(self.sequences.points, self.sequences.fps, strict=True)
+        ]
+        bar = partial(cli.progress, description="aligning", unit="pair")
+        return common_clock(views, self.turns, np.random.default_rng(CONFIG.SEED), bar)
+
     def validate(self, writer: SummaryWriter) -> None:
         """Score the val clips by Kendall's tau and keep the best weights."""
         if not self.val_features:
@@ -227,9 +267,9 @@ class Trainer:
         self.encoder.eval()
         embeddings = [embed(self.encoder, clip) for clip in self.val_features]
         matrix = tau_matrix(embeddings, embeddings)
-        tau = float(np.nanmean(matrix)) if np.isfinite(matrix).any() else -1.0
+        tau = finite_mean(matrix)
         writer.add_scalar("val/kendalls_tau", tau, self.step)
-        if self.best_tau is None or tau >= self.best_tau:
+        if self.best_tau is None or np.isnan(self.best_tau) or tau >= self.best_tau:
             self.best_tau, self.best_step = tau, self.step
             self.best_weights = {
                 name: weight.clone() for name, weight in self.encoder.state_dict().items()
@@ -255,6 +295,7 @@ class Trainer:
             "last": self.encoder.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scheduler": self.scheduler.state_dict(),
+            "phases": [torch.from_numpy(phase) for phase in self.sequences.phases],
             # Batches and cycles follow from seed and step; layers with chance, as dropout, do not.
             "random_state": torch.get_rng_state(),
         }
@@ -270,8 +311,12 @@ class Trainer:
         """Go on from a checkpoint.
 
         Raises:
-            UserError: a setting of the training or a clip differs.
+            UserError: a setting of the training or a clip differs, or it holds no state.
         """
+        if "clips" not in content:
+            raise cli.UserError(
+                "--resume: the checkpoint holds an encoder alone; train anew without --resume"
+            )
         for name, now in asdict(CONFIG).items():
             then = content["config"].get(name)
             if name not in NOT_TRAINING and then != now:
@@ -296,6 +341,7 @@ class Trainer:
         self.scheduler.load_state_dict(content["scheduler"])
         torch.set_rng_state(content["random_state"])
         self.step = content["step"]
+        self.sequences.phases = [phase.numpy() for phase in content["phases"]]
         self.best_tau = content["best"]["tau"]
         self.best_step = content["best"]["step"]
         self.best_weights = content["best"]["weights"]

@@ -98,10 +98,10 @@ def make_batch(step: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
             points = fill_joints(keypoints, CONFIG.SKELETON_CONF_THRESHOLD)
             place = np.broadcast_to(filmed.phase[:, None, None], (*points.shape[:2], 1))
             both = resample(np.concatenate([points, place], axis=-1), times_s, at_s)
-            both = crop_and_warp(both, generator, CONFIG.MAX_TIME_WARP, MIN_CROP)
+            both, _ = crop_and_warp(both, generator, CONFIG.MAX_TIME_WARP, MIN_CROP)
             clips.append(both[..., :2])
             phases.append(both[:, 0, 2])
-    features, lengths = augment(
+    features, lengths, _ = augment(
         clips,
         [FPS] * len(clips),
         generator,

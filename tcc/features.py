@@ -176,7 +176,7 @@ def augment(
     joint_dropout: float,
     max_time_warp: float,
     min_crop: float,
-) -> tuple[Array, NDArray[np.int64]]:
+) -> tuple[Array, NDArray[np.int64], Array]:
     """Crop, warp in time, hide joints, turn, stretch, shake and perhaps mirror a batch of clips.
 
     Args:
@@ -195,9 +195,11 @@ def augment(
         min_crop: shortest crop, share of the clip.
 
     Returns:
-        features (B, F, C), each clip padded with its last frame; lengths (B,).
+        features (B, F, C), each clip padded with its last frame; lengths (B,); places (B, F) in the
+        clips, in frames.
     """
-    warped = [crop_and_warp(clip, generator, max_time_warp, min_crop) for clip in clips]
+    cropped = [crop_and_warp(clip, generator, max_time_warp, min_crop) for clip in clips]
+    warped = [clip for clip, _ in cropped]
     lengths = np.array([len(clip) for clip in warped])
     hidden = [hide_joints(clip, generator, joint_dropout) for clip in warped]
     pose, motion = (
@@ -216,13 +218,14 @@ def augment(
     if generator.random() < flip_probability:
         pose = flip(pose)
     lift = 1 + generator.uniform(-max_lift, max_lift, (len(clips), 1, 1))
-    return _join(pose, motion * lift), lengths
+    places = np.stack([pad(place, lengths.max()) for _, place in cropped])
+    return _join(pose, motion * lift), lengths, places
 
 
 def crop_and_warp(
     clip: Array, generator: np.random.Generator, max_time_warp: float, min_crop: float
-) -> Array:
-    """Return a random part of a clip, resampled at a tempo that drifts from frame to frame."""
+) -> tuple[Array, Array]:
+    """Return a random part of a clip, resampled at a tempo that drifts, and its frames' places."""
     num_frames = len(clip)
     length = max(2, round(num_frames * generator.uniform(min_crop, 1)))
     first = generator.integers(num_frames - length + 1)
@@ -236,7 +239,7 @@ def crop_and_warp(
     before = np.minimum(times.astype(int), num_frames - 2)
     share = (times - before).astype(np.float32)[:, None, None]
     resampled: Array = clip[before] * (1 - share) + clip[before + 1] * share
-    return resampled
+    return resampled, times
 
 
 def hide_joints(clip: Array, generator: np.random.Generator, probability: float) -> Array:

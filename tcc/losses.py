@@ -145,7 +145,8 @@ def correspondence_loss(
         sigma: how far apart two phases may be and still count as near, on that clock.
 
     Returns:
-        Scalar: the mean cross entropy over the frames and all other clips that show their phase.
+        Scalar: the mean cross entropy over the frames and all other clips that show their phase; 0
+        where none does.
     """
     num_clips, num_steps, size = embeddings.shape
     embeddings = embeddings - embeddings.mean(dim=(0, 1))
@@ -158,7 +159,7 @@ def correspondence_loss(
     other = torch.arange(num_clips, device=mask.device)[:, None] != own
     shown = other & mask.reshape(1, -1) & (total > NEAR_ENOUGH)
     target = near / total.clamp_min(NEAR_ENOUGH)[..., None]
-    return -(target * logits.log_softmax(-1)).sum(-1)[shown].mean()
+    return -(target * logits.log_softmax(-1)).sum(-1)[shown].sum() / shown.sum().clamp_min(1)
 
 
 def npairs_loss(embeddings: Tensor, mask: Tensor | None = None) -> Tensor:

@@ -24,7 +24,7 @@ import tcc_train
 from tcc import checkpoint
 from tcc.cli import UserError
 from tcc.losses import LOSS_TYPES
-from tcc_model import Encoder
+from tcc_model import GENERIC, Encoder
 from tests.conftest import ROOT, Call, wave, write_clip
 
 SMALL = {
@@ -54,7 +54,7 @@ def load(folder: Path) -> dict[str, Any]:
 def assert_same(first: Any, second: Any) -> None:
     """Compare nested states bit by bit."""
     if isinstance(first, torch.Tensor):
-        assert torch.equal(first, second)
+        torch.testing.assert_close(first, second, rtol=0, atol=0, equal_nan=True)
     elif isinstance(first, dict):
         assert first.keys() == second.keys()
         for key in first:
@@ -94,7 +94,8 @@ def test_checkpoint_holds_everything_and_says_what_was_trained(
     assert content["random_state"].dtype == torch.uint8
     assert content["last"].keys() == content["encoder"].keys()
     assert scalars(motion_dir) == {
-        "train/loss": list(range(1, 9)),
+        "train/loss": list(range(1, 6)),
+        "train/consensus_loss": [6, 7, 8],
         "train/learning_rate": list(range(1, 9)),
         "val/kendalls_tau": [4, 8],
     }
@@ -111,12 +112,30 @@ def test_same_seed_same_weights(motion_dir: Path, call: Call) -> None:
     assert not torch.equal(runs[0]["last"]["inlet.weight"], runs[2]["last"]["inlet.weight"])
 
 
-def test_training_lowers_the_loss(motion_dir: Path, call: Call) -> None:
-    call(tcc_train.main, *options(MAX_NUM_TRAINING_STEPS=60, SAVE_CKPT_STEPS=60), cwd=motion_dir)
+@pytest.mark.parametrize(("share", "name"), [(0, "loss"), (1, "consensus_loss")])
+def test_training_lowers_the_loss(motion_dir: Path, call: Call, share: float, name: str) -> None:
+    steps = options(MAX_NUM_TRAINING_STEPS=60, SAVE_CKPT_STEPS=60, CONSENSUS_SHARE=share)
+    call(tcc_train.main, *steps, cwd=motion_dir)
     events = EventAccumulator(str(motion_dir / "log" / "tensorboard" / "wave"))
     events.Reload()
-    losses = [event.value for event in events.Scalars("train/loss")]
+    losses = [event.value for event in events.Scalars(f"train/{name}")]
     assert np.mean(losses[-10:]) < 0.8 * np.mean(losses[:10])
+
+
+def test_clips_on_one_clock_are_contrasted_in_the_last_batches(
+    motion_dir: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[bool] = []
+    train_step = tcc_train.Trainer.train_step
+
+    def note(trainer: tcc_train.Trainer, batch: Any) -> float:
+        seen.append(bool(batch.phase.isfinite().any()))
+        return train_step(trainer, batch)
+
+    monkeypatch.setattr(tcc_train.Trainer, "train_step", note)
+    call(tcc_train.main, *options(CONSENSUS_SHARE=0.25), cwd=motion_dir)
+    assert seen == [False] * 6 + [True] * 2
+    assert {len(phase) for phase in load(motion_dir)["phases"]} == {30, 32, 34, 36}
 
 
 def interrupt(folder: Path, arguments: list[str]) -> tuple[int, str]:
@@ -199,13 +218,13 @@ def test_training_anew_replaces_the_curves(motion_dir: Path, call: Call) -> None
     (events,) = (motion_dir / "log" / "tensorboard" / "wave").iterdir()
     events.rename(events.with_name(f"events.out.tfevents.{int(time.time())}.~last by name"))
     call(tcc_train.main, *options(MAX_NUM_TRAINING_STEPS=5), cwd=motion_dir)
-    assert scalars(motion_dir)["train/loss"] == [1, 2, 3, 4, 5]
+    assert scalars(motion_dir)["train/learning_rate"] == [1, 2, 3, 4, 5]
 
 
 def test_best_weights_by_validation_are_kept(
     motion_dir: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    taus = iter([0.3, 0.9, 0.5, float("nan")])
+    taus = iter([float("nan"), 0.9, 0.5, float("nan")])
     monkeypatch.setattr(tcc_train, "tau_matrix", lambda *_: np.full((2, 2), next(taus)))
     saved, save = {}, checkpoint.save
 
@@ -253,7 +272,7 @@ def test_non_finite_loss_stops_with_what_to_change(motion_dir: Path, call: Call)
     arguments = options(LEARNING_RATE=1e30, SAVE_CKPT_STEPS=1)
     message = (
         r"at step \d: lower LEARNING_RATE \(now 1e\+30\) or raise TEMPERATURE \(now 0.1\) in "
-        "tcc_config.py; the last checkpoint is kept"
+        "tcc_config.py, or set back what differs from its defaults; what was saved is kept"
     )
     with pytest.raises(UserError, match=message):
         call(tcc_train.main, *arguments, cwd=motion_dir)
@@ -285,6 +304,9 @@ def test_resume_refuses_another_run(motion_dir: Path, call: Call) -> None:
     changed = {"encoder": "Encoder", "optimizer": "SGD", "scheduler": "OneCycleLR"}
     torch.save({**content, "class_names": changed}, path)
     with pytest.raises(UserError, match=r"made with Encoder, SGD, .*, now it is Encoder, AdamW"):
+        call(tcc_train.main, *options(), "--resume", cwd=motion_dir)
+    shutil.copy(GENERIC, path)
+    with pytest.raises(UserError, match=r"--resume: the checkpoint holds an encoder alone; train"):
         call(tcc_train.main, *options(), "--resume", cwd=motion_dir)
     torch.save(content, path)
     write_clip(motion_dir / "data" / "wave" / "train" / "new", wave(30, 9))

@@ -1,0 +1,102 @@
+"""The common clock of a motion's clips, against clips whose true place on it is known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tcc.consensus import carry, common_clock
+
+Array = NDArray[np.float64]
+
+
+def true_places(num_clips: int, generator: np.random.Generator) -> list[Array]:
+    """Return the phases (F,) in [0, 1] that clips of unlike tempo and cut show."""
+    places = []
+    for _ in range(num_clips):
+        first, last = generator.uniform(0, 0.1), generator.uniform(0.9, 1)
+        share = np.linspace(0, 1, int(generator.integers(40, 60)))
+        places.append(first + (last - first) * share ** generator.uniform(0.9, 1.1))
+    return places
+
+
+def embed(places: Array, noise: float, generator: np.random.Generator) -> Array:
+    """Return embeddings (F, 8) that go with the phase alone, and noise."""
+    curve = np.stack([np.sin((k + 1) * places + k) for k in range(8)], axis=1)
+    return curve + generator.normal(0, noise, curve.shape)
+
+
+def clock_of(clock: list[Array]) -> int:
+    """Return the clip whose frames are the clock: they stay where they are."""
+    return int(np.argmin([np.nanmean(np.abs(p - np.arange(len(p)))) for p in clock]))
+
+
+@pytest.mark.parametrize("num_clips", [2, 3, 12])
+def test_places_are_the_true_ones(num_clips: int) -> None:
+    generator = np.random.default_rng(num_clips)
+    true = true_places(num_clips, generator)
+    views = [(e := embed(places, 0, generator), -e) for places in true]
+    clock = common_clock(views, [1.0] * num_clips, np.random.default_rng(0))
+    reference = true[clock_of(clock)]
+    for places, truth in zip(clock, true, strict=True):
+        known = np.isfinite(places)
+        assert known.mean() > 0.8
+        expected = np.interp(truth, reference, np.arange(len(reference)))
+        assert np.abs(places - expected)[known].mean() < 0.5
+        assert (np.diff(places[known]) >= 0).all()
+
+
+def test_median_over_ways_is_nearer_than_one_alignment() -> None:
+    generator = np.random.default_rng(0)
+    true = true_places(12, generator)
+    views = [(e := embed(places, 0.6, generator), e) for places in true]
+
+    def error(chosen: list[int]) -> float:
+        clock = common_clock([views[i] for i in chosen], [1.0] * len(chosen), generator)
+        reference = true[chosen[clock_of(clock)]]
+        errors = [
+            np.abs(places - np.interp(true[i], reference, np.arange(len(reference))))
+            for i, places in zip(chosen, clock, strict=True)
+            if i != chosen[clock_of(clock)]
+        ]
+        return float(np.nanmean(np.concatenate(errors)))
+
+    pairs = [error([i, i + 1]) for i in range(0, 12, 2)]
+    assert error(list(range(12))) < 0.7 * np.mean(pairs)
+
+
+def test_a_clip_that_turns_the_other_way_is_mirrored() -> None:
+    generator = np.random.default_rng(1)
+    true = true_places(4, generator)
+    views = [(e := embed(places, 0, generator), e[:, ::-1]) for places in true]
+    views[2] = views[2][::-1]
+    clock = common_clock(views, [1.0, 1.0, -1.0, 1.0], np.random.default_rng(0))
+    reference = true[clock_of(clock)]
+    expected = np.interp(true[2], reference, np.arange(len(reference)))
+    assert np.nanmean(np.abs(clock[2] - expected)) < 0.5
+
+
+def test_many_clips_are_aligned_with_a_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tcc.consensus.MAX_PAIRS", 60)
+    generator = np.random.default_rng(2)
+    true = true_places(12, generator)
+    views = [(e := embed(places, 0, generator), e) for places in true]
+    seen: list[tuple[int, int]] = []
+
+    def note(pairs: Any) -> Any:
+        seen.extend(pairs)
+        return pairs
+
+    clock = common_clock(views, [1.0] * 12, np.random.default_rng(0), note)
+    assert len({hub for hub, _ in seen}) == 5
+    assert len(seen) == 60
+    assert np.mean([np.isfinite(places).mean() for places in clock]) > 0.8
+
+
+def test_carry_reads_between_frames_and_nothing_outside() -> None:
+    mapped = np.array([np.nan, 10.0, 12.0, 16.0, np.nan])
+    carried = carry(np.array([0.5, 1.0, 2.5, 3.0, 3.5, np.nan]), mapped)
+    np.testing.assert_array_equal(carried, [np.nan, 10.0, 14.0, 16.0, np.nan, np.nan])
