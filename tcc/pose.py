@@ -27,6 +27,9 @@ log = logging.getLogger("tcc")
 Item = TypeVar("Item")
 
 KEYPOINT_FILE, INFO_FILE, FRAME_FOLDER = "alphapose-results.json", "video.json", "vis"
+OWN_KEYS = {
+    "source", "source_sha256", "capture_fps", "num_frames", "width_px", "height_px", "estimator",
+}  # fmt: skip
 JPEG_QUALITY = 90  # 45 dB at 0.2 MB a 720p frame: no block is seen around a drawn limb
 AHEAD = 4  # frames that decoding, and writing, may be apart from the model
 # The second pass, in benchmarks/pose.py: below SMALL_PX a look at the skater's surroundings alone
@@ -255,19 +258,22 @@ def _read_image(path: Path) -> Image:
 
 def read_info(folder: Path) -> dict[str, Any] | None:
     """Return video.json of a folder that was made here and is whole, else None."""
-    made = [folder / name for name in (FRAME_FOLDER, KEYPOINT_FILE, INFO_FILE)]
-    if not all(path.exists() for path in made):
-        return None
+    whole = all((folder / name).exists() for name in (FRAME_FOLDER, KEYPOINT_FILE))
+    return _read_own_info(folder) if whole else None
+
+
+def _read_own_info(folder: Path) -> dict[str, Any] | None:
+    """Return video.json if it was written here, else None: a user's may hold times alone."""
     try:
-        info: dict[str, Any] = json.loads(made[-1].read_text(encoding="utf-8"))
-    except ValueError:
+        info: Any = json.loads((folder / INFO_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return None
-    return info
+    return info if isinstance(info, dict) and info.keys() >= OWN_KEYS else None
 
 
 def _refuse_foreign(folder: Path) -> None:
     """Raise UserError if the folder holds keypoints or frames that weren't made here."""
-    if (folder / INFO_FILE).exists():
+    if _read_own_info(folder):
         return
     foreign = [path.name for path in folder.glob("*") if path.suffix == ".json" or path.is_dir()]
     if foreign:

@@ -27,7 +27,7 @@ from tcc.pose import video_to_keypoints
 from tcc.tracking import choose_person
 from tcc.video import Frame, Image, read_frames, write_video
 from tcc_config import Config
-from tests.conftest import ROOT
+from tests.conftest import ROOT, hash_folder
 
 HEIGHT, WIDTH, FRAMES = 240, 320, 12
 BODY = np.stack([np.linspace(-6, 6, 17), np.linspace(-15, 15, 17)], axis=1)  # joints, px
@@ -173,12 +173,26 @@ def test_an_interrupted_run_leaves_nothing_and_the_next_starts_over(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clip", "jump.mp4"]
 
 
-def test_what_it_did_not_make_is_not_touched(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "content", [None, '{"timestamps_s": [0.0]}', '{"source_sha256": "0"}', "[]", "no JSON", "\xff"]
+)
+@pytest.mark.parametrize("keypoints", [False, True])
+def test_what_it_did_not_make_is_not_touched(
+    tmp_path: Path, content: str | None, keypoints: bool
+) -> None:
+    """Whatever the user's own video.json holds."""
     video, clip = write_clip(tmp_path / "jump.mp4"), tmp_path / "clip"
     (clip / "vis").mkdir(parents=True)
-    with pytest.raises(cli.UserError, match="clip: holds vis, not made by tcc_get_pose.py; move"):
-        video_to_keypoints(video, clip, Stub(), force=True)
-    assert [path.name for path in clip.iterdir()] == ["vis"]
+    (clip / "vis" / "0.jpg").write_bytes(b"mine")
+    if content is not None:
+        (clip / "video.json").write_text(content, encoding="latin-1")
+    if keypoints:
+        (clip / "alphapose-results.json").write_text("[]")
+    before = hash_folder(clip)
+    for force in (False, True):
+        with pytest.raises(cli.UserError, match=r"clip: holds .*vis.*, not made by tcc_get_pose"):
+            video_to_keypoints(video, clip, Stub(3), force=force)
+    assert hash_folder(clip) == before
 
 
 def test_a_video_of_nobody(tmp_path: Path) -> None:
