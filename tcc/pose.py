@@ -50,8 +50,8 @@ def video_to_keypoints(
     """Make a clip's folder of a video: vis/, alphapose-results.json and video.json.
 
     The folder changes only when all of it is made. A folder that is finished is left as it is, and
-    so are other files in it. Decoding, the model and writing run side by side; a few frames are
-    held at a time.
+    so are other files in it; one of another video is replaced by force only. Decoding, the model
+    and writing run side by side; a few frames are held at a time.
 
     Args:
         video: path of the video.
@@ -64,8 +64,8 @@ def video_to_keypoints(
         What video.json holds.
 
     Raises:
-        UserError: the video can't be read to its end, shows nobody, or the folder holds other
-            files by the names of those to be written.
+        UserError: the video can't be read to its end, shows nobody, or the folder is another
+            video's or wasn't made here.
         EstimatorError: the model can't be used.
     """
     expected_frames = count_frames(video)
@@ -78,7 +78,7 @@ def video_to_keypoints(
     ):
         log.info("%s: finished, by %s; --force redoes it", folder, finished["estimator"]["name"])
         return finished
-    _refuse_foreign(folder)
+    _refuse_to_replace(folder, video, source_sha256, force)
     described = estimator.load()
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed
@@ -271,9 +271,19 @@ def _read_own_info(folder: Path) -> dict[str, Any] | None:
     return info if isinstance(info, dict) and info.keys() >= OWN_KEYS else None
 
 
-def _refuse_foreign(folder: Path) -> None:
-    """Raise UserError if the folder holds keypoints or frames that weren't made here."""
-    if _read_own_info(folder):
+def _refuse_to_replace(folder: Path, video: Path, source_sha256: str, force: bool) -> None:
+    """Raise UserError if the folder was made of another video, or not made here."""
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder}: a file, where the folder of the clip goes; move or rename it")
+    made = _read_own_info(folder)
+    if made:
+        # A new version of the video beside its folder is the same clip, filmed or cut again.
+        beside = (video.name, video.parent.resolve()) == (made["source"], folder.parent.resolve())
+        if not force and not beside and made["source_sha256"] != source_sha256:
+            raise UserError(
+                f"{video}: {folder} was made of another video, {made['source']}; rename this one "
+                "to have both, or --force replaces the clip"
+            )
         return
     foreign = [path.name for path in folder.glob("*") if path.suffix == ".json" or path.is_dir()]
     if foreign:

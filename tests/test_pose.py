@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 import subprocess
 import sys
 import threading
@@ -134,7 +135,7 @@ def test_capture_rate(tmp_path: Path) -> None:
 
 
 def test_a_finished_folder_is_left_until_the_video_changes(tmp_path: Path) -> None:
-    video, clip = write_clip(tmp_path / "jump.mp4"), tmp_path / "clip"
+    video, clip = write_clip(tmp_path / "jump.mp4"), tmp_path / "jump"
     first = video_to_keypoints(video, clip, Stub(3))
     (clip / "clip.toml").write_text("person = 2\n")
     stub = Stub(3)
@@ -146,7 +147,32 @@ def test_a_finished_folder_is_left_until_the_video_changes(tmp_path: Path) -> No
     assert video_to_keypoints(video, clip, Stub(3))["num_frames"] == 7
     assert len(list((clip / "vis").iterdir())) == 7
     assert (clip / "clip.toml").read_text() == "person = 2\n"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["clip", "jump.mp4"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["jump", "jump.mp4"]
+
+
+@pytest.mark.parametrize("name", ["a/jump.mov", "b/jump.mp4", "jump.mov"])
+def test_another_video_replaces_a_clip_by_force_only(tmp_path: Path, name: str) -> None:
+    clip = tmp_path / "jump"
+    video_to_keypoints(write_clip(tmp_path / "jump.mp4"), clip, Stub(3))
+    shutil.rmtree(clip / "vis")  # training needs none; the clip stays worth keeping
+    before = hash_folder(clip)
+    other = write_clip(tmp_path / name, 7)
+    message = rf"{name}: .*/jump was made of another video, jump.mp4; rename .* or --force replaces"
+    with pytest.raises(cli.UserError, match=message):
+        video_to_keypoints(other, clip, Stub(3))
+    assert hash_folder(clip) == before
+    assert video_to_keypoints(other, clip, Stub(3), force=True)["source"] == other.name
+    shutil.copy(other, tmp_path / "copy.mp4")
+    video_to_keypoints(tmp_path / "copy.mp4", clip, Stub(3))
+
+
+def test_a_file_in_the_way_is_told_before_the_work(tmp_path: Path) -> None:
+    (tmp_path / "jump").write_text("notes")
+    stub = Stub(3)
+    with pytest.raises(cli.UserError, match=r"/jump: a file, where the folder of the clip goes"):
+        video_to_keypoints(write_clip(tmp_path / "jump.mp4"), tmp_path / "jump", stub)
+    assert stub.calls == 0
+    assert (tmp_path / "jump").read_text() == "notes"
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
