@@ -25,6 +25,7 @@ from tcc_config import CONFIG
 from tcc_data import check, load_clip
 
 log = logging.getLogger("tcc")
+MAX_CAPTURE_FPS = 100_000
 
 
 def main() -> None:
@@ -37,8 +38,10 @@ def main() -> None:
     add("--force", action="store_true", help="make finished ones again")
     add("--person", type=int, metavar="K", help="of one video: the skater is the K-th choice, kept")
     args = cli.parse(parser, CONFIG, None)
-    if args.capture_fps is not None and not args.capture_fps > 0:
-        raise cli.UserError(f"--capture-fps {args.capture_fps}: expected above 0, as in 240")
+    if args.capture_fps is not None and not 1 <= args.capture_fps <= MAX_CAPTURE_FPS:
+        raise cli.UserError(
+            f"--capture-fps {args.capture_fps:g}: expected 1 to {MAX_CAPTURE_FPS}, as in 240"
+        )
     root = args.data_dir / CONFIG.DATASET / args.mode
     videos = args.videos or find_videos(root)
     if not videos:

@@ -337,7 +337,10 @@ def test_command_keeps_the_person(
     [
         ((), "data/axel/test holds no video (.mp4 .mov .avi .mkv .webm); put one there"),
         (("a.mp4", "x/a.mov"), "a.mp4, x/a.mov: all would become the clip a; rename all but one"),
-        (("a.mp4", "--capture-fps", "0"), "--capture-fps 0.0: expected above 0"),
+        *(
+            (("a.mp4", "--capture-fps", value), f"--capture-fps {value}: expected 1 to 100000, as")
+            for value in ("0", "-240", "0.99", "1e-300", "100001", "inf", "nan")
+        ),
     ],
 )
 def test_command_errors(
