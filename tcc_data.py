@@ -176,14 +176,21 @@ def find_clip(
         cache: makes the clips of videos; None: they are not taken.
 
     Raises:
-        UserError: there is none; lists those there are. A video can't be used.
+        UserError: there is none; lists those there are. There are two. A video can't be used.
     """
     root = data_dir / motion / mode
     for path in (root / name, Path(name)):
         if path.is_dir():
             return path
-    videos = [path for path in find_videos(root) if name in (path.name, path.stem)]
-    videos += [Path(name)] * Path(name).is_file()
+    videos = find_videos(root)
+    videos = (
+        [path for path in videos if path.name == name]
+        or [path for path in videos if path.stem == name]
+        or [Path(name)] * Path(name).is_file()
+    )
+    if len(videos) > 1:
+        names = " or ".join(path.name for path in videos)
+        raise UserError(f"{name} in {root} may be {names}; give the whole name")
     if videos and cache is None:
         raise UserError(f"{videos[0]} is a file; run: python3 tcc_get_pose.py {videos[0]}")
     if videos and cache is not None:

@@ -13,7 +13,6 @@ requirements-pose.txt. A video that is finished is skipped.
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from pathlib import Path
 
 from tcc import cli
@@ -48,7 +47,6 @@ def main() -> None:
         raise cli.UserError(
             f"{root} holds no video ({' '.join(VIDEO_SUFFIXES)}); put one there or give its path"
         )
-    refuse_namesakes(videos)
     if args.person is not None and len(videos) != 1:
         raise cli.UserError(f"--person {args.person} is for one video, not {len(videos)}; name it")
 
@@ -56,6 +54,7 @@ def main() -> None:
     failed = []
     for video in videos:
         try:
+            refuse_namesakes(video, videos)
             info = video_to_keypoints(
                 video, root / video.stem, estimator,
                 capture_fps=args.capture_fps, force=args.force,
@@ -82,12 +81,15 @@ def keep_person(folder: Path, person: int) -> None:
     write_person(folder, person)
 
 
-def refuse_namesakes(videos: list[Path]) -> None:
-    """Raise UserError if two videos would share a folder."""
-    stem, count = Counter(video.stem for video in videos).most_common(1)[0]
-    if count > 1:
-        names = ", ".join(str(video) for video in videos if video.stem == stem)
-        raise cli.UserError(f"{names}: all would become the clip {stem}; rename all but one")
+def refuse_namesakes(video: Path, videos: list[Path]) -> None:
+    """Raise UserError if another video would have the same folder."""
+    others = [str(other) for other in videos if other.stem == video.stem]
+    others.remove(str(video))
+    if others:
+        raise cli.UserError(
+            f"{video}: would become the clip {video.stem}, and so would {', '.join(others)}; "
+            "rename one"
+        )
 
 
 if __name__ == "__main__":

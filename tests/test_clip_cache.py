@@ -94,6 +94,19 @@ def test_what_get_pose_has_made_is_used(tmp_path: Path) -> None:
         find_clip(str(outside), *where[:3])
 
 
+def test_a_name_of_two_videos_is_refused(tmp_path: Path) -> None:
+    root = tmp_path / "axel" / "test"
+    write_clip(root / "jump.mov")
+    write_clip(root / "jump.mp4", 7)
+    where = (tmp_path, "axel", "test", VideoCache(tmp_path / "cache", None, "cpu"))
+    with pytest.raises(cli.UserError, match=r"jump in .*axel/test may be jump.mov or jump.mp4; g"):
+        find_clip("jump", *where)
+    made = find_clip("jump.mp4", *where)
+    assert json.loads((made / "video.json").read_text())["num_frames"] == 7
+    (root / "jump").mkdir()
+    assert find_clip("jump", *where) == root / "jump"
+
+
 def test_a_bad_video_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "empty.mp4").touch()
     cache = VideoCache(tmp_path / "cache", None, "cpu")

@@ -311,6 +311,25 @@ def test_command_converts_a_folder_and_goes_on_after_errors(
     assert "a: finished, by stub; --force redoes it" in caplog.text
 
 
+def test_videos_of_one_name_are_left_out_and_the_others_made(
+    tmp_path: Path, command: Callable[..., tuple[int, str, str]], caplog: pytest.LogCaptureFixture
+) -> None:
+    root = tmp_path / "data" / "axel" / "test"
+    for name in ("a.mp4", "a.mov", "b.mp4"):
+        write_clip(root / name)
+    code, out, err = command()
+    assert code == 2
+    assert out.startswith("data/axel/test/b: 12 frames, 320 x 240\n")
+    assert sorted(path.name for path in root.iterdir()) == ["a.mov", "a.mp4", "b", "b.mp4"]
+    messages = [record.message for record in caplog.records if record.levelname == "error"]
+    both = [f"data/axel/test/a.{suffix}" for suffix in ("mov", "mp4")]
+    assert messages == [
+        f"{this}: would become the clip a, and so would {other}; rename one"
+        for this, other in (both, both[::-1])
+    ]
+    assert err.endswith("error: 2 of 3 videos failed: a.mov, a.mp4\n")
+
+
 def test_command_takes_a_path(tmp_path: Path, command: Callable[..., tuple[int, str, str]]) -> None:
     video = write_clip(tmp_path / "elsewhere" / "jump.mp4")
     assert command(str(video), "--mode", "val")[0] == 0
@@ -336,7 +355,6 @@ def test_command_keeps_the_person(
     ("arguments", "message"),
     [
         ((), "data/axel/test holds no video (.mp4 .mov .avi .mkv .webm); put one there"),
-        (("a.mp4", "x/a.mov"), "a.mp4, x/a.mov: all would become the clip a; rename all but one"),
         *(
             (("a.mp4", "--capture-fps", value), f"--capture-fps {value}: expected 1 to 100000, as")
             for value in ("0", "-240", "0.99", "1e-300", "100001", "inf", "nan")
