@@ -69,10 +69,16 @@ def main() -> None:
             print(f"{root / video.stem}: {info['num_frames']} frames, {size}")
             if args.person is not None:
                 keep_person(root / video.stem, args.person)
-    if len(failed) < len(videos):
-        check(list_clips(root), args.mode, args.result_dir, CONFIG)
+    problems = []
     if failed:
-        raise cli.UserError(f"{len(failed)} of {len(videos)} videos failed: {', '.join(failed)}")
+        problems.append(f"{len(failed)} of {len(videos)} videos failed: {', '.join(failed)}")
+    if len(failed) < len(videos):
+        folders = list_clips(root)
+        if unreadable := check(folders, args.mode, args.result_dir, CONFIG):
+            names = ", ".join(unreadable)
+            problems.append(f"{len(unreadable)} of {len(folders)} clips can't be read: {names}")
+    if problems:
+        raise cli.UserError("; ".join(problems))
 
 
 def keep_person(folder: Path, person: int) -> None:

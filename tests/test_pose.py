@@ -337,6 +337,22 @@ def test_command_takes_a_path(tmp_path: Path, command: Callable[..., tuple[int, 
     assert [path.name for path in video.parent.iterdir()] == ["jump.mp4"]
 
 
+def test_command_fails_where_a_clip_of_the_folder_cannot_be_read(
+    tmp_path: Path, command: Callable[..., tuple[int, str, str]]
+) -> None:
+    root = tmp_path / "data" / "axel" / "test"
+    write_clip(root / "a.mp4")
+    (root / "old").mkdir(parents=True)
+    code, out, err = command()
+    assert code == 2
+    assert err.endswith("error: 1 of 2 clips can't be read: old\n")
+    assert out.endswith("result/check_axel_test.jpg\n")
+    (root / "b.mp4").touch()
+    code, _, err = command()
+    assert code == 2
+    assert err.endswith("error: 1 of 2 videos failed: b.mp4; 1 of 2 clips can't be read: old\n")
+
+
 def test_command_keeps_the_person(
     tmp_path: Path, command: Callable[..., tuple[int, str, str]]
 ) -> None:
