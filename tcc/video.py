@@ -162,7 +162,7 @@ def _open(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
                 f"{path}: cut short, {size} of at least {declared} bytes; copy it from the camera "
                 "again"
             )
-        container = av.open(str(path))
+        container = av.open(str(path.absolute()))  # FFmpeg takes "12:30 jump.mp4" for a protocol
     except (OSError, av.FFmpegError) as error:
         raise UserError(f"{path}: not a video that can be read ({error.strerror})") from None
     with container:

@@ -192,6 +192,15 @@ def test_a_cut_file_is_told(tmp_path: Path, name: str, share: float) -> None:
         list(read_frames(tmp_path / name))
 
 
+@pytest.mark.parametrize("name", ["12:30 jump.mp4", "12:30/a.mp4", "file:a.mp4", "-y %03d#?.mp4"])
+def test_a_name_is_no_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_video(Path(name), [marked(n) for n in range(5)], 30)
+    assert [path.name for path in tmp_path.iterdir()] == [name.split("/")[0]]
+    assert numbers_and_times(read_frames(Path(name)))[0] == list(range(5))
+    assert count_frames(Path(name)) == 5
+
+
 def write_wrong(path: Path) -> None:
     """Write what the name says instead of a video."""
     kind = path.stem
