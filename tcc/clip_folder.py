@@ -34,7 +34,8 @@ def list_clips(root: Path) -> list[Path]:
 
 def find_videos(root: Path) -> list[Path]:
     """Return the video files of a mode's folder, sorted by name."""
-    return sorted(path for path in root.glob("[!.]*") if path.suffix.lower() in VIDEO_SUFFIXES)
+    files = (path for path in root.glob("[!.]*") if path.is_file())
+    return sorted(path for path in files if path.suffix.lower() in VIDEO_SUFFIXES)
 
 
 def read_track(folder: Path, person: int | None) -> tuple[list[Path], Detections, Track]:

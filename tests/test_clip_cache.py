@@ -18,6 +18,7 @@ import tcc_align
 import tcc_get_start
 from tcc import checkpoint, cli, clip_cache
 from tcc.clip_cache import VideoCache
+from tcc.clip_folder import find_videos
 from tcc.estimator import sha256
 from tcc.video import read_frames
 from tcc_config import Config
@@ -104,6 +105,8 @@ def test_a_name_of_two_videos_is_refused(tmp_path: Path) -> None:
     made = find_clip("jump.mp4", *where)
     assert json.loads((made / "video.json").read_text())["num_frames"] == 7
     (root / "jump").mkdir()
+    (root / "other.mp4").mkdir()  # a clip, as any folder, and no video
+    assert [path.name for path in find_videos(root)] == ["jump.mov", "jump.mp4"]
     assert find_clip("jump", *where) == root / "jump"
 
 
