@@ -26,11 +26,12 @@ from tcc.alignment import Match, at_frames
 from tcc.check import check_clips, describe_clips
 from tcc.cli import UserError, progress
 from tcc.clip_cache import VideoCache
-from tcc.clip_folder import find_videos, list_clips, read_image, read_times, read_track
+from tcc.clip_folder import find_videos, list_clips, read_times, read_track
 from tcc.features import augment, extract, fill_joints, flip, turn
 from tcc.sampling import choose_clips, sample_steps
 from tcc.timing import clock, nearest, rate, resample
 from tcc.tracking import doubt_margin
+from tcc.video import read_image
 from tcc_config import CONFIG, Config
 
 log = logging.getLogger("tcc")

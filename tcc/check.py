@@ -14,22 +14,11 @@ from numpy.typing import NDArray
 
 from tcc.alphapose import Detections
 from tcc.cli import UserError, write_json
-from tcc.clip_folder import read_image, read_times, read_track
-from tcc.draw import (
-    DARK,
-    FAINT,
-    FONT,
-    LIGHT,
-    MARK,
-    Color,
-    Image,
-    View,
-    draw_skeleton,
-    follow,
-    write_image,
-)  # fmt: skip
+from tcc.clip_folder import read_times, read_track
+from tcc.draw import DARK, FAINT, FONT, LIGHT, MARK, Color, Image, View, draw_skeleton, follow
 from tcc.timing import rate
 from tcc.tracking import CLEAR_MARGIN, Track, choose_person
+from tcc.video import read_image, write_image
 
 log = logging.getLogger("tcc")
 

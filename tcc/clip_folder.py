@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -87,19 +86,6 @@ def image_files(folder: Path) -> list[Path]:
     if vis.is_dir() and not found:
         raise UserError(f"{vis} holds no image; put every frame there or remove the folder")
     return sorted(found, key=lambda path: natural_key(path.name))
-
-
-def read_image(path: Path) -> NDArray[np.uint8]:
-    """Read a picture (H, W, 3) BGR.
-
-    Raises:
-        UserError: the file is not a picture.
-    """
-    content = np.fromfile(path, np.uint8) if path.is_file() else np.empty(0, np.uint8)
-    image = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
-    if image is None:
-        raise UserError(f"{path} is not a picture; extract the video's frames again")
-    return np.asarray(image, np.uint8)
 
 
 def read_person(folder: Path) -> int:

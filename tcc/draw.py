@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -12,7 +11,6 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
 from tcc.alphapose import FLIP, LIMBS
-from tcc.cli import whole
 
 Image = NDArray[np.uint8]
 Color = tuple[int, int, int]
@@ -207,10 +205,3 @@ def grid(panels: Sequence[Image], columns: int) -> Image:
         for row in range(0, len(filled), columns)
     ]
     return np.concatenate(rows)
-
-
-def write_image(path: Path, image: Image) -> None:
-    """Write a JPEG, whole or not at all."""
-    _, encoded = cv2.imencode(path.suffix, image, [cv2.IMWRITE_JPEG_QUALITY, 90])
-    with whole(path) as temporary:
-        temporary.write_bytes(encoded.tobytes())

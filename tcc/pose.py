@@ -21,7 +21,7 @@ from tcc.alphapose import Detections
 from tcc.cli import UserError, progress, write_json
 from tcc.estimator import Estimator, People, sha256
 from tcc.tracking import choose_person
-from tcc.video import Frame, Image, count_frames, read_frames
+from tcc.video import Frame, Image, count_frames, read_frames, read_image, write_image
 
 log = logging.getLogger("tcc")
 Item = TypeVar("Item")
@@ -30,7 +30,6 @@ KEYPOINT_FILE, INFO_FILE, FRAME_FOLDER = "alphapose-results.json", "video.json",
 OWN_KEYS = {
     "source", "source_sha256", "capture_fps", "num_frames", "width_px", "height_px", "estimator",
 }  # fmt: skip
-JPEG_QUALITY = 90  # 45 dB at 0.2 MB a 720p frame: no block is seen around a drawn limb
 AHEAD = 4  # frames that decoding, and writing, may be apart from the model
 # The second pass, in benchmarks/pose.py: below SMALL_PX a look at the skater's surroundings alone
 # gives steadier joints; CROP bodies wide, a crop loses nobody, at half of that many a frame.
@@ -138,7 +137,7 @@ def _find_people(
     ):
         for frame in progress(frames, video.name, "frame", expected_frames):
             path = folder / f"{len(people):06d}.jpg"
-            writing.append(pool.submit(_write_image, path, frame.image))
+            writing.append(pool.submit(write_image, path, frame.image))
             people.append(estimator(frame.image))
             times_s.append(frame.time_s)
             if len(writing) > AHEAD:
@@ -160,7 +159,7 @@ def _refine(people: list[People], folder: Path, image_px: int, estimator: Estima
     if usual * estimator.input_px / image_px >= SMALL_PX:
         return False
     first = np.cumsum([0, *(len(found.score) for found in people)])
-    images = (_read_image(folder / name) for name in names)
+    images = (read_image(folder / name) for name in names)
     with closing(_ahead(images)) as pictures:
         for frame, image in enumerate(progress(pictures, "closer", "frame", len(people))):
             target = track.keypoints[frame]
@@ -244,16 +243,6 @@ def _ahead(items: Iterator[Item]) -> Generator[Item, None, None]:
         while (item := futures.popleft().result()) is not None:
             futures.append(pool.submit(next, items, None))
             yield item
-
-
-def _write_image(path: Path, image: Image) -> None:
-    """Write a JPEG; imencode, unlike imwrite, fails aloud and takes any path."""
-    _, encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    path.write_bytes(encoded.tobytes())
-
-
-def _read_image(path: Path) -> Image:
-    return np.asarray(cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR), np.uint8)
 
 
 def read_info(folder: Path) -> dict[str, Any] | None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tcc.alphapose import LIMBS
 from tcc.skater import Motion, sample_motion
 from tcc.synthetic import Camera, detect, sample_camera
+from tcc.video import write_image
 
 Array = NDArray[np.float64]
 Image = NDArray[np.uint8]
@@ -117,7 +118,7 @@ def write_clip(folder: Path, generator: Generator, motion: Motion) -> None:
         image = _draw_rink(camera, frame)
         for which in np.argsort([-_depth(camera, joints[frame]) for joints in people]):
             _draw_person(image, camera, people[which][frame], frame, suits[which])
-        cv2.imwrite(str(vis / f"{frame:06d}.jpg"), image, [cv2.IMWRITE_JPEG_QUALITY, 85])
+        write_image(vis / f"{frame:06d}.jpg", image)
     (folder / "alphapose-results.json").write_text(json.dumps(persons))
 
 

@@ -7,13 +7,12 @@ import logging
 import re
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import torch
 
 from tcc.cli import UserError
-from tcc.clip_folder import image_files, read_image
+from tcc.clip_folder import image_files
 from tcc.labels import read_labels
 from tcc.sampling import choose_clips, sample_steps
 from tcc_config import Config
@@ -156,24 +155,6 @@ def test_frames_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     for name in ("10.jpg", "9.JPG", "11.png", "notes.txt", "._9.jpg"):
         (tmp_path / "vis" / name).touch()
     assert [path.name for path in image_files(tmp_path)] == ["9.JPG", "10.jpg", "11.png"]
-
-
-@pytest.mark.parametrize("content", [b"", b"no picture"])
-def test_what_is_no_picture_is_named(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "7.jpg"
-    path.write_bytes(content)
-    with pytest.raises(UserError, match=r"7.jpg is not a picture; extract the video's frames"):
-        read_image(path)
-    path.unlink()
-    with pytest.raises(UserError, match="is not a picture"):
-        read_image(path)
-
-
-def test_a_picture_with_a_name_in_any_script_is_read(tmp_path: Path) -> None:
-    path = tmp_path / "Schrägbild 7.png"
-    image = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
-    path.write_bytes(cv2.imencode(".png", image)[1].tobytes())
-    np.testing.assert_array_equal(read_image(path), image)
 
 
 def test_folders_are_sorted_and_hidden_ones_left_out(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from tcc.cli import UserError
-from tcc.video import Frame, Image, count_frames, read_frames, write_video
+from tcc.video import Frame, Image, count_frames, read_frames, read_image, write_image, write_video
 
 HEIGHT, WIDTH = 64, 96
 KEY = "0123456789abcdef0123456789abcdef"
@@ -268,6 +268,36 @@ def test_written_video_plays_everywhere(tmp_path: Path, size: tuple[int, int]) -
     assert numbers_and_times(read_frames(path))[0] == list(range(20))
     first = next(read_frames(path)).image[: size[0], : size[1]].astype(int)
     assert np.abs(first - marked(0, *size)).mean() < 6
+
+
+@pytest.mark.parametrize("content", [b"", b"no picture"])
+def test_what_is_no_picture_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "7.jpg"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"7.jpg is not a picture; extract the video's frames"):
+        read_image(path)
+    path.unlink()
+    with pytest.raises(UserError, match="is not a picture"):
+        read_image(path)
+
+
+def test_a_picture_with_a_name_in_any_script_comes_back(tmp_path: Path) -> None:
+    path = tmp_path / "Schrägbild 跳 7.jpg"
+    image = marked(5)
+    write_image(path, image)
+    assert [found.name for found in tmp_path.iterdir()] == [path.name]
+    difference = read_image(path).astype(int) - image
+    assert np.abs(difference).mean() < 2
+
+
+def test_a_picture_too_large_for_a_jpeg_is_told_and_leaves_the_one_before(tmp_path: Path) -> None:
+    path = tmp_path / "sheet.jpg"
+    write_image(path, marked(5))
+    before = path.read_bytes()
+    with pytest.raises(UserError, match=r"sheet.jpg: no JPEG holds 8 x 65501 px; draw less at"):
+        write_image(path, np.zeros((65501, 8, 3), np.uint8))
+    assert path.read_bytes() == before
+    assert [found.name for found in tmp_path.iterdir()] == [path.name]
 
 
 def test_nothing_is_left_of_an_interrupted_video(tmp_path: Path) -> None:
