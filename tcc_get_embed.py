@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tcc import checkpoint, cli
+from tcc import cli
+from tcc.estimator import sha256
 from tcc_config import CONFIG
 from tcc_data import clip_folders, load_clips, make_features, per_frame
 from tcc_model import embed, load_encoder
@@ -49,7 +50,7 @@ def main() -> None:
             "videos": {clip.name: clip.num_frames for clip in clips},
             "embedding_size": size,
             "checkpoint": str(path),
-            "checkpoint_sha256": checkpoint.file_hash(path),
+            "checkpoint_sha256": sha256(path),
             "feature_fps": CONFIG.FEATURE_FPS,
             "skeleton_conf_threshold": CONFIG.SKELETON_CONF_THRESHOLD,
         },

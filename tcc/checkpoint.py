@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +51,3 @@ def load_weights(module: torch.nn.Module, weights: dict[str, torch.Tensor]) -> N
             f"the checkpoint's weights do not fit {type(module).__name__} of tcc_model.py, which "
             "has changed since; train again"
         ) from None
-
-
-def file_hash(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
