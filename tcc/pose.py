@@ -63,10 +63,12 @@ def video_to_keypoints(
         What video.json holds.
 
     Raises:
-        UserError: the video can't be read to its end, shows nobody, or the folder is another
-            video's or wasn't made here.
+        UserError: the video can't be read to its end, shows nobody or has no UTF-8 name, or the
+            folder is another video's or wasn't made here.
         EstimatorError: the model can't be used.
     """
+    if video.name.encode(errors="ignore").decode() != video.name:
+        raise UserError(f"{video}: the name is not UTF-8 and fits into no JSON; rename the file")
     expected_frames = count_frames(video)
     source_sha256 = sha256(video)
     finished = None if force else read_info(folder)

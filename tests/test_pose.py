@@ -166,6 +166,14 @@ def test_another_video_replaces_a_clip_by_force_only(tmp_path: Path, name: str) 
     video_to_keypoints(tmp_path / "copy.mp4", clip, Stub(3))
 
 
+def test_a_name_that_no_json_holds_is_told_before_the_work(tmp_path: Path) -> None:
+    stub = Stub(3)
+    with pytest.raises(cli.UserError, match=r"the name is not UTF-8 .* rename the file") as raised:
+        video_to_keypoints(tmp_path / "J\udce4ger.mp4", tmp_path / "clip", stub)
+    assert stub.calls == 0
+    assert "\n" not in str(raised.value)
+
+
 def test_a_file_in_the_way_is_told_before_the_work(tmp_path: Path) -> None:
     (tmp_path / "jump").write_text("notes")
     stub = Stub(3)
