@@ -13,12 +13,13 @@ from tcc.cli import UserError
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
-MAX_GAP = 20  # frames that the skater may be missed in one go
+MAX_GAP_S = 2 / 3  # over which links reach; beyond it tracks are joined, once they are whole
 SEEN = 0.2  # confidence from which a joint counts for a person's box
 ASPECT = 16 / 9  # of the picture, whose size the file doesn't tell
 CENTRE = 0.6  # width of the bell around the picture's centre, in its sides
 MOTION_WEIGHT = 16.0  # reward of bending the body by its own size in a frame
 MAX_MOTION = 0.08  # body sizes a frame; more is the detector's mistake
+FPS = 30.0  # all here per frame is of clips of this rate
 REACH = 1.2  # body sizes that nobody moves in a frame; over a gap it grows with its square root
 SWITCH_COST = 12.0  # of moving that far or farther; a good detection earns about 1
 STRAY_COST = 2.0  # of a step that is not to each other's nearest
@@ -26,6 +27,8 @@ GAP_COST = 0.3  # of a missed frame
 CLEAR_MARGIN = 0.5  # of 40 recorded clips with one to nine people, four are below it
 LEAST_REWARD = 0.1
 DUPLICATE = 0.2  # body sizes apart, two detections in a frame are one person
+MAX_GROWTH = 2.0  # of a size over a gap
+MAX_PIECES = 10  # best tracks that are joined, so that time stays linear
 CHUNK = 50_000  # links at a time, so that memory stays small
 
 
@@ -68,18 +71,20 @@ def doubt_margin(name: str, margin: float) -> list[str]:
     return [text] if margin < CLEAR_MARGIN else []
 
 
-def choose_person(detections: Detections, person: int = 1) -> Track:
+def choose_person(detections: Detections, person: int = 1, fps: float = FPS) -> Track:
     """Follow the main person of a clip by dynamic programming over all detections.
 
     A detection earns the detector's score x the root of its size x nearness to the picture's centre
     (the camera follows the skater), and for how much the pose has changed since the frame before
     (skaters move their limbs, the camera moves bystanders); motion and change of size that no body
     makes in a frame cost, as do gaps. Totals are over the whole clip, so that presence counts.
-    Linear in frames x people per frame squared.
+    Tracks that are never in the picture at once and may be one person's are joined, whatever the
+    gap between them. Linear in frames x people per frame squared.
 
     Args:
         detections: of all frames.
         person: 1 the main person; 2 the best track of the remaining detections; and so on.
+        fps: frames per second of the clip.
 
     Raises:
         UserError: there is no such person.
@@ -89,17 +94,26 @@ def choose_person(detections: Detections, person: int = 1) -> Track:
     free = np.ones(len(detections.frame), np.bool_)
     centres, sizes = _boxes(detections.keypoints)
     rewards = _rewards(detections, centres, sizes)
-    links = _links(detections, centres, sizes)
-    tracks: list[tuple[float, Indices]] = []
-    while len(tracks) <= person and free.any():
-        total, chosen = _best_track(detections.frame, np.where(free, rewards, -np.inf), links)
-        tracks.append((total, chosen))
-        free &= ~_duplicates(detections, centres, sizes, chosen)
+    links = _links(detections, centres, sizes, fps)
+    people: list[tuple[float, Indices]] = []
+    num_pieces = 0
+    while free.any() and (len(people) <= person or num_pieces < MAX_PIECES):
+        total, piece = _best_track(detections.frame, np.where(free, rewards, -np.inf), links)
+        num_pieces += 1
+        free &= ~_duplicates(detections, centres, sizes, piece)
         links = links.among(free)
-    if len(tracks) < person:
-        raise UserError(f"person {person}: the clip holds {len(tracks)}; choose 1 to {len(tracks)}")
-    total, chosen = tracks[person - 1]
-    rival = tracks[person][0] if len(tracks) > person else 0.0
+        for index, (known_total, known) in enumerate(people):
+            joined = _join(detections.frame, centres, sizes, known, piece, fps)
+            if joined is not None:
+                people[index] = (known_total + total, joined)
+                break
+        else:
+            people.append((total, piece))
+        people.sort(key=lambda found: -found[0])
+    if len(people) < person:
+        raise UserError(f"person {person}: the clip holds {len(people)}; choose 1 to {len(people)}")
+    total, chosen = people[person - 1]
+    rival = people[person][0] if len(people) > person else 0.0
     return _fill(detections, chosen, float(np.clip(1 - rival / total, 0, 1)))
 
 
@@ -125,7 +139,7 @@ def _rewards(detections: Detections, centres: Array, sizes: Array) -> Array:
     return np.maximum(reward, LEAST_REWARD)
 
 
-def _links(detections: Detections, centres: Array, sizes: Array) -> _Links:
+def _links(detections: Detections, centres: Array, sizes: Array, fps: float) -> _Links:
     """Link detections of neighbouring frames, and over gaps the ends of persons to beginnings.
 
     Two that are near and each other's nearest are one person: steps to another body cost, and only
@@ -133,7 +147,7 @@ def _links(detections: Detections, centres: Array, sizes: Array) -> _Links:
     """
     frame = detections.frame.astype(np.int64)
     source, target = _pairs(frame, frame + 1, frame + 1)
-    gain, moved = _gain(detections, centres, sizes, source, target)
+    gain, moved = _gain(detections, centres, sizes, source, target, fps)
     near = np.isfinite(moved)
     source, target, gain, moved = source[near], target[near], gain[near], moved[near]
     nearest = np.full((2, len(frame)), np.inf)
@@ -143,9 +157,9 @@ def _links(detections: Detections, centres: Array, sizes: Array) -> _Links:
     gain[~mutual] -= STRAY_COST
     ends = np.flatnonzero(np.bincount(source[mutual], minlength=len(frame)) == 0)
     begins = np.flatnonzero(np.bincount(target[mutual], minlength=len(frame)) == 0)
-    end, begin = _pairs(frame[begins], frame[ends] + 1, frame[ends] + MAX_GAP)
+    end, begin = _pairs(frame[begins], frame[ends] + 1, frame[ends] + round(MAX_GAP_S * fps))
     end, begin = ends[end], begins[begin]
-    leap_gain, _ = _gain(detections, centres, sizes, end, begin)
+    leap_gain, _ = _gain(detections, centres, sizes, end, begin, fps)
     source, target = np.concatenate([source, end]), np.concatenate([target, begin])
     order = np.argsort(target, kind="stable")
     return _Links(source[order], target[order], np.concatenate([gain, leap_gain])[order])
@@ -160,13 +174,18 @@ def _pairs(frame: Indices, first: Indices, last: Indices) -> tuple[Indices, Indi
 
 
 def _gain(
-    detections: Detections, centres: Array, sizes: Array, source: Indices, target: Indices
+    detections: Detections,
+    centres: Array,
+    sizes: Array,
+    source: Indices,
+    target: Indices,
+    fps: float,
 ) -> tuple[Array, Array]:
     """Return what each link earns, (L,), and the joints' motion in body sizes, inf if far, (L,)."""
     points, confidence = detections.keypoints[..., :2], detections.keypoints[..., 2]
     gap = detections.frame[target] - detections.frame[source]
     size = (sizes[source] + sizes[target]) / 2
-    reach = REACH * np.sqrt(gap)
+    reach = _reach(gap, fps)
     moved, bent = np.full(len(gap), np.inf), np.zeros(len(gap))
     near = np.flatnonzero(np.linalg.norm(centres[target] - centres[source], axis=-1) < reach * size)
     for part in np.array_split(near, len(near) // CHUNK + 1):
@@ -181,6 +200,12 @@ def _gain(
     gain = MOTION_WEIGHT * np.minimum(bent / gap, MAX_MOTION)
     gain -= SWITCH_COST * np.minimum(moved / reach, 1) ** 2 + GAP_COST * (gap - 1)
     return gain, moved
+
+
+def _reach(gap: NDArray[np.int32], fps: float) -> Array:
+    """Return how many body sizes nobody moves in `gap` frames."""
+    reach: Array = REACH * np.sqrt(np.maximum(gap * FPS / fps, 1))
+    return reach
 
 
 def _best_track(frame: NDArray[np.int32], rewards: Array, links: _Links) -> tuple[float, Indices]:
@@ -202,6 +227,35 @@ def _best_track(frame: NDArray[np.int32], rewards: Array, links: _Links) -> tupl
         if not len(gain) or gain.max() <= 0:
             return float(total[chosen[0]]), np.array(chosen[::-1])
         chosen.append(int(links.source[low + gain.argmax()]))
+
+
+def _join(
+    frame: NDArray[np.int32],
+    centres: Array,
+    sizes: Array,
+    track: Indices,
+    piece: Indices,
+    fps: float,
+) -> Indices | None:
+    """Return a track with a piece in one of its gaps or at an end; None: somebody else's.
+
+    Who is in the picture at the same time is another person, and so is who is too far away or of
+    another size, unless nobody else is there to be meant.
+    """
+    first = int(np.searchsorted(frame[track], frame[piece[0]]))
+    if first != np.searchsorted(frame[track], frame[piece[-1]], side="right"):
+        return None
+    joined = np.insert(track, first, piece)
+    seams = np.array([first, first + len(piece)])
+    seams = seams[(seams > 0) & (seams < len(joined))]
+    before, after = joined[seams - 1], joined[seams]
+    if len(seams) == 2 and frame[after[1]] - frame[before[0]] <= MAX_GAP_S * fps:
+        return None  # links would have filled it
+    moved = np.linalg.norm(centres[after] - centres[before], axis=-1)
+    far = moved > _reach(frame[after] - frame[before], fps) * (sizes[before] + sizes[after]) / 2
+    grown = np.abs(np.log(sizes[after] / sizes[before])) > np.log(MAX_GROWTH)
+    alone = np.median(np.bincount(frame)[frame[piece]]) == 1
+    return joined if alone or not (far | grown).any() else None
 
 
 def _duplicates(

@@ -99,6 +99,73 @@ def test_short_gap_is_not_filled_with_a_stranger() -> None:
     assert np.flatnonzero(~choose_person(brief).observed).tolist() == list(gap)
 
 
+def appear(person: Pose, first: int, end: int) -> Detections:
+    """One person in some frames of a clip."""
+    frame = np.arange(first, end, dtype=np.int32)
+    return Detections(frame, person[first:end], np.full(len(frame), 2, np.float32), [""] * F)
+
+
+def together(*parts: Detections) -> Detections:
+    frame = np.concatenate([part.frame for part in parts])
+    order = np.argsort(frame, kind="stable")
+    keypoints = np.concatenate([part.keypoints for part in parts])[order]
+    score = np.concatenate([part.score for part in parts])[order]
+    return Detections(frame[order], keypoints, score, [""] * F)
+
+
+@pytest.mark.parametrize("fps", [10.0, 30.0, 240.0])
+@pytest.mark.parametrize("end", [12, 40, 55])
+@pytest.mark.parametrize("moved_px", [0, 2000])
+def test_the_only_person_is_kept_over_any_gap(fps: float, end: int, moved_px: int) -> None:
+    there = (appear(SKATER, 0, 10), appear(SKATER + np.array([moved_px, 0, 0], np.float32), end, F))
+    track = choose_person(together(*there), fps=fps)
+    assert np.flatnonzero(~track.observed).tolist() == list(range(10, end))
+    assert track.margin == 1
+
+
+def test_halves_of_the_skater_outweigh_those_who_are_there_throughout() -> None:
+    standing = [appear(walk(x, height=150), 0, F) for x in (200, 1080)]
+    skater = (appear(SKATER, 0, 18), appear(SKATER, 42, F))
+    track = choose_person(together(*standing, *skater))
+    whole = choose_person(gather(walk(200, height=150), walk(1080, height=150), SKATER))
+    assert np.flatnonzero(~track.observed).tolist() == list(range(18, 42))
+    np.testing.assert_allclose(track.keypoints[track.observed], SKATER[track.observed])
+    assert 0 < track.margin < whole.margin
+
+
+@pytest.mark.parametrize(
+    ("other", "joined"),
+    [
+        (SKATER, True),
+        (walk(640 + 1200, bend=0.05), True),
+        (walk(640 + 1500, bend=0.05), False),  # 1.2 x sqrt(24) of its 240 px are 1411
+        (walk(640, height=90, bend=0.05), False),
+    ],
+)
+def test_who_is_far_away_or_of_another_size_is_somebody_else(other: Pose, joined: bool) -> None:
+    standing = appear(walk(200, height=70), 0, F)
+    track = choose_person(together(standing, appear(SKATER, 0, 34), appear(other, 57, F)))
+    assert track.observed[:34].all()
+    assert track.observed[57:].all() == joined
+
+
+def test_who_was_there_at_the_same_time_is_somebody_else() -> None:
+    standing = appear(walk(1040, height=190, bend=0.04), 30, F)
+    track = choose_person(together(appear(SKATER, 0, 34), standing))
+    assert np.flatnonzero(track.observed).tolist() == list(range(34))
+
+
+def test_a_gap_is_bounded_in_seconds() -> None:
+    """What is far in 0.1 s is near in 2 s; and links, which look at no size, end at 0.67 s."""
+    standing = appear(walk(200, height=70), 0, F)
+    clip = together(standing, appear(SKATER, 0, 34), appear(walk(640 + 1200, bend=0.05), 57, F))
+    kept = {fps: choose_person(clip, fps=fps).observed[57:].all() for fps in (12.0, 30.0, 240.0)}
+    assert kept == {12.0: True, 30.0: True, 240.0: False}
+    clip = together(standing, appear(SKATER, 0, 34), appear(walk(640, height=90), 44, F))
+    kept = {fps: choose_person(clip, fps=fps).observed[44:].all() for fps in (10.0, 30.0)}
+    assert kept == {10.0: False, 30.0: True}
+
+
 def test_margin_grows_as_the_other_shrinks() -> None:
     margins = [
         choose_person(gather(SKATER, walk(900, height=height))).margin for height in (180, 90, 45)
@@ -238,6 +305,23 @@ def test_real_skater_is_found(real_data: Path, clip: str, hips: dict[int, tuple[
     for frame, position in hips.items():
         hip = track.keypoints[frame, 11:13, :2].mean(axis=0)
         assert np.linalg.norm(hip - position) < 12, frame
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("name", ["d07", "e04", "e05", "e06"])
+@pytest.mark.parametrize("num_missed", [21, 30, 45])
+def test_real_skater_is_kept_over_a_gap(real_data: Path, name: str, num_missed: int) -> None:
+    detections = read_clip(real_data / "skate_full" / "val" / name)
+    whole = choose_person(detections).detection
+    gone = range(len(whole) // 2, len(whole) // 2 + num_missed)
+    kept = ~np.isin(np.arange(len(detections.frame)), whole[gone])
+    rest = Detections(
+        detections.frame[kept], detections.keypoints[kept], detections.score[kept],
+        detections.image_names,
+    )  # fmt: skip
+    found = np.append(np.flatnonzero(kept), -1)[choose_person(rest).detection]
+    outside = np.isin(np.arange(len(whole)), gone, invert=True) & (whole >= 0)
+    assert (found == whole)[outside].all()
 
 
 @pytest.mark.real
