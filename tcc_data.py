@@ -26,7 +26,7 @@ from tcc.alignment import Match, at_frames
 from tcc.check import check_clips, describe_clips
 from tcc.cli import UserError, progress
 from tcc.clip_cache import VideoCache
-from tcc.clip_folder import find_videos, list_clips, read_times, read_track
+from tcc.clip_folder import find_videos, list_clips, read_track
 from tcc.features import augment, extract, fill_joints, flip, turn
 from tcc.sampling import choose_clips, sample_steps
 from tcc.timing import clock, nearest, rate, resample
@@ -36,7 +36,6 @@ from tcc_config import CONFIG, Config
 
 log = logging.getLogger("tcc")
 LONG_ENOUGH = 50
-LEAST_CONFIDENCE = 1e-6
 
 
 def main() -> None:
@@ -149,18 +148,14 @@ def load_clip(folder: Path, config: Config, person: int | None = None) -> Clip:
     Raises:
         UserError: the clip can't be used; says why.
     """
-    images, _, track = read_track(folder, person)
-    sure = float(track.keypoints[..., 2].max())
-    if sure < max(config.SKELETON_CONF_THRESHOLD, LEAST_CONFIDENCE):
-        raise UserError(
-            f"{folder}: no joint reaches SKELETON_CONF_THRESHOLD={config.SKELETON_CONF_THRESHOLD} "
-            f"(highest confidence {sure:.2f}); lower the setting or remove the clip"
-        )
+    images, _, track, times_s = read_track(
+        folder, person, config.FPS, config.SKELETON_CONF_THRESHOLD
+    )
     return Clip(
         name=folder.resolve().name,
         keypoints=track.keypoints,
         observed=track.observed,
-        times_s=read_times(folder, len(track.keypoints), config.FPS),
+        times_s=times_s,
         margin=track.margin,
         num_people=track.num_people,
         images=images,

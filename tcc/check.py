@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from tcc.alphapose import Detections
 from tcc.cli import UserError, write_json
-from tcc.clip_folder import read_times, read_track
+from tcc.clip_folder import read_track
 from tcc.draw import DARK, FAINT, FONT, LIGHT, MARK, Color, Image, View, draw_skeleton, follow
 from tcc.timing import rate
 from tcc.tracking import CLEAR_MARGIN, Track, choose_person
@@ -66,8 +66,7 @@ def check_clips(
     checked, strips, failed = [], [], []
     for folder in folders:
         try:
-            images, detections, track = read_track(folder, None)
-            times_s = read_times(folder, len(track.keypoints), fps)
+            images, detections, track, times_s = read_track(folder, None, fps, confidence_threshold)
             clip = CheckedClip(
                 folder.name,
                 len(times_s),
@@ -143,7 +142,7 @@ def draw_strip(
     second = None
     if track.margin < CLEAR_MARGIN:
         with suppress(UserError):  # there is nobody else
-            second = choose_person(detections, 2)
+            second = choose_person(detections, 2, clip.fps)
     if images:
         height, width = read_image(images[0]).shape[:2]
     else:  # only keypoints tell how large the picture was

@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 
 from tcc.alphapose import Detections, natural_key, read_detections
 from tcc.cli import UserError, whole
+from tcc.timing import rate
 from tcc.tracking import Track, choose_person
 from tcc.video import VIDEO_SUFFIXES
 
 SIDECAR = "clip.toml"
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+LEAST_CONFIDENCE = 1e-6
+LEAST_EXTENT_PX = 1.0
 
 
 class _VideoJson(msgspec.Struct):
@@ -37,27 +40,45 @@ def find_videos(root: Path) -> list[Path]:
     return sorted(path for path in files if path.suffix.lower() in VIDEO_SUFFIXES)
 
 
-def read_track(folder: Path, person: int | None) -> tuple[list[Path], Detections, Track]:
-    """Return a clip's pictures, all its people, and the one that is followed.
+def read_track(
+    folder: Path, person: int | None, fps: float, confidence_threshold: float
+) -> tuple[list[Path], Detections, Track, NDArray[np.float64]]:
+    """Return a clip's pictures, all its people, the one that is followed, and the times (F,) s.
 
     Args:
         folder: of the clip.
         person: 1 the main person, 2 the next ...; None: clip.toml decides, else 1.
+        fps: frames per second where video.json tells no times.
+        confidence_threshold: that some joint must reach for the clip to be of use.
 
     Raises:
         UserError: the clip can't be used; says why.
     """
     images = image_files(folder)
     detections = read_detections(keypoint_file(folder), [path.name for path in images] or None)
+    times_s = read_times(folder, detections.num_frames, fps)
     given = person
     if person is None and (folder / SIDECAR).exists():
         given = read_person(folder)
     try:
-        track = choose_person(detections, 1 if given is None else given)
+        track = choose_person(detections, 1 if given is None else given, rate(times_s))
     except UserError as error:
         raise UserError(f"{folder}: {error}") from None
-    # A person that the user names is in no doubt.
-    return images, detections, track if given is None else replace(track, margin=1.0)
+    sure = float(track.keypoints[..., 2].max())
+    if sure < max(confidence_threshold, LEAST_CONFIDENCE):
+        raise UserError(
+            f"{folder}: no joint reaches SKELETON_CONF_THRESHOLD={confidence_threshold} "
+            f"(highest confidence {sure:.2f}); lower the setting or remove the clip"
+        )
+    extent_px = float(np.ptp(track.keypoints[..., :2], axis=1).max())
+    if extent_px < LEAST_EXTENT_PX:
+        raise UserError(
+            f"{folder}: the skater's joints lie within {extent_px:.2g} px; expected positions in "
+            "pixels; run AlphaPose again or remove the clip"
+        )
+    if given is not None:  # a person that the user names is in no doubt
+        track = replace(track, margin=1.0)
+    return images, detections, track, times_s
 
 
 def keypoint_file(folder: Path) -> Path:

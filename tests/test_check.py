@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tcc.alphapose import Detections
 from tcc.check import CELL_PX, SECOND, SHOWN, TITLE_PX, check_clips, find_doubts
 from tcc.cli import UserError
 from tcc.clip_folder import write_person
 from tcc.draw import FAINT, LEFT, MARK
-from tcc.tracking import Track
+from tcc.tracking import Track, choose_person
 from tcc_config import Config
 from tcc_data import clip_folders, load_clip
 from tests.conftest import Run, wave, write_clip
@@ -135,6 +136,39 @@ def test_wrong_times_are_told(folders: list[Path], content: str, message: str) -
 def test_persons_are_counted_from_one(folders: list[Path]) -> None:
     with pytest.raises(UserError, match=r"twins: person 0: persons are counted from 1"):
         load_clip(folders[1], Config(), 0)
+
+
+def test_what_training_refuses_does_not_pass_the_check(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    skater, refused = wave(30, 0), {}
+    for name, scale in (("zero", (0, 0, 0)), ("unsure", (1, 1, 0.1)), ("point", (1e-3, 1e-3, 1))):
+        write_clip(tmp_path / name, skater * np.array(scale, np.float32))
+        with pytest.raises(UserError) as raised:
+            load_clip(tmp_path / name, Config())
+        refused[name] = str(raised.value)
+    assert "within 0.21 px; expected positions in pixels" in refused["point"]
+    checked, failed = check_clips(map(tmp_path.joinpath, refused), tmp_path / "check", "", 30, 0.2)
+    assert (checked, failed) == ([], list(refused))
+    assert caplog.messages == list(refused.values())
+
+
+def test_people_are_followed_at_the_rate_of_the_clip(
+    folders: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates: list[float] = []
+
+    def choose(detections: Detections, person: int, fps: float) -> Track:
+        rates.append(fps)
+        return choose_person(detections, person, fps)
+
+    monkeypatch.setattr("tcc.clip_folder.choose_person", choose)
+    load_clip(folders[0], Config(FPS=25))
+    (folders[0] / "video.json").write_text(
+        json.dumps({"timestamps_s": [i / 240 for i in range(30)]})
+    )
+    load_clip(folders[0], Config())
+    assert rates == pytest.approx([25, 240])
 
 
 def track(observed: NDArray[np.bool_], leap_px: float = 0, margin: float = 1.0) -> Track:
