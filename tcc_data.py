@@ -23,7 +23,7 @@ from torch.utils.data import Dataset
 
 from tcc import cli
 from tcc.alignment import Match, at_frames
-from tcc.check import check_clips, describe_clips
+from tcc.check import check_clips, describe_clips, doubt_gaps
 from tcc.cli import UserError, progress
 from tcc.clip_cache import VideoCache
 from tcc.clip_folder import find_videos, list_clips, read_track
@@ -214,12 +214,15 @@ def load_clips(folders: Sequence[Path], config: Config) -> list[Clip]:
     for clip in clips:
         for doubt in doubt_margin(clip.name, clip.margin):
             log.warning("%s", doubt)
+        for doubt in doubt_gaps(clip.observed, clip.num_people, clip.times_s):
+            log.warning("%s: the skater is %s, where the pose is made up", clip.name, doubt)
     gaps = [clip.name for clip in clips if not clip.observed.all()]
     if gaps:
         missed = sum(int((~clip.observed).sum()) for clip in clips)
+        empty = sum(int((clip.num_people == 0).sum()) for clip in clips)
         log.info(
-            "no skater in %d of %d frames, interpolated: %s",
-            missed, sum(clip.num_frames for clip in clips), ", ".join(gaps),
+            "no skater in %d of %d frames (%d with nobody), interpolated: %s",
+            missed, sum(clip.num_frames for clip in clips), empty, ", ".join(gaps),
         )  # fmt: skip
     return clips
 

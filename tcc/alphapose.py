@@ -232,6 +232,12 @@ def _number_frames(
         )
     if origin:
         log.info("%s: frame 0 is image number %d, the smallest", path, origin)
+    elif first > len(number_of) / 10:
+        log.info(
+            "%s: the first image is number %d, so frames 0 to %d hold nobody; where it is the "
+            "clip's first frame, put the frames in vis/ beside it",
+            path, first, first - 1,
+        )  # fmt: skip
     names = [""] * num_frames
     for image, number in number_of.items():
         if names[number - origin]:

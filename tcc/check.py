@@ -37,12 +37,16 @@ SECOND: Color = (167, 121, 204)  # reddish purple of Okabe and Ito
 
 @dataclass(frozen=True, slots=True)
 class CheckedClip:
-    """What is to be known of a clip before it is used; `doubts` in words."""
+    """What is to be known of a clip before it is used; `doubts` in words.
+
+    The skater isn't followed in `missed_frames`, of which `empty_frames` show nobody at all.
+    """
 
     name: str
     num_frames: int
     fps: float
     missed_frames: list[int]
+    empty_frames: list[int]
     people_per_frame: float
     margin: float
     doubts: list[str]
@@ -72,6 +76,7 @@ def check_clips(
                 len(times_s),
                 rate(times_s),
                 np.flatnonzero(~track.observed).tolist(),
+                np.flatnonzero(track.num_people == 0).tolist(),
                 float(track.num_people.mean()),
                 track.margin,
                 find_doubts(track, times_s),
@@ -113,19 +118,30 @@ def find_doubts(track: Track, times_s: NDArray[np.float64]) -> list[str]:
     doubts = []
     if track.margin < CLEAR_MARGIN:
         doubts.append("another person (purple) is nearly as likely")
-    missed = int((~track.observed).sum())
-    seen_s = times_s[track.observed]
-    gap_s = float(np.diff(seen_s).max(initial=0))
-    if missed > MAX_MISSED * len(times_s):
-        doubts.append(f"missed in {missed} of {len(times_s)} frames")
-    elif missed and gap_s > MAX_GAP_S:
-        doubts.append(f"missed for {gap_s:.2f} s")
+    doubts += doubt_gaps(track.observed, track.num_people, times_s)
     centres = track.keypoints[..., :2].mean(axis=1)
     extent = np.ptp(track.keypoints[..., :2], axis=1).max(axis=1)
     leaps = np.linalg.norm(np.diff(centres, axis=0), axis=1) / max(float(np.median(extent)), 1.0)
     if leaps.max(initial=0) > MAX_LEAP:
         doubts.append(f"leaps at frame {int(leaps.argmax()) + 1}")
     return doubts
+
+
+def doubt_gaps(
+    observed: NDArray[np.bool_], num_people: NDArray[np.int32], times_s: NDArray[np.float64]
+) -> list[str]:
+    """Return where a skater is missed much, or long in one go, in words; else nothing."""
+    missed = int((~observed).sum())
+    # A clip's ends count as seen: what is missing there is a gap as well.
+    seen = np.unique(np.concatenate([[0], np.flatnonzero(observed), [len(observed) - 1]]))
+    gaps_s = np.diff(times_s[seen])
+    if not missed or (missed <= MAX_MISSED * len(times_s) and gaps_s.max() <= MAX_GAP_S):
+        return []
+    longest = int(gaps_s.argmax())
+    first = int(seen[longest]) + int(observed[seen[longest]])
+    empty = int((num_people == 0).sum())
+    counts = f"missed in {missed} of {len(times_s)} frames ({empty} with nobody)"
+    return [f"{counts}, for {gaps_s[longest]:.2f} s from frame {first}"]
 
 
 def draw_strip(

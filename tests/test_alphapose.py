@@ -130,6 +130,16 @@ def test_other_origin_is_told(write: Write, caplog: pytest.LogCaptureFixture) ->
     assert "frame 0 is image number 300" in caplog.text
 
 
+@pytest.mark.parametrize(("first", "told"), [(1, False), (4, False), (30, True)])
+def test_frames_in_front_of_the_first_image_are_told(
+    write: Write, caplog: pytest.LogCaptureFixture, first: int, told: bool
+) -> None:
+    caplog.set_level(logging.INFO, "tcc")
+    path = write([make_person(f"{number}.jpg") for number in range(first, first + 41)])
+    assert read_detections(path).num_frames == first + 41
+    assert (f"number {first}, so frames 0 to {first - 1} hold nobody" in caplog.text) == told
+
+
 def test_vis_decides_the_frame(write: Write) -> None:
     path = write([make_person("9.jpg"), make_person("x10.jpg"), make_person(7)])
     detections = read_detections(path, ["7.png", "9.png", "x10.png", "x11.png"])

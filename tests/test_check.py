@@ -196,7 +196,14 @@ def without(*missed: int) -> NDArray[np.bool_]:
         (track(without()), []),
         (track(without(3, 20)), []),
         (track(without(5, 6, 7)), []),
-        (track(without(*range(4))), ["missed in 4 of 30 frames"]),
+        (
+            track(without(*range(4))),
+            ["missed in 4 of 30 frames (4 with nobody), for 0.13 s from frame 0"],
+        ),
+        (
+            track(without(3, *range(26, 30))),
+            ["missed in 5 of 30 frames (5 with nobody), for 0.13 s from frame 26"],
+        ),
         (track(without(), leap_px=60), []),
         (track(without(), leap_px=180), ["leaps at frame 12"]),
         (track(without(), margin=0.49), ["another person (purple) is nearly as likely"]),
@@ -210,7 +217,15 @@ def test_a_gap_is_judged_in_seconds() -> None:
     observed = np.ones(100, np.bool_)
     observed[50:57] = False
     assert find_doubts(track(observed), np.arange(100) / 120) == []
-    assert find_doubts(track(observed), np.arange(100) / 30) == ["missed for 0.27 s"]
+    told = "missed in 7 of 100 frames (7 with nobody), for 0.27 s from frame 50"
+    assert find_doubts(track(observed), np.arange(100) / 30) == [told]
+
+
+def test_a_frame_with_others_is_not_one_with_nobody() -> None:
+    missed = track(without(*range(10, 20)))
+    missed.num_people[10:16] = 1
+    told = "missed in 10 of 30 frames (4 with nobody), for 0.37 s from frame 10"
+    assert find_doubts(missed, TIMES_S) == [told]
 
 
 def test_command_prints_lengths_and_goes_on_after_a_bad_clip(

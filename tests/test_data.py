@@ -131,7 +131,11 @@ def test_frames_without_a_skater_are_counted(
     persons = [p for p in json.loads(file.read_text()) if p["image_id"] not in ("4.jpg", "5.jpg")]
     file.write_text(json.dumps(persons))
     load_clips([folder, write(tmp_path / "b", 8)], Config())
-    assert "no skater in 2 of 20 frames, interpolated: a" in caplog.text
+    told = "missed in 2 of 12 frames (2 with nobody), for 0.10 s from frame 4"
+    assert caplog.messages == [
+        f"a: the skater is {told}, where the pose is made up",
+        "no skater in 2 of 20 frames (2 with nobody), interpolated: a",
+    ]
 
 
 @pytest.mark.parametrize("confidence", [0.0, 0.1])
