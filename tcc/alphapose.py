@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from collections.abc import Sequence
@@ -31,6 +32,7 @@ OPENPOSE = {
 }
 NUMBERS = (3 * 17, 3 * 26, 3 * 136)  # per person, of AlphaPose's models
 MAX_NUMBER_GAP = 100_000
+MAX_VALUE = 1e5  # no picture is as wide
 
 
 class _Person(msgspec.Struct, gc=False):
@@ -88,13 +90,14 @@ def read_detections(path: Path, image_names: Sequence[str] | None = None) -> Det
         keypoints = _decode_keypoints(path, persons)
         score = np.array([person.score for person in persons]).astype(np.float32)
     for what, value in (("keypoint value", keypoints), ("score", score[:, None, None])):
-        bad = ~np.isfinite(value)
+        bad = ~(np.abs(value) <= MAX_VALUE)
         bad[..., -1] |= value[..., -1] < 0
         if bad.any():
             index = int(np.argwhere(bad)[0, 0])
             raise UserError(
                 f"{path} frame {images[index]}: {what} {value[index][bad[index]][0]}; expected "
-                "finite positions and confidences from 0; remove this person or run AlphaPose again"
+                f"positions within {MAX_VALUE:.0f} px and confidences from 0; remove this person "
+                "or run AlphaPose again"
             )
     np.minimum(keypoints[..., 2], 1, out=keypoints[..., 2])
     order = np.argsort(frames, kind="stable")
@@ -111,14 +114,14 @@ def natural_key(name: str) -> list[tuple[int, str]]:
 def _decode(path: Path) -> list[_Person]:
     """Decode a file of any of the known layouts."""
     try:
-        content = path.read_bytes()
+        content = path.read_bytes().removeprefix(codecs.BOM_UTF8)
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}; name a file written by AlphaPose") from None
     try:
         if content.lstrip()[:1] == b"{":
             return _from_object(path, content)
         return msgspec.json.decode(content, type=list[_Person])
-    except msgspec.DecodeError as error:
+    except ValueError as error:  # msgspec's and Unicode's are
         raise UserError(f"{path}{_explain(content, str(error))}; run AlphaPose again") from None
 
 

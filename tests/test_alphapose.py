@@ -140,6 +140,11 @@ def test_frames_in_front_of_the_first_image_are_told(
     assert (f"number {first}, so frames 0 to {first - 1} hold nobody" in caplog.text) == told
 
 
+def test_a_byte_order_mark_is_no_mistake(write: Write) -> None:
+    content = json.dumps([make_person("0.jpg")]).encode("utf-8-sig")
+    assert read_detections(write(content)).num_frames == 1
+
+
 def test_vis_decides_the_frame(write: Write) -> None:
     path = write([make_person("9.jpg"), make_person("x10.jpg"), make_person(7)])
     detections = read_detections(path, ["7.png", "9.png", "x10.png", "x11.png"])
@@ -169,8 +174,10 @@ def test_flip_swaps_the_sides_of_joints_and_limbs() -> None:
          " frame 17.jpg: value NaN; run AlphaPose again"),
         ([make_person("17.jpg", score=-math.inf)], " frame 17.jpg: value -Infinity; run"),
         ([make_person("17.jpg", keypoints=with_value(3, 1e300))], " frame 17.jpg: keypoint value"),
+        ([make_person("17.jpg", keypoints=with_value(4, -1e30))],
+         " frame 17.jpg: keypoint value -1.0000000150474662e+30; expected positions within 100000"),
         ([make_person("17.jpg", keypoints=with_value(5, -0.5))], " frame 17.jpg: keypoint value -"),
-        ([make_person("17.jpg", score=-2)], " frame 17.jpg: score -2.0; expected finite"),
+        ([make_person("17.jpg", score=-2)], " frame 17.jpg: score -2.0; expected positions"),
         ([make_person("17.jpg", keypoints=with_value(3, None))],
          " frame 17.jpg: keypoints: Expected `float`, got `null` - at `$[3]`"),
         ([{"image_id": "17.jpg"}], " frame 17.jpg: person: Object missing required field `key"),
@@ -181,6 +188,8 @@ def test_flip_swaps_the_sides_of_joints_and_limbs() -> None:
         ('[{"image_id": "1.jpg"}, xx', " is not valid JSON: Expecting value: line 1 column 25"),
         ("[" * 100_000, " is not valid JSON: "),
         ("[]".encode("utf-16"), ": expected a list of persons in UTF-8: "),
+        (b'[{"image_id": "\xe9", "keypoints": []}]', " is not valid JSON: 'utf-8' codec can't"),
+        (b'{"\xe9": "1.jpg"}', " is not valid JSON: 'utf-8' codec can't decode byte 0xe9"),
         (3, ": expected a list of persons in UTF-8: Expected `array`, got `int`"),
         ({"0.jpg": []}, ": expected a list of persons with image_id and keypoints, got an object"),
         ({"people": [{"pose_keypoints_2d": [1, 2]}]}, ": expected 75 OpenPose values"),
