@@ -26,12 +26,11 @@ from tcc.alignment import Match, at_frames
 from tcc.check import check_clips, describe_clips, doubt_gaps
 from tcc.cli import UserError, progress
 from tcc.clip_cache import VideoCache
-from tcc.clip_folder import find_videos, list_clips, read_track
+from tcc.clip_folder import find_videos, list_clips, read_frame, read_track
 from tcc.features import augment, extract, fill_joints, flip, turn
 from tcc.sampling import choose_clips, sample_steps
 from tcc.timing import clock, nearest, rate, resample
 from tcc.tracking import doubt_margin
-from tcc.video import read_image
 from tcc_config import CONFIG, Config
 
 log = logging.getLogger("tcc")
@@ -87,9 +86,9 @@ class Clip:
         """Read the picture (H, W, 3) BGR of a frame.
 
         Raises:
-            UserError: the file is not a picture.
+            UserError: the file is no picture of the clip's size.
         """
-        return read_image(self.images[frame])
+        return read_frame(self.images, frame)
 
 
 @dataclass(frozen=True, slots=True)

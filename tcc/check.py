@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from tcc.alphapose import Detections
 from tcc.cli import UserError, write_json
-from tcc.clip_folder import read_track
+from tcc.clip_folder import read_frame, read_track
 from tcc.draw import DARK, FAINT, FONT, LIGHT, MARK, Color, Image, View, draw_skeleton, follow
 from tcc.timing import rate
 from tcc.tracking import CLEAR_MARGIN, Track, choose_person
-from tcc.video import read_image, write_image
+from tcc.video import write_image
 
 log = logging.getLogger("tcc")
 
@@ -160,7 +160,7 @@ def draw_strip(
         with suppress(UserError):  # there is nobody else
             second = choose_person(detections, 2, clip.fps)
     if images:
-        height, width = read_image(images[0]).shape[:2]
+        height, width = read_frame(images, 0).shape[:2]
     else:  # only keypoints tell how large the picture was
         width, height = (1.2 * detections.keypoints[..., :2].max(axis=(0, 1)).clip(1)).astype(int)
     views = follow(track.keypoints, (int(width), int(height)), CELL_PX, EXTENTS)
@@ -171,7 +171,7 @@ def draw_strip(
         view = views[frame]
         cell = np.full((CELL_PX[1], CELL_PX[0], 3), DARK, np.uint8)
         if images:
-            cell = view.show(read_image(images[frame]))
+            cell = view.show(read_frame(images, frame))
         people: list[tuple[NDArray[np.float32], Color | None, int]] = [
             (detections.keypoints[index], FAINT, 1)
             for index in np.flatnonzero(detections.frame == frame)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
@@ -13,12 +15,13 @@ from tcc.alphapose import Detections, natural_key, read_detections
 from tcc.cli import UserError, whole
 from tcc.timing import rate
 from tcc.tracking import Track, choose_person
-from tcc.video import VIDEO_SUFFIXES
+from tcc.video import VIDEO_SUFFIXES, read_image
 
 SIDECAR = "clip.toml"
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 LEAST_CONFIDENCE = 1e-6
 LEAST_EXTENT_PX = 1.0
+MAX_CLIP_S = 3600.0  # more is another unit than seconds
 
 
 class _VideoJson(msgspec.Struct):
@@ -109,6 +112,27 @@ def image_files(folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: natural_key(path.name))
 
 
+def read_frame(images: Sequence[Path], frame: int) -> NDArray[np.uint8]:
+    """Read the picture (H, W, 3) BGR of a clip's frame.
+
+    Raises:
+        UserError: see `read_image`; or it is of another size than the first.
+    """
+    image = read_image(images[frame])
+    size, usual = (f"{shape[1]} x {shape[0]}" for shape in (image.shape, _shape(images[0])))
+    if size != usual:
+        raise UserError(
+            f"{images[frame]} is {size} px, {images[0].name} {usual}; extract the video's frames "
+            "again"
+        )
+    return image
+
+
+@lru_cache
+def _shape(path: Path) -> tuple[int, ...]:
+    return read_image(path).shape
+
+
 def read_person(folder: Path) -> int:
     """Return the person that clip.toml names, else 1.
 
@@ -119,12 +143,18 @@ def read_person(folder: Path) -> int:
     if not path.exists():
         return 1
     try:
-        person = msgspec.toml.decode(path.read_bytes(), type=_ClipToml).person
+        text = path.read_text(encoding="utf-8-sig")
+        person = msgspec.toml.decode(text, type=_ClipToml).person
         if person < 1:
             raise ValueError(f"person = {person}")
-    except ValueError as error:  # msgspec's and Unicode's are
-        raise UserError(f"{path}: {error}; expected a line `person = 2`, from 1") from None
+    except (OSError, ValueError) as error:  # msgspec's and Unicode's are
+        raise UserError(f"{path}: {_why(error)}; expected a line `person = 2`, from 1") from None
     return person
+
+
+def _why(error: Exception) -> str:
+    """Return what an error says, without the path that an OSError adds."""
+    return getattr(error, "strerror", None) or str(error)
 
 
 def write_person(folder: Path, person: int) -> None:
@@ -137,16 +167,20 @@ def read_times(folder: Path, num_frames: int, fps: float) -> NDArray[np.float64]
     """Return each frame's time in seconds: from video.json, else at a constant rate.
 
     Raises:
-        UserError: video.json holds no rising time for each frame.
+        UserError: video.json holds no rising time for each frame; a clip is longer than an hour.
     """
     path = folder / "video.json"
     if not path.exists():
+        if num_frames / fps > MAX_CLIP_S:
+            raise UserError(
+                f"{folder}: {num_frames} frames at FPS={fps:g} last longer than an hour; set FPS"
+            )
         return np.arange(num_frames) / fps
     remedy = "run tcc_get_pose.py --force, or remove the file to have frames at a constant rate"
     try:
         times = np.array(msgspec.json.decode(path.read_bytes(), type=_VideoJson).timestamps_s)
-    except ValueError as error:
-        raise UserError(f"{path}: {error}; {remedy}") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: {_why(error)}; {remedy}") from None
     if len(times) != num_frames:
         raise UserError(f"{path}: {len(times)} timestamps for {num_frames} frames; {remedy}")
     late = np.flatnonzero(np.diff(times) <= 0)
@@ -155,4 +189,6 @@ def read_times(folder: Path, num_frames: int, fps: float) -> NDArray[np.float64]
         raise UserError(
             f"{path} frame {frame + 1}: time {times[frame + 1]} s after {times[frame]} s; {remedy}"
         )
+    if times[-1] - times[0] > MAX_CLIP_S:
+        raise UserError(f"{path}: {times[0]} to {times[-1]} s is longer than an hour; {remedy}")
     return times

@@ -155,12 +155,17 @@ def read_image(path: Path) -> Image:
     """Read a picture (H, W, 3) BGR.
 
     Raises:
-        UserError: the file is not a picture.
+        UserError: the file is not a picture, or can't be read.
     """
-    content = np.fromfile(path, np.uint8) if path.is_file() else np.empty(0, np.uint8)
-    image = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
+    image, reason = None, " is not a picture"
+    try:
+        image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
+    except OSError as error:
+        reason = f": {error.strerror}"
+    except cv2.error:  # of an empty file, or of more pixels than it takes
+        pass
     if image is None:
-        raise UserError(f"{path} is not a picture; extract the video's frames again")
+        raise UserError(f"{path}{reason}; extract the video's frames again")
     return np.asarray(image, np.uint8)
 
 

@@ -19,7 +19,7 @@ from tcc.draw import FAINT, LEFT, MARK
 from tcc.tracking import Track, choose_person
 from tcc_config import Config
 from tcc_data import clip_folders, load_clip
-from tests.conftest import Run, wave, write_clip
+from tests.conftest import Run, wave, write_clip, write_frames
 
 Shift = tuple[float, float]
 TIMES_S = np.arange(30) / 30
@@ -107,11 +107,13 @@ def test_clip_toml_settles_it(folders: list[Path], tmp_path: Path) -> None:
         ("person = 3", r"twins: person 3: the clip holds 2; choose 1 to 2"),
         ("person = 0", r"clip.toml: person = 0; expected a line `person = 2`"),
         ("person = two", r"clip.toml: .*; expected a line `person = 2`, from 1"),
+        (None, r"clip.toml: Is a directory; expected a line `person = 2`, from 1"),
         ("skater = 2", r"clip.toml: .*; expected a line `person = 2`, from 1"),
     ],
 )
-def test_a_wrong_sidecar_is_told(folders: list[Path], line: str, message: str) -> None:
-    (folders[1] / "clip.toml").write_text(line)
+def test_a_wrong_sidecar_is_told(folders: list[Path], line: str | None, message: str) -> None:
+    path = folders[1] / "clip.toml"
+    path.mkdir() if line is None else path.write_text(line)
     with pytest.raises(UserError, match=message) as raised:
         load_clip(folders[1], Config())
     assert "\n" not in str(raised.value)
@@ -131,6 +133,36 @@ def test_wrong_times_are_told(folders: list[Path], content: str, message: str) -
     with pytest.raises(UserError, match=rf"video.json: .*{message}") as raised:
         load_clip(folders[1], Config())
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("step_s", [3600.0, 1e9])
+def test_times_that_are_no_seconds_are_told(folders: list[Path], step_s: float) -> None:
+    with pytest.raises(UserError, match=r"clear: 30 frames at FPS=0.001 last longer than an hour"):
+        load_clip(folders[0], Config(FPS=0.001))
+    times = [step_s * frame for frame in range(30)]
+    (folders[1] / "video.json").write_text(json.dumps({"timestamps_s": times}))
+    with pytest.raises(UserError, match=r"video.json: 0.0 to .* s is longer than an hour; run tcc"):
+        load_clip(folders[1], Config())
+
+
+def test_a_byte_order_mark_in_the_sidecar_is_no_mistake(folders: list[Path]) -> None:
+    (folders[1] / "clip.toml").write_text("person = 2\n", encoding="utf-8-sig")
+    assert load_clip(folders[1], Config()).margin == 1
+
+
+@pytest.mark.parametrize("picture", [b"no picture", None])
+def test_a_bad_picture_is_of_one_clip_alone(
+    folders: list[Path], tmp_path: Path, picture: bytes | None
+) -> None:
+    for folder in folders:
+        write_frames(folder, 30)
+    (folders[0] / "vis" / "0.jpg").unlink()
+    if picture is None:
+        (folders[0] / "vis" / "0.jpg").mkdir()
+    else:
+        (folders[0] / "vis" / "0.jpg").write_bytes(picture)
+    checked, failed = check_clips(folders, tmp_path / "check", "", 30, 0.2)
+    assert ([clip.name for clip in checked], failed) == (["twins"], ["clear"])
 
 
 def test_persons_are_counted_from_one(folders: list[Path]) -> None:

@@ -7,6 +7,7 @@ import logging
 import re
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -27,7 +28,7 @@ from tcc_data import (
     pick_num_steps,
     require_images,
 )
-from tests.conftest import wave, write_clip
+from tests.conftest import wave, write_clip, write_frames
 
 
 def write(folder: Path, num_frames: int = 20, seed: int = 0) -> Path:
@@ -159,6 +160,16 @@ def test_frames_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     for name in ("10.jpg", "9.JPG", "11.png", "notes.txt", "._9.jpg"):
         (tmp_path / "vis" / name).touch()
     assert [path.name for path in image_files(tmp_path)] == ["9.JPG", "10.jpg", "11.png"]
+
+
+def test_a_frame_of_another_size_is_named(tmp_path: Path) -> None:
+    folder = write(tmp_path / "a", 3)
+    write_frames(folder, 3, (64, 36))
+    cv2.imwrite(str(folder / "vis" / "1.jpg"), np.zeros((36, 65, 3), np.uint8))
+    clip = load_clip(folder, Config())
+    assert clip.read_image(2).shape == (36, 64, 3)
+    with pytest.raises(UserError, match=r"vis/1.jpg is 65 x 36 px, 0.jpg 64 x 36; extract"):
+        clip.read_image(1)
 
 
 def test_folders_are_sorted_and_hidden_ones_left_out(tmp_path: Path) -> None:
