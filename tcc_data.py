@@ -3,7 +3,8 @@
     python3 tcc_data.py --check --dataset axel --mode train
 
 --check prints every clip's length, gaps and people, names the clips to look at, and writes
-result/check_<motion>_<mode>.jpg, where the chosen person of every clip is drawn, and .json.
+result/check_<motion>_<mode>.jpg, where the chosen person of every clip is drawn (100 clips a
+sheet, then ..._2.jpg), and .json.
 
 data/<motion>/<train|val|test>/<video>/    vis/ (frames, for drawing) and one AlphaPose *.json
 data/<motion>/labels.csv                   optional: mode, video, <event>_frame, ...
@@ -50,13 +51,13 @@ def main() -> None:
 
 def check(folders: Sequence[Path], mode: str, result_dir: Path, config: Config) -> list[str]:
     """Draw and print what to know of every clip; return the names of those that can't be read."""
-    checked, failed = check_clips(
+    checked, failed, sheets = check_clips(
         progress(folders, "checking", "clip"), result_dir / f"check_{config.DATASET}_{mode}",
         f"{config.DATASET} {mode}", config.FPS, config.SKELETON_CONF_THRESHOLD,
     )  # fmt: skip
     print(describe_clips(checked))
-    if checked:
-        print(result_dir / f"check_{config.DATASET}_{mode}.jpg")
+    for sheet in sheets:
+        print(sheet)
     return failed
 
 

@@ -28,6 +28,7 @@ MAX_LEAP = 0.5  # body heights between two frames; a jump in the recorded clips 
 
 SHOWN = 6  # frames of a clip, evenly spaced
 COLUMNS = 2  # clips side by side
+CLIPS_PER_SHEET = 100  # about 10,000 px high; many programs show no more than 16,384
 CELL_PX = (220, 165)
 TITLE_PX = 24
 EXTENTS = 3.0  # skater's extents that a cell shows at least, so that the others are seen too
@@ -54,8 +55,10 @@ class CheckedClip:
 
 def check_clips(
     folders: Iterable[Path], stem: Path, title: str, fps: float, confidence_threshold: float
-) -> tuple[list[CheckedClip], list[str]]:
-    """Write a contact sheet of clips, <stem>.jpg, and what was found, <stem>.json.
+) -> tuple[list[CheckedClip], list[str], list[Path]]:
+    """Write contact sheets of clips, <stem>.jpg, and what was found, <stem>.json.
+
+    More clips than CLIPS_PER_SHEET go on to <stem>_2.jpg, and so on.
 
     Args:
         folders: of the clips.
@@ -65,9 +68,20 @@ def check_clips(
         confidence_threshold: joints below it are not drawn.
 
     Returns:
-        The clips, and the names of those that can't be read; the log says why.
+        The clips, the names of those that can't be read (the log says why), and the sheets.
     """
-    checked, strips, failed = [], [], []
+    checked: list[CheckedClip] = []
+    strips: list[Image] = []
+    failed: list[str] = []
+    sheets: list[Path] = []
+
+    def write_sheet() -> None:
+        doubtful = sum(bool(clip.doubts) for clip in checked[-len(strips) :])
+        text = f"{title}: {len(strips)} clips, {doubtful} to look at (orange). {REMEDY}"
+        sheets.append(_sheet_path(stem, len(sheets) + 1))
+        write_image(sheets[-1], draw_sheet(text, strips))
+        strips.clear()
+
     for folder in folders:
         try:
             images, detections, track, times_s = read_track(folder, None, fps, confidence_threshold)
@@ -86,14 +100,23 @@ def check_clips(
         except UserError as error:
             log.error("%s", error)
             failed.append(folder.name)
+        if len(strips) == CLIPS_PER_SHEET:
+            write_sheet()
     if strips:
-        doubtful = sum(bool(clip.doubts) for clip in checked)
-        text = f"{title}: {len(checked)} clips, {doubtful} to look at (orange). {REMEDY}"
-        write_image(stem.with_suffix(".jpg"), draw_sheet(text, strips))
+        write_sheet()
+    old = len(sheets) + 1
+    while (path := _sheet_path(stem, old)).exists():  # of more clips, once
+        path.unlink()
+        old += 1
     write_json(
-        stem.with_suffix(".json"), {"clips": list(map(asdict, checked)), "unreadable": failed}
+        stem.with_name(f"{stem.name}.json"),
+        {"clips": list(map(asdict, checked)), "unreadable": failed},
     )
-    return checked, failed
+    return checked, failed, sheets
+
+
+def _sheet_path(stem: Path, number: int) -> Path:
+    return stem.with_name(f"{stem.name}_{number}.jpg" if number > 1 else f"{stem.name}.jpg")
 
 
 def describe_clips(clips: Sequence[CheckedClip]) -> str:

@@ -60,7 +60,7 @@ def near(image: NDArray[Any], color: tuple[int, int, int]) -> NDArray[np.bool_]:
 def test_sheet_marks_the_doubtful_clip_and_draws_the_chosen_person(
     folders: list[Path], tmp_path: Path
 ) -> None:
-    checked, failed = check_clips(folders, tmp_path / "check", "wave train", 30, 0.2)
+    checked, failed, _ = check_clips(folders, tmp_path / "check", "wave train", 30, 0.2)
     assert failed == []
     assert [clip.doubts for clip in checked] == [
         [],
@@ -96,7 +96,7 @@ def test_clip_toml_settles_it(folders: list[Path], tmp_path: Path) -> None:
         260, abs=15
     )
     assert second.margin == 1
-    checked, _ = check_clips(folders, tmp_path / "check", "wave", 30, 0.2)
+    checked, _, _ = check_clips(folders, tmp_path / "check", "wave", 30, 0.2)
     assert checked[1].doubts == []
     np.testing.assert_array_equal(load_clip(folders[1], Config(), 1).keypoints, first.keypoints)
 
@@ -161,7 +161,7 @@ def test_a_bad_picture_is_of_one_clip_alone(
         (folders[0] / "vis" / "0.jpg").mkdir()
     else:
         (folders[0] / "vis" / "0.jpg").write_bytes(picture)
-    checked, failed = check_clips(folders, tmp_path / "check", "", 30, 0.2)
+    checked, failed, _ = check_clips(folders, tmp_path / "check", "", 30, 0.2)
     assert ([clip.name for clip in checked], failed) == (["twins"], ["clear"])
 
 
@@ -180,7 +180,9 @@ def test_what_training_refuses_does_not_pass_the_check(
             load_clip(tmp_path / name, Config())
         refused[name] = str(raised.value)
     assert "within 0.21 px; expected positions in pixels" in refused["point"]
-    checked, failed = check_clips(map(tmp_path.joinpath, refused), tmp_path / "check", "", 30, 0.2)
+    checked, failed, _ = check_clips(
+        map(tmp_path.joinpath, refused), tmp_path / "check", "", 30, 0.2
+    )
     assert (checked, failed) == ([], list(refused))
     assert caplog.messages == list(refused.values())
 
@@ -258,6 +260,21 @@ def test_a_frame_with_others_is_not_one_with_nobody() -> None:
     missed.num_people[10:16] = 1
     told = "missed in 10 of 30 frames (4 with nobody), for 0.37 s from frame 10"
     assert find_doubts(missed, TIMES_S) == [told]
+
+
+def test_many_clips_take_several_sheets(
+    folders: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Five clips, two on a sheet; later two clips alone leave no sheet of the five."""
+    monkeypatch.setattr("tcc.check.CLIPS_PER_SHEET", 2)
+    stem = tmp_path / "check_wave.2_train"
+    paths = [tmp_path / f"{stem.name}{number}.jpg" for number in ("", "_2", "_3")]
+    sheets = check_clips([*folders, *folders, folders[0]], stem, "", 30, 0.2)[2]
+    assert sheets == paths
+    tall = [cv2.imread(str(path)) for path in sheets]
+    assert [image is not None and image.shape[1] > 1500 for image in tall] == [True, True, False]
+    assert check_clips(folders, stem, "", 30, 0.2)[2] == paths[:1]
+    assert sorted(tmp_path.glob("check*")) == [paths[0], stem.with_name(f"{stem.name}.json")]
 
 
 def test_command_prints_lengths_and_goes_on_after_a_bad_clip(
