@@ -155,6 +155,7 @@ class Trainer:
                 for step in bar:
                     if step == self.consensus_step:
                         self.sequences.phases = self.align_clips()
+                        self.best_tau = None  # tau under one loss says nothing of the other
                     loss = self.train_step(self.sequences[step])
                     bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
                     name = "loss" if step < self.consensus_step else "consensus_loss"

@@ -233,12 +233,22 @@ def test_best_weights_by_validation_are_kept(
         save(path, content)
 
     monkeypatch.setattr(checkpoint, "save", keep)
-    call(tcc_train.main, *options(SAVE_CKPT_STEPS=2), cwd=motion_dir)
+    call(tcc_train.main, *options(SAVE_CKPT_STEPS=2, CONSENSUS_SHARE=0), cwd=motion_dir)
     content = load(motion_dir)
     assert list(saved) == [2, 4, 6, 8]
     assert (content["best"]["tau"], content["best"]["step"]) == (0.9, 4)
     assert_same(content["encoder"], saved[4])
     assert_same(content["last"], saved[8])
+
+
+def test_best_weights_are_of_the_last_loss(
+    motion_dir: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taus = iter([0.9, 0.8, 0.5, 0.4])
+    monkeypatch.setattr(tcc_train, "tau_matrix", lambda *_: np.full((2, 2), next(taus)))
+    call(tcc_train.main, *options(SAVE_CKPT_STEPS=2, CONSENSUS_SHARE=0.5), cwd=motion_dir)
+    content = load(motion_dir)
+    assert (content["best"]["tau"], content["best"]["step"]) == (0.5, 6)
 
 
 def test_without_val_the_last_weights_are_kept(motion_dir: Path, call: Call) -> None:
