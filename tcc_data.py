@@ -36,6 +36,7 @@ from tcc_config import CONFIG, Config
 
 log = logging.getLogger("tcc")
 LONG_ENOUGH = 50
+MANY = 10  # names in a line
 
 
 def main() -> None:
@@ -222,7 +223,8 @@ def load_clips(folders: Sequence[Path], config: Config) -> list[Clip]:
         empty = sum(int((clip.num_people == 0).sum()) for clip in clips)
         log.info(
             "no skater in %d of %d frames (%d with nobody), interpolated: %s",
-            missed, sum(clip.num_frames for clip in clips), empty, ", ".join(gaps),
+            missed, sum(clip.num_frames for clip in clips), empty,
+            ", ".join(gaps) if len(gaps) < MANY else f"{len(gaps)} clips",
         )  # fmt: skip
     return clips
 

@@ -137,6 +137,9 @@ def test_frames_without_a_skater_are_counted(
         f"a: the skater is {told}, where the pose is made up",
         "no skater in 2 of 20 frames (2 with nobody), interpolated: a",
     ]
+    caplog.clear()
+    load_clips([folder] * 10, Config())
+    assert caplog.messages[-1].endswith("(20 with nobody), interpolated: 10 clips")
 
 
 @pytest.mark.parametrize("confidence", [0.0, 0.1])
