@@ -2,8 +2,10 @@
 
     python3 tcc_train.py --dataset axel --mode train
 
-Reads data/<motion>/train/*/*.json (and val/, if it is there, to keep the best checkpoint); writes
-log/<motion>_checkpoint.pt and TensorBoard scalars in log/tensorboard/<motion>/.
+Starts from the generic encoder, trains by temporal cycle-consistency and in the last batches by the
+consensus of the clips' alignments with each other. Reads data/<motion>/train/*/*.json (and val/, if
+it is there, to keep the best checkpoint); writes log/<motion>_checkpoint.pt and TensorBoard scalars
+in log/tensorboard/<motion>/.
 """
 
 from __future__ import annotations
