@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tcc import cli
-from tcc.alignment import CONFIDENT, Match, locate, map_frames, start_curve
+from tcc.alignment import CONFIDENT, Match, confidence, locate, map_frames, start_curve
 from tcc.clip_cache import VideoCache
 from tcc.draw import ClipPanel
 from tcc.features import opposed
@@ -53,15 +53,15 @@ PANEL_SIZE = (640, 720)
 class Result:
     """What the search found, in frames of the clips.
 
-    `matches`, best first; `cost` (N, M) of the standard's and the learner's frames; `curve` (M,) of
-    the cheapest place from each learner's frame.
+    `matches`, best first, and the confidence of each; `cost` (N, M) of the standard's and the
+    learner's frames; `curve` (M,) of the cheapest place from each learner's frame.
     """
 
     matches: list[Match]
+    confidences: list[float]
     cost: NDArray[np.floating[Any]]
     curve: NDArray[np.floating[Any]]
     mirrored: bool
-    confidence: float
     warnings: list[str]
 
 
@@ -92,11 +92,13 @@ def main() -> None:
     best = result.matches[0]
     for warning in result.warnings:
         log.warning("%s", warning)
-    print(
-        f"{CONFIG.DATASET} of {standard.name} starts at frame {best.start_frame} "
-        f"({learner.times_s[best.start_frame]:.2f} s) of {learner.name}, "
-        f"confidence {result.confidence:.2f}"
-    )
+    for match, sure in zip(result.matches, result.confidences, strict=True):
+        if match is best or sure >= CONFIDENT:
+            print(
+                f"{CONFIG.DATASET} of {standard.name} starts at frame {match.start_frame} "
+                f"({learner.times_s[match.start_frame]:.2f} s) of {learner.name}, "
+                f"confidence {sure:.2f}"
+            )
 
     stem = args.result_dir / f"start_{CONFIG.DATASET}_{learner.name}_vs_{standard.name}"
     if not args.no_video:
@@ -150,7 +152,7 @@ def find_start(encoder: Encoder, learner: Clip, standard: Clip, method: str) -> 
         views,
         embed(encoder, make_features(learner, CONFIG)),
         method,
-        CONFIG.TOP_K,
+        CONFIG.TOP_K + 1,
         opposed(clip_turn(standard, CONFIG), clip_turn(learner, CONFIG)),
     )
     first, last = found.matches[0].path[[0, -1], 0]
@@ -158,13 +160,19 @@ def find_start(encoder: Encoder, learner: Clip, standard: Clip, method: str) -> 
     rows, columns = (
         nearest(feature_times(clip, CONFIG), clip.times_s) for clip in (standard, learner)
     )
-    matches = [match_frames(match, standard, learner, CONFIG) for match in found.matches]
+    confidences = [confidence(match, found.cost) for match in found.matches]
+    kept = found.matches[: CONFIG.TOP_K]
+    matches = [match_frames(match, standard, learner, CONFIG) for match in kept]
     warnings = []
     if found.mirrored:
         warnings.append(f"{learner.name} turns the other way: {standard.name} is mirrored")
-    if found.confidence < CONFIDENT:
+    if confidences[0] < CONFIDENT:
         starts = ", ".join(str(match.start_frame) for match in matches[1:])
         warnings.append(f"unsure: the clips are not much alike; other starts: {starts or 'none'}")
+    if len(confidences) > CONFIG.TOP_K and confidences[-1] >= CONFIDENT:
+        warnings.append(
+            f"{learner.name} shows {standard.name} more than {CONFIG.TOP_K} times; raise TOP_K"
+        )
     if not whole:
         first, last = matches[0].path[[0, -1], 0]
         warnings.append(
@@ -177,10 +185,10 @@ def find_start(encoder: Encoder, learner: Clip, standard: Clip, method: str) -> 
             warnings.append(f"{clip.name}: no skater in {missed} of {clip.num_frames} frames")
     return Result(
         matches,
+        confidences[: CONFIG.TOP_K],
         found.cost[np.ix_(rows, columns)],
         start_curve(found.cost)[columns],
         found.mirrored,
-        found.confidence,
         warnings,
     )
 
@@ -194,8 +202,9 @@ def describe(result: Result, learner: Clip, standard: Clip, method: str) -> dict
             "end_frame": match.end_frame,
             "start_s": learner.times_s[match.start_frame],
             "cost": match.cost,
+            "confidence": sure,
         }
-        for match in result.matches
+        for match, sure in zip(result.matches, result.confidences, strict=True)
     ]
     return {
         "video_name": learner.name,
@@ -204,7 +213,6 @@ def describe(result: Result, learner: Clip, standard: Clip, method: str) -> dict
         **candidates[0],
         "method": method,
         "mirrored": result.mirrored,
-        "confidence": result.confidence,
         "candidates": candidates,
         "warnings": result.warnings,
         "original_seq_len": learner.num_frames,

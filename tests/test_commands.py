@@ -274,6 +274,29 @@ def test_learner_and_standard_name_others(
     assert (content["video_name"], content["standard_name"]) == (learner, standard)
 
 
+def test_every_clear_place_is_printed_and_more_than_top_k_are_told(
+    copy: Path, call: Call, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    standard = wave(26, 31, 1.1)
+    turned = standard[::-1] * [-1, 1, 1] + [640, 0, 0]
+    learner = np.concatenate([turned, standard, turned, standard, turned, standard])
+    write_clip(copy / "data" / MOTION / "test" / "z0", learner)
+    pair = [*SMALL, "--learner", "z0", "--standard", "b0", "--no-video"]
+    for top_k, clear, more in ((1, 1, True), (2, 2, True), (3, 3, False), (5, 3, False)):
+        caplog.clear()
+        capsys.readouterr()
+        call(tcc_get_start.main, *pair, "--set", f"TOP_K={top_k}", cwd=copy)
+        *lines, _ = capsys.readouterr().out.splitlines()
+        content = read_json(copy / "result" / f"start_{MOTION}_z0_vs_b0.json")
+        sure = [place for place in content["candidates"] if place["confidence"] >= 0.8]
+        assert len(lines) == len(sure) == clear
+        assert len(content["candidates"]) <= top_k
+        assert f"starts at frame {content['start_frame']} " in lines[0]
+        starts = [26, 78, 130]
+        assert all(min(abs(p["start_frame"] - s) for s in starts) <= 2 for p in sure)
+        assert (f"z0 shows b0 more than {top_k} times; raise TOP_K" in caplog.text) == more
+
+
 def test_start_takes_its_times_from_the_timestamps(copy: Path, call: Call) -> None:
     folder = copy / "data" / MOTION / "test" / "a0"
     times = [0.1 * frame**1.2 for frame in range(START + 26)]
