@@ -129,13 +129,15 @@ def load_pair(args: argparse.Namespace) -> tuple[Clip, Clip]:
         folders = clip_folders(*where)
         learner = learner or first_but(folders, standard)
         standard = standard or first_but([*folders[1:], folders[0]], learner)
+    if learner.resolve() == standard.resolve():
+        log.warning("%s is both the learner's clip and the standard", learner)
     return load_clip(learner, CONFIG, args.person), load_clip(standard, CONFIG)
 
 
 def first_but(folders: list[Path], taken: Path | None) -> Path:
     """Return the first of `folders` that is not `taken`."""
     for folder in folders:
-        if folder != taken:
+        if taken is None or folder.resolve() != taken.resolve():
             return folder
     raise cli.UserError(
         f"{folders[0].parent} holds one clip, {folders[0].name}; add the standard, or name both "
@@ -176,8 +178,8 @@ def find_start(encoder: Encoder, learner: Clip, standard: Clip, method: str) -> 
     if not whole:
         first, last = matches[0].path[[0, -1], 0]
         warnings.append(
-            f"{learner.name} ({learner.num_frames} frames) is too short for {standard.name} "
-            f"({standard.num_frames}): it matches frames {first} to {last} of it"
+            f"{learner.name} shows a part of {standard.name} alone, its frames {first} to {last} "
+            f"of {standard.num_frames}: film the motion from before its start to after its end"
         )
     for clip in (learner, standard):
         warnings += doubt_margin(clip.name, clip.margin)

@@ -274,6 +274,22 @@ def test_learner_and_standard_name_others(
     assert (content["video_name"], content["standard_name"]) == (learner, standard)
 
 
+def test_a_clip_by_its_path_is_not_compared_with_itself_unasked(
+    copy: Path, call: Call, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = copy / "data" / MOTION / "test"
+    for role, name, learner, standard in (
+        ("--learner", "a0", "a0", "b0"),
+        ("--standard", "a0", "b0", "a0"),
+    ):
+        call(tcc_get_start.main, *SMALL, role, folder / name, "--no-video", cwd=copy)
+        assert (copy / "result" / f"start_{MOTION}_{learner}_vs_{standard}.json").exists()
+    assert "both" not in caplog.text
+    same = ["--learner", "a0", "--standard", folder / "a0"]
+    call(tcc_get_start.main, *SMALL, *same, "--no-video", cwd=copy)
+    assert "a0 is both the learner's clip and the standard" in caplog.text
+
+
 def test_every_clear_place_is_printed_and_more_than_top_k_are_told(
     copy: Path, call: Call, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
