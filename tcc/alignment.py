@@ -161,8 +161,8 @@ def search(cost: Array, method: str = "dtw", top_k: int = 3) -> list[Match]:
     """Find the standard in the learner's clip, best place first; places overlap by half at most.
 
     A learner's clip that is shorter than the standard may show a part of it: it is matched whole,
-    at tempo 1/2 to 2, to the part that fits, where that is clearly cheaper than all of the standard
-    or all of it is too long. The roles stay, and the path begins inside the standard.
+    at tempo 1/2 to 2, to the part that fits best, where that is clearly cheaper than all of the
+    standard or all of it is too long. The roles stay, and the path begins inside the standard.
 
     Args:
         cost: (N, M), standard by learner.
@@ -185,8 +185,10 @@ def search(cost: Array, method: str = "dtw", top_k: int = 3) -> list[Match]:
     whole = find(cost, top_k) if num_standard <= slowest else []
     if num_standard <= num_learner:
         return whole
-    part = [Match(0, num_learner, match.cost, match.path[:, ::-1]) for match in find(cost.T, top_k)]
-    return whole if whole and whole[0].cost * CLEARLY <= part[0].cost else part
+    part = find(cost.T, 1)[0]
+    if whole and whole[0].cost * CLEARLY <= part.cost:
+        return whole
+    return [Match(0, num_learner, part.cost, part.path[:, ::-1])]
 
 
 def start_curve(cost: Array) -> Array:

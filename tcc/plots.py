@@ -34,10 +34,7 @@ def plot_start(path: Path, cost: Array, curve: Array, matches: Sequence[Match], 
     for rank, match in enumerate(matches, 1):
         color = "C1" if rank == 1 else "C0"
         top.axvline(match.start_frame, color=color, linewidth=2 if rank == 1 else 1)
-        first = matches[0].start_frame
-        label = f"start {first}" if rank == 1 else f"{rank}. {match.start_frame}"
-        if rank > 1 and match.start_frame == first:  # parts of the standard, one learner's clip
-            label = ""
+        label = f"start {match.start_frame}" if rank == 1 else f"{rank}. {match.start_frame}"
         top.annotate(
             label, (match.start_frame, 1), xycoords=("data", "axes fraction"), xytext=(3, -10),
             textcoords="offset points", color=color, fontsize=8,

@@ -433,7 +433,10 @@ def test_learner_shorter_than_the_standard_is_told_and_keeps_its_role(
         assert (content["start_frame"], content["end_frame"]) == (0, num_frames)
         assert content["original_seq_len"] == num_frames
         assert 0 < content["aligned_std_end_frame"] - content["aligned_std_start_frame"] < 26
-        assert f"a{num_frames} ({num_frames} frames) is too short for b0 (26)" in caplog.text
+        assert len(content["candidates"]) == 1
+        first, end = content["aligned_std_start_frame"], content["aligned_std_end_frame"]
+        shown = f"shows a part of b0 alone, its frames {first} to {end - 1} of 26: film the motion"
+        assert f"a{num_frames} {shown}" in caplog.text
         _, _, frames = probe(copy / "result" / f"start_{MOTION}_a{num_frames}_vs_b0.mp4")
         assert len(frames) == num_frames
 
