@@ -11,9 +11,10 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import fields, is_dataclass
 from pathlib import Path
+from stat import S_ISDIR
 from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
 
 import msgspec
@@ -26,8 +27,11 @@ if TYPE_CHECKING:
 log = logging.getLogger("tcc")
 Item = TypeVar("Item")
 SCHEMA_VERSION = 1
-# Of the user's disk, not of a wrong path in the program.
-MENDABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
+# Of the user's disk and names, not of a wrong path in the program.
+MENDABLE = {
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT,
+    errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG,
+}  # fmt: skip
 
 
 class UserError(Exception):
@@ -233,11 +237,14 @@ def whole(path: Path) -> Iterator[Path]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):  # before hours of work: a name too long, a folder
+            if S_ISDIR(path.stat().st_mode):
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         handle, name = tempfile.mkstemp(prefix=".", suffix=path.suffix, dir=path.parent)
     except OSError as error:
         raise UserError(
-            f"can't write {path} ({error.strerror}); free the folder or choose another with "
-            "--log-dir or --result-dir"
+            f"can't write {path} ({error.strerror}); free or rename it, or choose another folder "
+            "with --log-dir or --result-dir"
         ) from None
     os.close(handle)
     temporary = Path(name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import importlib
 import json
+import os
 import re
 from dataclasses import fields
 from pathlib import Path
@@ -101,22 +102,36 @@ def test_a_bug_is_not_hidden(bug: Exception) -> None:
         cli.run(main)
 
 
-def test_a_full_disk_is_told_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.ENOTDIR, errno.ENAMETOOLONG])
+def test_a_full_disk_or_a_bad_name_is_told_in_one_line(
+    number: int, capsys: pytest.CaptureFixture[str]
+) -> None:
     def main() -> None:
-        raise OSError(errno.ENOSPC, "No space left on device", "result/a.mp4")
+        raise OSError(number, os.strerror(number), "result/a.mp4")
 
     with pytest.raises(SystemExit) as stopped:
         cli.run(main)
     assert stopped.value.code == 2
-    message = "error: result/a.mp4: No space left on device; mend it and run again\n"
+    message = f"error: result/a.mp4: {os.strerror(number)}; mend it and run again\n"
     assert capsys.readouterr().err == message
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "result").write_text("a file, not a folder")
     path = tmp_path / "result" / "start.json"
-    with pytest.raises(cli.UserError, match=r"can't write .*start.json \(.*\); free the folder or"):
+    with pytest.raises(cli.UserError, match=r"can't write .*start.json \(.*\); free or re"):
         cli.write_json(path, {})
+
+
+@pytest.mark.parametrize("name", ["folder.json", "n" * 251 + ".json"])
+def test_what_cannot_be_replaced_is_told_before_the_work(tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder.json").mkdir()
+    with (
+        pytest.raises(cli.UserError, match=r"can't write .*json \((Is a dir|File name).*\); f"),
+        cli.whole(tmp_path / name),
+    ):
+        pytest.fail("the work began")
+    assert [path.name for path in tmp_path.iterdir()] == ["folder.json"]
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("tcc_*.py")), ids=lambda path: path.stem)
