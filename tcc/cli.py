@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from stat import S_ISDIR
-from typing import TYPE_CHECKING, Any, TypeVar, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 from tqdm import tqdm
@@ -146,10 +146,14 @@ def override(config: Any, name: str, value: object) -> None:
     hints = get_type_hints(type(config), include_extras=True)
     if name not in hints:
         raise UserError(f"no setting {name}; tcc_config.py has {', '.join(hints)}")
+    if value == "None" and type(None) in get_args(hints[name]):
+        value = None
     try:
         converted = msgspec.convert(value, hints[name], strict=False)
     except msgspec.ValidationError as error:
-        raise UserError(f"setting {name}={value}: {error}; see tcc_config.py") from None
+        choices = get_args(hints[name]) if get_origin(hints[name]) is Literal else ()
+        allowed = f", expected {', '.join(map(str, choices))}" if choices else ""
+        raise UserError(f"setting {name}={value}: {error}{allowed}; see tcc_config.py") from None
     if isinstance(converted, float) and not math.isfinite(converted):
         raise UserError(f"setting {name}={value}: expected a finite number; see tcc_config.py")
     setattr(config, name, converted)

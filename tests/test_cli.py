@@ -24,6 +24,8 @@ def test_set_dataset_and_seed_reach_the_config() -> None:
     args = cli.parse(cli.parser("Do it."), config, argv)
     assert (config.DATASET, config.SEED, config.BATCH_SIZE, config.NUM_STEPS) == ("lutz", 7, 8, 20)
     assert args.mode == "test"
+    cli.parse(cli.parser("Do it."), config, ["--set", "NUM_STEPS=None"])
+    assert config.NUM_STEPS is None
 
 
 @pytest.mark.parametrize(
@@ -33,13 +35,18 @@ def test_set_dataset_and_seed_reach_the_config() -> None:
         ("BATCHSIZE=3", "no setting BATCHSIZE; tcc_config.py has DATASET"),
         ("BATCH_SIZE=1", "BATCH_SIZE=1: Expected `int` >= 2"),
         ("BATCH_SIZE=many", "BATCH_SIZE=many"),
-        ("LOSS_TYPE=mse", "LOSS_TYPE=mse: Invalid enum value 'mse'"),
+        (
+            "LOSS_TYPE=mse",
+            "'mse', expected regression_mse_var, regression_mse, regression_huber, classi",
+        ),
+        ("NUM_STEPS=none", "NUM_STEPS=none: Expected `int | null`"),
+        ("TOP_K=None", "TOP_K=None: Expected `int`"),
         ("TEMPERATURE=0", "TEMPERATURE=0"),
         ("NUM_VIDEOS=3", "NUM_VIDEOS=3: Expected `int` >= 4"),
         ("SEED=-1", "SEED=-1: Expected `int` >= 0"),
         ("SEED=4294967296", "SEED=4294967296: Expected `int` <= 4294967295"),
         ("EMBEDDING_SIZE=1", "EMBEDDING_SIZE=1: Expected `int` >= 2"),
-        ("KERNEL_SIZE=4", "KERNEL_SIZE=4: Invalid enum value 4"),
+        ("KERNEL_SIZE=4", "KERNEL_SIZE=4: Invalid enum value 4, expected 1, 3, 5, 7, 9; see"),
         ("JITTER=nan", "JITTER=nan: Expected `float` >= 0.0"),
         ("LEARNING_RATE=inf", "LEARNING_RATE=inf: expected a finite number"),
         ("DATASET=data/axel/", "--dataset data/axel/: expected the name of a motion"),
