@@ -31,7 +31,7 @@ from tcc import cli, evaluation
 from tcc.alignment import CONFIDENT
 from tcc.evaluation import Errors, Matches
 from tcc.intervals import calibrate, lower_median, resample, share_within, summarize
-from tcc.labels import read_labels, read_recordings
+from tcc.labels import check_labels, order_events, read_labels, read_recordings
 from tcc.plots import plot_error_distribution
 from tcc.sides import Side, crop, hold_pose, represent, reverse
 from tcc.tables import print_results
@@ -139,16 +139,16 @@ def train_encoders(args: argparse.Namespace) -> Iterator[tuple[int, Encoder]]:
 
 
 def read_event_names(args: argparse.Namespace) -> list[str]:
-    """Return the events that are marked in clips of both roles, in the order of labels.csv.
+    """Return the events that are marked in clips of both roles, as they follow one another.
 
     Raises:
         UserError: there is none.
     """
-    found: list[dict[str, None]] = []
+    found: list[list[str]] = []
     for folder in role_folders(args):
         motion, mode = folder.split("/")
         labels = read_labels(args.data_dir, motion)
-        found.append({e: None for (of, _), events in labels.items() if of == mode for e in events})
+        found.append(order_events(events for (of, _), events in labels.items() if of == mode))
         if not found[-1]:
             raise cli.UserError(
                 f"{args.data_dir / motion / 'labels.csv'} marks no event in mode {mode}; add "
@@ -191,16 +191,10 @@ def load_side(args: argparse.Namespace, folder: str, names: Sequence[str]) -> Si
         if count:
             log.warning("%s: %d of %d clips %s", folder, count, len(paths), reason)
     clips = load_clips([marked[index] for index in sorted(drawn)], CONFIG)
-    events = np.full((len(clips), len(names)), np.nan)
-    for row, clip in enumerate(clips):
-        for column, name in enumerate(names):
-            frame = labels.get((mode, clip.name), {}).get(name, np.nan)
-            if not (np.isnan(frame) or 0 <= frame < clip.num_frames):
-                raise cli.UserError(
-                    f"{table}: {name}_frame of {clip.name} is {frame}; the clip has frames 0 to "
-                    f"{clip.num_frames - 1}"
-                )
-            events[row, column] = frame
+    lengths = {clip.name: clip.num_frames for clip in clips}
+    check_labels(args.data_dir, motion, mode, labels, lengths)
+    marks = [labels.get((mode, clip.name), {}) for clip in clips]
+    events = np.array([[mark.get(name, np.nan) for name in names] for mark in marks])
     if count := int(np.isnan(events).any(axis=1).sum()):
         log.warning("%s: %d clips lack an event: no phases of them", folder, count)
     return Side(

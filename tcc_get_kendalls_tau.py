@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tcc import cli
-from tcc.labels import read_labels
+from tcc.labels import check_labels, order_events, read_labels
 from tcc.metrics import event_errors, tau_matrix
 from tcc.plots import plot_tau
 from tcc_config import CONFIG
@@ -133,20 +133,15 @@ def score_events(
     if not (data_dir / CONFIG.DATASET / "labels.csv").exists():
         return {}
     labels = read_labels(data_dir, CONFIG.DATASET)
+    lengths = {clip.name: clip.num_frames for clip in clips}
+    check_labels(data_dir, CONFIG.DATASET, mode, labels, lengths)
     marks = [labels.get((mode, clip.name), {}) for clip in clips]
-    for clip, mark in zip(clips, marks, strict=True):
-        for event, frame in mark.items():
-            if not 0 <= frame < clip.num_frames:
-                raise cli.UserError(
-                    f"labels.csv: {event}_frame {frame} of {mode} {clip.name}, which has "
-                    f"{clip.num_frames} frames; expected 0 to {clip.num_frames - 1}"
-                )
     embeddings = [
         per_frame(embed(encoder, values), clip, CONFIG)
         for clip, values in zip(clips, features, strict=True)
     ]
     summary = {}
-    for event in dict.fromkeys(event for mark in marks for event in mark):
+    for event in order_events(marks):
         errors = event_errors(
             embeddings, [mark.get(event) for mark in marks], CONFIG.KENDALLS_TAU_DISTANCE
         )

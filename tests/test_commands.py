@@ -513,7 +513,7 @@ def test_event_behind_the_end_of_its_clip_is_named(copy: Path, call: Call) -> No
     labels = copy / "data" / MOTION / "labels.csv"
     labels.write_text("mode,video,takeoff_frame\nval,a0,24\nval,b0,9\n")
     with pytest.raises(
-        UserError, match=r"takeoff_frame 24 of val a0, which has 24 frames; expected 0 to 23"
+        UserError, match=r"takeoff_frame of val a0 is 24; the clip has frames 0 to 23"
     ):
         call(tcc_get_kendalls_tau.main, *SMALL, "--mode", "val", cwd=copy)
 

@@ -14,7 +14,6 @@ import torch
 
 from tcc.cli import UserError
 from tcc.clip_folder import image_files
-from tcc.labels import read_labels
 from tcc.sampling import choose_clips, sample_steps
 from tcc_config import Config
 from tcc_data import (
@@ -209,31 +208,6 @@ def test_a_folder_holds_one_keypoint_file(tmp_path: Path) -> None:
     (tmp_path / "a" / "vis").mkdir()
     with pytest.raises(UserError, match=r"vis holds no image; put every frame there or remove"):
         load_clip(tmp_path / "a", Config())
-
-
-@pytest.mark.parametrize("value", ["nan", "2.5", "x"])
-def test_a_label_that_is_no_frame_is_named(tmp_path: Path, value: str) -> None:
-    (tmp_path / "axel").mkdir()
-    (tmp_path / "axel" / "labels.csv").write_text(
-        f"mode,video,takeoff_frame,landing_frame\nval,a,3,\nval,b,{value},9\n"
-    )
-    with pytest.raises(UserError, match=r"labels.csv line 3: .*; expected a frame number from 0"):
-        read_labels(tmp_path, "axel")
-
-
-def test_labels_hold_the_marked_events(tmp_path: Path) -> None:
-    (tmp_path / "axel").mkdir()
-    file = tmp_path / "axel" / "labels.csv"
-    with pytest.raises(UserError, match=r"no .*labels.csv; it holds columns mode, video and"):
-        read_labels(tmp_path, "axel")
-    file.write_text("\ufeffmode,video,takeoff_frame,landing_frame\nval,a,3,\ntest,a,0,9\n")
-    assert read_labels(tmp_path, "axel") == {
-        ("val", "a"): {"takeoff": 3},
-        ("test", "a"): {"takeoff": 0, "landing": 9},
-    }
-    file.write_text("video,takeoff_frame\na,3\n")
-    with pytest.raises(UserError, match=r"expected columns mode, video .* got video, takeoff_f"):
-        read_labels(tmp_path, "axel")
 
 
 def test_num_steps_is_just_below_the_shortest_clip_and_bounded(tmp_path: Path) -> None:

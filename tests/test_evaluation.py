@@ -384,7 +384,7 @@ def test_label_outside_its_clip_is_named(labelled: Path, run: Run) -> None:
     path.write_text(path.read_text().replace("val,val1,,7", "val,val1,,70"))
     done = run("tcc_evaluate.py", "--dataset", "wave", "--mode", "val", cwd=labelled)
     assert done.returncode == 2
-    assert "takeoff_frame of val1 is 70; the clip has frames 0 to 31" in done.stderr
+    assert "takeoff_frame of val val1 is 70; the clip has frames 0 to 31" in done.stderr
 
 
 def test_one_recording_is_compared_in_every_frame_and_unlabelled_clips_are_told(

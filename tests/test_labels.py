@@ -1,0 +1,105 @@
+"""labels.csv as people write it: what is read, what is refused and what is told."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tcc.cli import UserError
+from tcc.labels import check_labels, order_events, read_labels, read_recordings
+
+HEAD = "mode,video,takeoff_frame,landing_frame\n"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """Where labels.csv of the motion axel is to be written."""
+    (tmp_path / "axel").mkdir()
+    return tmp_path / "axel" / "labels.csv"
+
+
+@pytest.mark.parametrize("value", ["nan", "2.5", "x"])
+def test_a_label_that_is_no_frame_is_named(tmp_path: Path, value: str) -> None:
+    (tmp_path / "axel").mkdir()
+    (tmp_path / "axel" / "labels.csv").write_text(
+        f"mode,video,takeoff_frame,landing_frame\nval,a,3,\nval,b,{value},9\n"
+    )
+    with pytest.raises(UserError, match=r"labels.csv line 3: .*; expected a frame number from 0"):
+        read_labels(tmp_path, "axel")
+
+
+def test_labels_hold_the_marked_events(tmp_path: Path) -> None:
+    (tmp_path / "axel").mkdir()
+    file = tmp_path / "axel" / "labels.csv"
+    with pytest.raises(UserError, match=r"no .*labels.csv; it holds columns mode, video and"):
+        read_labels(tmp_path, "axel")
+    file.write_text("\ufeffmode,video,takeoff_frame,landing_frame\nval,a,3,\ntest,a,0,9\n")
+    assert read_labels(tmp_path, "axel") == {
+        ("val", "a"): {"takeoff": 3},
+        ("test", "a"): {"takeoff": 0, "landing": 9},
+    }
+    file.write_text("video,takeoff_frame\na,3\n")
+    with pytest.raises(UserError, match=r"expected columns mode, video .* got video, takeoff_f"):
+        read_labels(tmp_path, "axel")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ((HEAD + "val,Jürgen,3,9\n").encode("cp1252"), "can't decode byte 0xfc"),
+        ((HEAD + "val,a,3,9\n").encode("utf-16"), "can't decode byte 0xff"),
+        ((HEAD + 'val,"' + 200_000 * "a").encode(), "field larger than field limit"),
+    ],
+    ids=["cp1252", "utf-16", "an open quote"],
+)
+def test_a_file_that_is_no_csv_in_utf_8_is_told(file: Path, content: bytes, message: str) -> None:
+    file.write_bytes(content)
+    for read in (read_labels, read_recordings):
+        with pytest.raises(UserError, match=rf"labels.csv: .*{message}.*; save it as CSV UTF-8"):
+            read(file.parents[1], "axel")
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("val,a,3,9,12\n", "line 2: expected a mode, a video and at most 4 cells"),
+        ("val,a,3,9\n\n\nval,b,3,9,\n", "line 5: expected a mode, a video and at most 4 cells"),
+        ("val\n", "line 2: expected a mode, a video"),
+        (",a,3,9\n", "line 2: expected a mode, a video"),
+        ("val,a,3,9\n\ntrain,a,3,9\nval,a,4,9\n", "line 5: val a has a row before; keep one"),
+    ],
+)
+def test_a_row_that_cannot_be_meant_is_named_by_its_line(
+    file: Path, rows: str, message: str
+) -> None:
+    file.write_text(HEAD + rows)
+    with pytest.raises(UserError, match=re.escape(f"labels.csv {message}")):
+        read_labels(file.parents[1], "axel")
+
+
+def test_rows_without_a_clip_are_told_and_events_outside_theirs_refused(
+    file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (file.parent / "val" / "a").mkdir(parents=True)
+    (file.parent / "val" / "b").mkdir()
+    where = (file.parents[1], "axel", "val")
+    labels = {("val", "a"): {"takeoff": 3}, ("val", "b"): {"takeoff": 30}}
+    check_labels(*where, labels, {"a": 4})
+    assert not caplog.messages
+    for frame in (-1, 4):
+        with pytest.raises(UserError, match=f"takeoff_frame of val a is {frame}; .* frames 0 to 3"):
+            check_labels(*where, {("val", "a"): {"takeoff": frame}}, {"a": 4})
+    lost: dict[tuple[str, str], dict[str, int]] = {("vla", str(clip)): {} for clip in range(6)}
+    check_labels(*where, labels | lost, {"a": 4})
+    (message,) = caplog.messages
+    assert message.endswith(
+        "labels.csv: 6 of 8 rows have no clip: vla/0, vla/1, vla/2, vla/3, vla/4, ..."
+    )
+
+
+def test_events_follow_one_another_whatever_the_columns() -> None:
+    marks = [{"landing": 9}, {"landing": 30, "takeoff": 20}, {"landing": 8, "takeoff": 4}]
+    assert order_events(marks) == ["takeoff", "landing"]
+    assert order_events([]) == []
