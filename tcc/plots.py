@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ def plot_start(path: Path, cost: Array, curve: Array, matches: Sequence[Match], 
         bottom.plot(
             match.path[:, 1], match.path[:, 0], color=color, linewidth=3 if rank == 1 else 1
         )
-    top.set(ylabel="cost of a start here", title=title)
+    top.set(ylabel="cost of a start here", title=_literal(title))
     image = bottom.imshow(cost, aspect="auto", origin="lower", cmap="Greys")
     bottom.set(xlabel="learner's frame", ylabel="standard's frame")
     figure.colorbar(image, ax=[top, bottom], label="distance of embeddings")
@@ -60,11 +61,14 @@ def plot_tsne(
     for index, name in enumerate(names):
         mine = np.flatnonzero(np.asarray(videos) == name)
         color = palette(index % palette.N)
-        axes.plot(*points[mine].T, color=color, linewidth=0.8, alpha=0.6, marker=".", label=name)
+        axes.plot(*points[mine].T, color=color, linewidth=0.8, alpha=0.6, marker=".")
         for row in mine[:: max(1, len(mine) // 12)]:
             axes.annotate(str(frames[row]), points[row], color=color, fontsize=8)
-    axes.set(title=title, xlabel="t-SNE 1", ylabel="t-SNE 2")
-    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
+    axes.set(title=_literal(title), xlabel="t-SNE 1", ylabel="t-SNE 2")
+    # Named here: a label that begins with _ is left out of a legend that looks for its lines.
+    axes.legend(
+        axes.lines, map(_literal, names), loc="center left", bbox_to_anchor=(1, 0.5), frameon=False
+    )
     _save(figure, path)
 
 
@@ -77,14 +81,15 @@ def plot_tau(path: Path, matrix: Array, names: Sequence[str], title: str) -> Non
     image = axes.imshow(np.ma.masked_invalid(matrix), cmap="PuOr", vmin=-1, vmax=1)
     fine = len(names) <= 60
     ticks = np.arange(len(names)) if fine else np.arange(0, len(names), len(names) // 30)
-    axes.set_xticks(ticks, [names[int(tick)] for tick in ticks], rotation=90, fontsize=7)
-    axes.set_yticks(ticks, [names[int(tick)] for tick in ticks], fontsize=7)
+    labels = [_literal(names[int(tick)]) for tick in ticks]
+    axes.set_xticks(ticks, labels, rotation=90, fontsize=7)
+    axes.set_yticks(ticks, labels, fontsize=7)
     if len(names) <= 16:
         for row, column in np.argwhere(np.isfinite(matrix)):
             value = matrix[row, column]
             ink = "white" if abs(value) > 0.7 else "black"
             axes.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=6, color=ink)
-    axes.set(title=title, xlabel="reference", ylabel="query")
+    axes.set(title=_literal(title), xlabel="reference", ylabel="query")
     figure.colorbar(image, ax=axes, label="Kendall's tau (grey: undefined)")
     _save(figure, path)
 
@@ -113,13 +118,18 @@ def plot_error_distribution(
         )
         axes.plot(within, share, "--" if voting else "-", color=color, label=name)
     axes.set(
-        title=f"{event}: how often the error is at most k frames", xlabel="k, frames",
+        title=_literal(f"{event}: how often the error is at most k frames"), xlabel="k, frames",
         ylabel="share of pairs (voting: of learners)", ylim=(0, 1.02), xlim=(0, limit_frames),
         xticks=within[:: max(1, limit_frames // 10)],
     )  # fmt: skip
     axes.grid(alpha=0.3)
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     _save(figure, path)
+
+
+def _literal(text: str) -> str:
+    """Return text as Matplotlib takes it for what it is: no formula between two dollars."""
+    return text.replace("$", r"\$")
 
 
 def _figure(width_inches: float, height_inches: float) -> Figure:
@@ -129,5 +139,6 @@ def _figure(width_inches: float, height_inches: float) -> Figure:
 
 
 def _save(figure: Figure, path: Path) -> None:
-    with whole(path) as temporary:
+    with whole(path) as temporary, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing")  # drawn as boxes
         figure.savefig(temporary, dpi=120)
