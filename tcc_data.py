@@ -276,7 +276,11 @@ def pick_num_steps(clips: Sequence[Clip], config: Config) -> int:
             f"{len(clips)} clip: training compares clips of one motion; add at least one more"
         )
     if length < 3:
-        raise UserError(f"clip {shortest.name} has {length} frame(s); remove it or add its frames")
+        span_s = shortest.times_s[-1] - shortest.times_s[0]
+        raise UserError(
+            f"clip {shortest.name} lasts {span_s:.3g} s: {length} frame(s) at FEATURE_FPS="
+            f"{config.FEATURE_FPS:g}, and 3 are needed; remove it, or mend FPS or FEATURE_FPS"
+        )
     if len(clips) < LONG_ENOUGH:
         log.info("%d clips; %d or more align better", len(clips), LONG_ENOUGH)
     if config.NUM_STEPS is None:

@@ -228,8 +228,8 @@ def test_num_steps_above_the_shortest_clip_is_warned_of(
     ("lengths", "message"),
     [
         ((20,), "1 clip: training compares clips of one motion; add at least one more"),
-        ((20, 1), r"clip clip1 has 1 frame\(s\); remove it or add its frames"),
-        ((2, 20), r"clip clip0 has 2 frame\(s\)"),
+        ((20, 1), r"clip1 lasts 0 s: 1 frame\(s\) at FEATURE_FPS=30, and 3 are needed; remove"),
+        ((2, 20), r"clip clip0 lasts 0.0333 s: 2 frame\(s\)"),
     ],
 )
 def test_too_little_to_train_on_is_named(
