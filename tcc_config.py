@@ -5,10 +5,13 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-Count = Annotated[int, Meta(ge=1)]
-Positive = Annotated[float, Meta(gt=0)]
-Weight = Annotated[float, Meta(ge=0)]
+Count = Annotated[int, Meta(ge=1, le=10**6)]
+Size = Annotated[int, Meta(ge=1, le=4096)]
+Several = Annotated[int, Meta(ge=2, le=4096)]
+Positive = Annotated[float, Meta(gt=0, le=1e30)]
+Weight = Annotated[float, Meta(ge=0, le=1e30)]
 Share = Annotated[float, Meta(ge=0, le=1)]
+Rate = Annotated[float, Meta(ge=1, le=1000)]
 
 
 @dataclass(slots=True)
@@ -18,38 +21,33 @@ class Config:
     # The motion and its clips
     DATASET: str = "axel"  # the motion: a folder of data/
     SEED: Annotated[int, Meta(ge=0, lt=2**32)] = 0  # of everything random
-    FPS: Positive = 30.0  # frames per second of clips that have no video.json with timestamps
-    FEATURE_FPS: Positive = 30.0  # rate at which clips are compared, whatever their own
+    FPS: Rate = 30.0  # frames per second of clips that have no video.json with timestamps
+    FEATURE_FPS: Rate = 30.0  # rate at which clips are compared, whatever their own
     SKELETON_CONF_THRESHOLD: Share = 0.2  # joints below it are interpolated and not drawn
 
     # Encoder
-    EMBEDDING_SIZE: Annotated[int, Meta(ge=2, multiple_of=2)] = 128  # D, half fine, half coarse
-    HIDDEN_SIZE: Count = 96  # channels of each convolution
+    EMBEDDING_SIZE: Annotated[Several, Meta(multiple_of=2)] = 128  # D, half fine, half coarse
+    HIDDEN_SIZE: Size = 96  # channels of each convolution
     KERNEL_SIZE: Literal[1, 3, 5, 7, 9] = 3  # frames under one convolution
-    FINE_LAYERS: Count = 3  # convolutions below the fine half; they tell the moment
-    FINE_DILATION: Count = 2  # their dilation doubles up to this
-    COARSE_LAYERS: Count = 3  # convolutions above them; they tell phases that look alike apart
-    COARSE_DILATION: Count = 8  # their dilation goes on doubling up to this
+    FINE_LAYERS: Size = 3  # convolutions below the fine half; they tell the moment
+    FINE_DILATION: Size = 2  # their dilation doubles up to this
+    COARSE_LAYERS: Size = 3  # convolutions above them; they tell phases that look alike apart
+    COARSE_DILATION: Size = 8  # their dilation goes on doubling up to this
 
     # Batches
-    BATCH_SIZE: Annotated[int, Meta(ge=2)] = 16  # clips in a batch
-    NUM_STEPS: Annotated[int, Meta(ge=2)] | None = (
-        None  # T, frames drawn from a clip; None: from the data
-    )
-
-    MAX_NUM_STEPS: Annotated[int, Meta(ge=2)] = (
-        32  # bound of NUM_STEPS from the data; it sets the time
-    )
+    BATCH_SIZE: Several = 16  # clips in a batch
+    NUM_STEPS: Several | None = None  # T, frames drawn from a clip; None: from the data
+    MAX_NUM_STEPS: Several = 32  # bound of NUM_STEPS from the data; it sets the time
 
     # Augmentation, new for each clip of each batch
     FLIP_PROBABILITY: Share = 0.5  # of mirroring the whole batch, left and right swapped
-    MAX_ROTATION: Weight = 15.0  # degrees, in the image plane
-    MAX_SCALE: Weight = 0.1  # share by which a skater grows or shrinks
+    MAX_ROTATION: Annotated[float, Meta(ge=0, le=180)] = 15.0  # degrees, in the image plane
+    MAX_SCALE: Share = 0.1  # share by which a skater grows or shrinks
     SQUEEZE_PROBABILITY: Share = 0.7  # of scaling a clip's width by -1 to 1, for other cameras
     MAX_LIFT: Share = 0.3  # share by which rising and falling grow or shrink
     JITTER: Weight = 0.02  # standard deviation of a joint's position, torso lengths
     JOINT_DROPOUT: Share = 0.1  # probability that a joint is hidden for a while
-    MAX_TIME_WARP: Annotated[float, Meta(ge=1)] = 1.6  # tempo between 1 / this and this
+    MAX_TIME_WARP: Annotated[float, Meta(ge=1, le=10)] = 1.6  # tempo between 1 / this and this
     MIN_CROP: Annotated[float, Meta(gt=0, le=1)] = 0.7  # shortest random crop, share of the clip
 
     # Loss
@@ -57,7 +55,7 @@ class Config:
         "regression_mse_var", "regression_mse", "regression_huber", "classification"
     ] = "regression_mse_var"  # of the cycled-back position
     STOCHASTIC_MATCHING: bool = False  # random cycles instead of all ordered pairs
-    CYCLE_LENGTH: Annotated[int, Meta(ge=2)] = 2  # clips in a random cycle
+    CYCLE_LENGTH: Several = 2  # clips in a random cycle
     NUM_CYCLES: Count = 32  # random cycles in a batch
     SIMILARITY_TYPE: Literal["l2", "cosine"] = "l2"  # of two embeddings
     TEMPERATURE: Positive = 0.1  # of both softmaxes

@@ -6,7 +6,6 @@ import argparse
 import errno
 import json
 import logging
-import math
 import os
 import sys
 import tempfile
@@ -154,8 +153,6 @@ def override(config: Any, name: str, value: object) -> None:
         choices = get_args(hints[name]) if get_origin(hints[name]) is Literal else ()
         allowed = f", expected {', '.join(map(str, choices))}" if choices else ""
         raise UserError(f"setting {name}={value}: {error}{allowed}; see tcc_config.py") from None
-    if isinstance(converted, float) and not math.isfinite(converted):
-        raise UserError(f"setting {name}={value}: expected a finite number; see tcc_config.py")
     setattr(config, name, converted)
 
 
