@@ -7,11 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tcc.cli import UserError
+
 Array = NDArray[np.floating[Any]]
 Times = NDArray[np.float64]
 
 UNEVEN = 0.1  # share of an interval by which one frame may be early or late at a constant rate
 OFF = 0.01  # share by which all of a clip may be: 29.97 is 30
+SHORTEST_S = 0.99e-5  # 100,000 frames a second, the most that --capture-fps takes
 
 
 def clock(times_s: Times, fps: float) -> Times:
@@ -49,5 +52,15 @@ def nearest(times_s: Times, at_s: Times) -> NDArray[np.int64]:
 
 
 def rate(times_s: Times) -> float:
-    """Return frames per second of the median interval; 30 of a single frame."""
-    return 1 / float(np.median(np.diff(times_s))) if len(times_s) > 1 else 30.0
+    """Return frames per second of the median interval; 30 of a single frame.
+
+    Raises:
+        UserError: it is no camera's; the times are of another unit than seconds.
+    """
+    interval_s = float(np.median(np.diff(times_s))) if len(times_s) > 1 else 1 / 30
+    if interval_s < SHORTEST_S:
+        raise UserError(
+            f"frames {interval_s:g} s apart, {1 / interval_s:.0f} a second; mend the seconds in "
+            "timestamps_s of video.json"
+        )
+    return 1 / interval_s

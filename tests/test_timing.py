@@ -17,6 +17,7 @@ from scipy.interpolate import CubicSpline
 
 import tcc_get_start
 from tcc import checkpoint
+from tcc.cli import UserError
 from tcc.draw import BAR_PX, HEADER_PX
 from tcc.timing import clock, nearest, rate, resample
 from tcc_config import Config
@@ -67,6 +68,12 @@ def test_a_clip_of_the_rate_is_left_alone() -> None:
         values = np.random.default_rng(0).normal(size=(300, 4))
         assert resample(values, times_s, clock(times_s, 30)) is values
     assert clock(np.array([0.5]), 30).tolist() == [0.5]
+
+
+def test_times_in_another_unit_than_seconds_are_refused() -> None:
+    assert rate(np.linspace(0, 9e-5, 10)) == pytest.approx(100_000)
+    with pytest.raises(UserError, match=r"frames 1e-09 s apart, 1000000000 a second; mend the sec"):
+        rate(np.linspace(0, 9e-9, 10))
 
 
 @pytest.mark.parametrize("name", ["15", "25", "60", "variable"])
