@@ -52,6 +52,8 @@ def main() -> None:
 
 def check(folders: Sequence[Path], mode: str, result_dir: Path, config: Config) -> list[str]:
     """Draw and print what to know of every clip; return the names of those that can't be read."""
+    for folder in folders:
+        cli.require_utf8(folder)
     checked, failed, sheets = check_clips(
         progress(folders, "checking", "clip"), result_dir / f"check_{config.DATASET}_{mode}",
         f"{config.DATASET} {mode}", config.FPS, config.SKELETON_CONF_THRESHOLD,
@@ -149,6 +151,7 @@ def load_clip(folder: Path, config: Config, person: int | None = None) -> Clip:
     Raises:
         UserError: the clip can't be used; says why.
     """
+    cli.require_utf8(folder.resolve())
     images, _, track, times_s = read_track(
         folder, person, config.FPS, config.SKELETON_CONF_THRESHOLD
     )

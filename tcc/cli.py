@@ -131,6 +131,7 @@ def parse(
             f"--dataset {config.DATASET}: expected the name of a motion, a folder of "
             f"{args.data_dir}, as in axel"
         )
+    require_utf8(Path(config.DATASET))
     if getattr(args, "person", None) is not None and args.person < 1:
         raise UserError(f"--person {args.person}: expected 1 (the main person), 2, 3 ...")
     return args
@@ -165,6 +166,16 @@ def check(config: Any) -> None:
     assert is_dataclass(config)
     for field in fields(config):
         override(config, field.name, getattr(config, field.name))
+
+
+def require_utf8(path: Path) -> None:
+    """Check the last name of a path: no JSON holds other bytes, and OpenCV crashes on them.
+
+    Raises:
+        UserError: it is not UTF-8.
+    """
+    if path.name.encode(errors="ignore").decode() != path.name:
+        raise UserError(f"{str(path)!a}: the name is not UTF-8; rename it")
 
 
 def run(main: Callable[[], None]) -> None:

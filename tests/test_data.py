@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 from pathlib import Path
 
@@ -12,13 +13,14 @@ import numpy as np
 import pytest
 import torch
 
-from tcc.cli import UserError
+from tcc.cli import UserError, parse, parser
 from tcc.clip_folder import image_files
 from tcc.sampling import choose_clips, sample_steps
 from tcc_config import Config
 from tcc_data import (
     Clip,
     KeypointSequences,
+    check,
     clip_folders,
     find_clip,
     load_clip,
@@ -208,6 +210,17 @@ def test_a_folder_holds_one_keypoint_file(tmp_path: Path) -> None:
     (tmp_path / "a" / "vis").mkdir()
     with pytest.raises(UserError, match=r"vis holds no image; put every frame there or remove"):
         load_clip(tmp_path / "a", Config())
+
+
+def test_a_name_that_is_not_utf_8_is_refused_before_it_is_drawn(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"J\xfcrgen")
+    for use in (
+        lambda: load_clip(folder, Config()),
+        lambda: check([folder], "val", tmp_path, Config()),
+        lambda: parse(parser(""), Config(), ["--dataset", folder.name]),
+    ):
+        with pytest.raises(UserError, match=r"J\\udcfcrgen': the name is not UTF-8; rename it"):
+            use()
 
 
 def test_num_steps_is_just_below_the_shortest_clip_and_bounded(tmp_path: Path) -> None:
