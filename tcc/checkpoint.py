@@ -22,19 +22,21 @@ def load(path: Path, motion: str) -> dict[str, Any]:
     """Read a checkpoint of tcc_train.py onto the CPU.
 
     Raises:
-        UserError: there is none, or the file is not one.
+        UserError: there is none, it can't be read, or the file is not one.
     """
     if not path.exists():
         raise UserError(f"no checkpoint {path}; run: python3 tcc_train.py --dataset {motion}")
     try:
-        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds for a broken file
-        reason = str(error).partition("\n")[0]
-        raise UserError(
-            f"{path} is not a checkpoint of tcc_train.py: {reason}; train again"
-        ) from None
+        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise UserError(f"can't read checkpoint {path} ({error.strerror}); mend it") from None
+    except Exception:  # torch raises many kinds for a broken file; some advise to trust it
+        content = None
     if not isinstance(content, dict) or not content.keys() >= KEYS:
-        raise UserError(f"{path} is not a checkpoint of tcc_train.py; train again")
+        raise UserError(
+            f"{path} is no checkpoint of tcc_train.py, or not all of one; name another or train "
+            "again"
+        )
     return content
 
 

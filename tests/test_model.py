@@ -167,14 +167,20 @@ def test_what_is_no_checkpoint_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(UserError, match=r"no checkpoint lost.pt; run: python3 tcc_train.py --da"):
         load_encoder(Path("lost.pt"), tmp_path, Config(), torch.device("cpu"))
-    path.write_bytes(b"half a file")
-    with pytest.raises(
-        UserError, match=r"axel_checkpoint.pt is not a checkpoint of tcc_train.py: "
-    ):
-        load()
+    for content in (b"", b"half a file", GENERIC.read_bytes()[:1000], GENERIC.read_bytes()[:-9]):
+        path.write_bytes(content)
+        with pytest.raises(
+            UserError, match=r"axel_checkpoint.pt is no checkpoint of tcc_train.py, "
+        ):
+            load()
     torch.save({"encoder": 1}, path)
-    with pytest.raises(UserError, match=r"is not a checkpoint of tcc_train.py; train again"):
+    with pytest.raises(UserError, match=r"or not all of one; name another or train again$"):
         load()
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(UserError, match=r"can't read checkpoint .*pt \(Is a directory\); mend it"):
+        load()
+    path.rmdir()
     save(path, encoder(hidden_size=9))
     with pytest.raises(UserError, match=r"weights do not fit Encoder of tcc_model.py"):
         load()
