@@ -165,6 +165,8 @@ def load_encoder(
         own = GENERIC
     path = path or own
     content = checkpoint.load(path, config.DATASET)
+    if content["motion"] not in (config.DATASET, "generic"):
+        log.warning("%s was trained on %s, not %s", path, content["motion"], config.DATASET)
     missing = [name for name in TRAINED_WITH if name not in content["config"]]
     if missing:
         raise UserError(

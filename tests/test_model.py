@@ -159,6 +159,19 @@ def test_a_motion_without_a_checkpoint_is_told_of_the_generic_encoder(
     assert generic_weights(encoder_arguments(43, Config(HIDDEN_SIZE=8))) is None
 
 
+def test_a_checkpoint_of_another_motion_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "lutz_checkpoint.pt"
+    save(path, encoder())
+    config = Config(HIDDEN_SIZE=8, EMBEDDING_SIZE=6)
+    load_encoder(path, tmp_path, config, torch.device("cpu"))
+    assert not caplog.messages
+    config.DATASET = "lutz"
+    load_encoder(None, tmp_path, config, torch.device("cpu"))
+    assert caplog.messages == [f"{path} was trained on axel, not lutz"]
+
+
 def test_what_is_no_checkpoint_is_named(tmp_path: Path) -> None:
     path = tmp_path / "axel_checkpoint.pt"
 
