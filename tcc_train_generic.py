@@ -3,8 +3,8 @@
     python3 tcc_train_generic.py
 
 Reads nothing: every batch is skated and filmed by tcc/synthetic.py, one motion by two cameras, so
-that it is known which frames correspond. Writes tcc/generic_encoder.pt, which tcc_train.py starts
-from and every other command falls back on.
+that it is known which frames correspond. Writes log/generic_encoder.pt; as tcc/generic_encoder.pt
+it is what tcc_train.py starts from and every other command falls back on.
 """
 
 from __future__ import annotations
@@ -67,8 +67,9 @@ def main() -> None:
         optimizer.step()
         scheduler.step()
         bar.set_postfix(loss=f"{loss.item():.4f}", refresh=False)
+    path = args.log_dir / GENERIC.name
     checkpoint.save(
-        GENERIC,
+        path,
         {
             "encoder": encoder.state_dict(),
             "encoder_arguments": arguments,
@@ -78,7 +79,8 @@ def main() -> None:
             "step": args.steps,
         },
     )
-    print(f"{GENERIC}: {args.steps} steps, {GENERIC.stat().st_size / 1e6:.1f} MB")
+    size_mb = path.stat().st_size / 1e6
+    print(f"{path}: {args.steps} steps, {size_mb:.1f} MB; to use it, copy it to {GENERIC}")
 
 
 def make_batch(step: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:

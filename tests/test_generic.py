@@ -32,13 +32,18 @@ def test_batches_are_seeded_and_two_views_show_one_phase(monkeypatch: pytest.Mon
 
 
 def test_training_writes_an_encoder_and_not_over_the_shipped_one(
-    tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, call: Call
 ) -> None:
     before = GENERIC.read_bytes()
-    monkeypatch.setattr(tcc_train_generic, "GENERIC", tmp_path / "generic_encoder.pt")
-    small = ["--set=HIDDEN_SIZE=8", "--set=EMBEDDING_SIZE=4", "--set=BATCH_SIZE=4", "--steps=2"]
+    small = [
+        "--log-dir=mine",
+        "--set=HIDDEN_SIZE=8",
+        "--set=EMBEDDING_SIZE=4",
+        "--set=BATCH_SIZE=4",
+        "--steps=2",
+    ]
     call(tcc_train_generic.main, *small, cwd=tmp_path)
-    content = torch.load(tmp_path / "generic_encoder.pt", weights_only=True)
+    content = torch.load(tmp_path / "mine" / "generic_encoder.pt", weights_only=True)
     assert content["encoder_arguments"]["hidden_size"] == 8
     assert content["step"] == 2
     assert GENERIC.read_bytes() == before
