@@ -110,7 +110,10 @@ def choose_folders(args: argparse.Namespace) -> list[Path]:
     where = (args.data_dir, CONFIG.DATASET, args.mode)
     if args.videos:
         cache = VideoCache(args.result_dir / "keypoints", args.weights, args.device)
-        folders = [find_clip(name.strip(), *where, cache) for name in args.videos.split(",")]
+        given = [name.strip() for name in args.videos.split(",")]
+        if not all(given):
+            raise cli.UserError(f"--videos {args.videos}: a name is empty; take a comma out")
+        folders = [find_clip(name, *where, cache) for name in given]
         source, least = "--videos", LEAST_VIDEOS
         names = [folder.resolve().name for folder in folders]
         if len(set(names)) < len(names):

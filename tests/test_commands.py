@@ -492,6 +492,9 @@ def keep(folder: Path, mode: str, *names: str) -> None:
 def test_mistakes_with_clips_are_named(copy: Path, call: Call) -> None:
     with pytest.raises(UserError, match=r"no clip z0 in data/double axel/test; it holds a0, b0, "):
         call(tcc_get_start.main, *SMALL, "--learner", "z0", cwd=copy)
+    for names in ("a0,b0,,c0,d0", "a0,b0,c0,d0,", " "):
+        with pytest.raises(UserError, match=rf"--videos {names}: a name is empty; take a comma"):
+            call(tcc_align.main, *SMALL, "--videos", names, cwd=copy)
     with pytest.raises(UserError, match=r"--videos holds 3 clip\(s\) and the grid shows 4; add cl"):
         call(tcc_align.main, *SMALL, "--videos", "a0,b0,c0", cwd=copy)
     with pytest.raises(UserError, match=r"--videos a0,b0,c0,a0: a name comes twice; name each"):
