@@ -20,16 +20,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tcc import cli
+from tcc.intervals import finite_mean
 from tcc.labels import check_labels, order_events, read_labels
 from tcc.metrics import event_errors, tau_matrix
 from tcc.plots import plot_tau
+from tcc.sides import SHORTEST_CROP
 from tcc_config import CONFIG
 from tcc_data import Clip, clip_folders, load_clips, make_features, per_frame
 from tcc_model import Encoder, embed, load_encoder, tell_other_embeddings
 
 Features = NDArray[np.float32]
 Matrix = NDArray[np.floating[Any]]
-SHORTEST_CROP = 0.6
 
 
 def main() -> None:
@@ -111,14 +112,12 @@ def score(encoder: Encoder, queries: list[Features], references: list[Features])
 def summarize(matrix: Matrix) -> dict[str, float | int]:
     """Return the mean tau, that of each direction, and how many ordered pairs are undefined."""
     pairs = len(matrix) * (len(matrix) - 1)
-    defined = np.isfinite(matrix)
-    forward, backward = np.triu(defined, 1), np.tril(defined, -1)
     return {
-        "tau": mean(matrix[defined]),
-        "tau_forward": mean(matrix[forward]),
-        "tau_backward": mean(matrix[backward]),
+        "tau": finite_mean(matrix),
+        "tau_forward": finite_mean(matrix[np.triu_indices_from(matrix, 1)]),
+        "tau_backward": finite_mean(matrix[np.tril_indices_from(matrix, -1)]),
         "pairs": pairs,
-        "undefined": pairs - int(defined.sum()),
+        "undefined": pairs - int(np.isfinite(matrix).sum()),
     }
 
 
@@ -152,11 +151,6 @@ def score_events(
                 "pairs": len(errors),
             }
     return summary
-
-
-def mean(values: Matrix) -> float:
-    """Mean, NaN of none."""
-    return float(values.mean()) if values.size else float("nan")
 
 
 def crop(clip: Features, generator: np.random.Generator) -> Features:
