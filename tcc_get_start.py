@@ -7,7 +7,8 @@ Reads the first clip of data/<motion>/<mode>/ as the learner's and the second as
 (--learner and --standard name others, or folders or videos anywhere) and
 log/<motion>_checkpoint.pt; writes result/start_<motion>_<learner>_vs_<standard>.mp4, .png and
 .json. The keypoints of a video are made at its first use (see tcc_get_pose.py) and kept in
-result/keypoints/.
+result/keypoints/. A clip may show the motion several times: every clear place is printed, best
+first, up to TOP_K.
 """
 
 from __future__ import annotations
