@@ -111,6 +111,8 @@ def _label_rows(path: Path) -> dict[int, dict[str, str]]:
                     f"got {', '.join(columns)}"
                 )
             for row in reader:
+                if not any(row.values()):  # a spreadsheet's empty row, all commas
+                    continue
                 if None in row or not (row["mode"] and row["video"]):
                     raise UserError(
                         f"{path} line {reader.line_num}: expected a mode, a video and at most "

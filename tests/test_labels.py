@@ -35,7 +35,7 @@ def test_labels_hold_the_marked_events(tmp_path: Path) -> None:
     file = tmp_path / "axel" / "labels.csv"
     with pytest.raises(UserError, match=r"no .*labels.csv; it holds columns mode, video and"):
         read_labels(tmp_path, "axel")
-    file.write_text("\ufeffmode,video,takeoff_frame,landing_frame\nval,a,3,\ntest,a,0,9\n")
+    file.write_text("\ufeffmode,video,takeoff_frame,landing_frame\nval,a,3,\n,,,\ntest,a,0,9\n")
     assert read_labels(tmp_path, "axel") == {
         ("val", "a"): {"takeoff": 3},
         ("test", "a"): {"takeoff": 0, "landing": 9},
