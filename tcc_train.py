@@ -29,6 +29,7 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from tcc import checkpoint, cli
+from tcc.clip_folder import find_videos, list_clips
 from tcc.consensus import common_clock
 from tcc.features import extract, flip
 from tcc.intervals import finite_mean
@@ -83,7 +84,8 @@ def main() -> None:
 
 def load_val_clips(data_dir: Path, mode: str) -> list[Clip]:
     """Read up to MAX_VAL_CLIPS clips of val/, none where there is no such folder."""
-    if mode == "val" or not any((data_dir / CONFIG.DATASET / "val").glob("[!.]*/")):
+    root = data_dir / CONFIG.DATASET / "val"
+    if mode == "val" or not (list_clips(root) or find_videos(root)):
         return []
     folders = clip_folders(data_dir, CONFIG.DATASET, "val")
     if len(folders) < 2:

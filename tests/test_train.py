@@ -337,3 +337,12 @@ def test_too_few_and_too_short_clips_are_named(motion_dir: Path, call: Call) -> 
     with pytest.raises(UserError, match=r"1 clip: training compares clips of one motion; add at"):
         call(tcc_train.main, *options(), cwd=motion_dir)
     assert not (motion_dir / "log").exists()
+
+
+def test_val_that_holds_videos_alone_is_not_passed_over(motion_dir: Path, call: Call) -> None:
+    val = motion_dir / "data" / "wave" / "val"
+    shutil.rmtree(val)
+    val.mkdir()
+    (val / "jump.mp4").touch()
+    with pytest.raises(UserError, match=r"val holds 1 video\(s\) without keypoints; run: python3"):
+        call(tcc_train.main, "--dataset", "wave", cwd=motion_dir)
