@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from tcc.alphapose import Detections
 from tcc.cli import UserError, progress, write_json
 from tcc.estimator import Estimator, People, sha256
+from tcc.timing import rate
 from tcc.tracking import choose_person
 from tcc.video import Frame, Image, count_frames, read_frames, read_image, write_image
 
@@ -91,7 +92,8 @@ def video_to_keypoints(
         if not any(len(found.score) for found in people):
             raise UserError(f"{video}: nobody found in {len(people)} frames; film from nearer")
         height_px, width_px = last.image.shape[:2]
-        refined = _refine(people, partial / FRAME_FOLDER, max(height_px, width_px), estimator)
+        image_px, fps = max(height_px, width_px), rate(np.array(times_s))
+        refined = _refine(people, partial / FRAME_FOLDER, image_px, estimator, fps)
         with (partial / KEYPOINT_FILE).open("w", encoding="utf-8") as file:
             for index, record in enumerate(_to_alphapose(people)):
                 file.write(("[", ", ")[index > 0] + json.dumps(record))
@@ -149,13 +151,15 @@ def _find_people(
     return people, times_s, frame
 
 
-def _refine(people: list[People], folder: Path, image_px: int, estimator: Estimator) -> bool:
+def _refine(
+    people: list[People], folder: Path, image_px: int, estimator: Estimator, fps: float
+) -> bool:
     """Look at a small main person's surroundings alone, frame by frame; return whether it's small.
 
     `people` is changed: the person's keypoints, and frames that missed the person gain them.
     """
     names = [f"{frame:06d}.jpg" for frame in range(len(people))]
-    track = choose_person(_detections(people, names))
+    track = choose_person(_detections(people, names), fps=fps)
     extent = np.ptp(track.keypoints[..., :2], axis=1).max(axis=1)
     usual = float(np.median(extent[track.observed]))
     if usual * estimator.input_px / image_px >= SMALL_PX:
