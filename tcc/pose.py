@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tcc.alphapose import Detections
-from tcc.cli import UserError, progress, write_json
+from tcc.cli import UserError, progress, require_utf8, write_json
 from tcc.estimator import Estimator, People, sha256
 from tcc.timing import rate
 from tcc.tracking import choose_person
@@ -68,8 +68,7 @@ def video_to_keypoints(
             folder is another video's or wasn't made here.
         EstimatorError: the model can't be used.
     """
-    if video.name.encode(errors="ignore").decode() != video.name:
-        raise UserError(f"{video}: the name is not UTF-8 and fits into no JSON; rename the file")
+    require_utf8(video)
     expected_frames = count_frames(video)
     source_sha256 = sha256(video)
     finished = None if force else read_info(folder)

@@ -168,7 +168,7 @@ def test_another_video_replaces_a_clip_by_force_only(tmp_path: Path, name: str) 
 
 def test_a_name_that_no_json_holds_is_told_before_the_work(tmp_path: Path) -> None:
     stub = Stub(3)
-    with pytest.raises(cli.UserError, match=r"the name is not UTF-8 .* rename the file") as raised:
+    with pytest.raises(cli.UserError, match=r"': the name is not UTF-8; rename it") as raised:
         video_to_keypoints(tmp_path / "J\udce4ger.mp4", tmp_path / "clip", stub)
     assert stub.calls == 0
     assert "\n" not in str(raised.value)
