@@ -32,6 +32,10 @@ def plot_start(path: Path, cost: Array, curve: Array, matches: Sequence[Match], 
     figure = _figure(9, 7)
     top, bottom = figure.subplots(2, 1, height_ratios=[1, 2], sharex=True)
     top.plot(curve, color="0.4", marker=".", markersize=3, linewidth=1)
+    if np.isnan(curve).all():
+        top.set(yticks=[])
+        note = "the whole standard fits nowhere here; a part of it is matched"
+        top.text(0.5, 0.5, note, transform=top.transAxes, ha="center", va="center")
     for rank, match in enumerate(matches, 1):
         color = "C1" if rank == 1 else "C0"
         top.axvline(match.start_frame, color=color, linewidth=2 if rank == 1 else 1)

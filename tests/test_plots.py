@@ -26,17 +26,21 @@ def texts(figure: Figure) -> list[str]:
     return drawn
 
 
-def test_names_are_drawn_as_they_are_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    figures: list[Figure] = []
+@pytest.fixture
+def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+    """The figures that the plots make."""
+    made: list[Figure] = []
     make = plots._figure
 
     def keep(width_inches: float, height_inches: float) -> Figure:
-        figures.append(make(width_inches, height_inches))
-        return figures[-1]
+        made.append(make(width_inches, height_inches))
+        return made[-1]
 
     monkeypatch.setattr(plots, "_figure", keep)
+    return made
+
+
+def test_names_are_drawn_as_they_are_written(tmp_path: Path, figures: list[Figure]) -> None:
     generator = np.random.default_rng(0)
     rows = generator.random((50, 2))
     videos = [name for name in NAMES for _ in range(10)]
@@ -54,3 +58,11 @@ def test_names_are_drawn_as_they_are_written(
         assert set(NAMES) <= set(tsne)  # the legend
         assert tau.count(NAMES[1]) >= 2  # both axes
     assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_a_curve_without_a_start_says_why(tmp_path: Path, figures: list[Figure]) -> None:
+    cost = np.random.default_rng(0).random((30, 10))
+    for curve in (np.full(10, np.nan), np.arange(10.0)):
+        plots.plot_start(tmp_path / "start.png", cost, curve, search(cost), "a in b")
+    told = [any("fits nowhere" in text for text in texts(figure)) for figure in figures]
+    assert told == [True, False]
