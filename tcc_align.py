@@ -20,11 +20,11 @@ from sklearn.manifold import TSNE
 from tslearn.metrics import dtw_path
 
 from tcc import cli
-from tcc.alignment import map_frames
 from tcc.clip_cache import VideoCache
+from tcc.clock import clock, nearest
 from tcc.draw import ClipPanel, grid
+from tcc.dtw import map_frames
 from tcc.plots import plot_tsne
-from tcc.timing import clock, nearest
 from tcc.video import write_video
 from tcc_config import CONFIG
 from tcc_data import (

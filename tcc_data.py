@@ -23,14 +23,14 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from tcc import cli
-from tcc.alignment import Match, at_frames
-from tcc.check import check_clips, describe_clips, doubt_gaps
 from tcc.cli import UserError, progress
 from tcc.clip_cache import VideoCache
-from tcc.clip_folder import find_videos, list_clips, read_frame, read_track
+from tcc.clips import find_videos, list_clips, read_frame, read_track
+from tcc.clock import clock, nearest, rate, resample
+from tcc.contact_sheet import check_clips, describe_clips, doubt_gaps
+from tcc.dtw import Match, at_frames
 from tcc.features import augment, extract, fill_joints, flip, turn
 from tcc.sampling import choose_clips, sample_steps
-from tcc.timing import clock, nearest, rate, resample
 from tcc.tracking import doubt_margin
 from tcc_config import CONFIG, Config
 

@@ -18,8 +18,8 @@ from pathlib import Path
 from tqdm import tqdm
 
 from tcc import cli
-from tcc.labels import read_labels
-from tcc.rink import write_dataset
+from tcc.evaluate.labels import read_labels
+from tcc.synthetic.rink import write_dataset
 from tcc_config import CONFIG
 from tcc_data import clip_folders
 

@@ -27,14 +27,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tcc import cli, evaluation
-from tcc.alignment import CONFIDENT
-from tcc.evaluation import Errors, Matches
-from tcc.intervals import calibrate, lower_median, resample, share_within, summarize
-from tcc.labels import check_labels, order_events, read_labels, read_recordings
+from tcc import cli
+from tcc.dtw import CONFIDENT
+from tcc.evaluate import errors as evaluation
+from tcc.evaluate.errors import Errors, Matches
+from tcc.evaluate.intervals import calibrate, lower_median, resample, share_within, summarize
+from tcc.evaluate.labels import check_labels, order_events, read_labels, read_recordings
+from tcc.evaluate.sides import Side, crop, hold_pose, represent, reverse
+from tcc.evaluate.tables import print_results
 from tcc.plots import plot_error_distribution
-from tcc.sides import Side, crop, hold_pose, represent, reverse
-from tcc.tables import print_results
 from tcc_config import CONFIG
 from tcc_data import clip_folders, clip_turn, feature_times, load_clips, make_features
 from tcc_model import Encoder, embed, load_encoder

@@ -20,11 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tcc import cli
-from tcc.intervals import finite_mean
-from tcc.labels import check_labels, order_events, read_labels
-from tcc.metrics import event_errors, tau_matrix
+from tcc.evaluate.intervals import finite_mean
+from tcc.evaluate.labels import check_labels, order_events, read_labels
+from tcc.evaluate.metrics import event_errors, tau_matrix
+from tcc.evaluate.sides import SHORTEST_CROP
 from tcc.plots import plot_tau
-from tcc.sides import SHORTEST_CROP
 from tcc_config import CONFIG
 from tcc_data import Clip, clip_folders, load_clips, make_features, per_frame
 from tcc_model import Encoder, embed, load_encoder, tell_other_embeddings

@@ -16,7 +16,7 @@ import logging
 from pathlib import Path
 
 from tcc import cli
-from tcc.clip_folder import find_videos, list_clips, write_person
+from tcc.clips import find_videos, list_clips, write_person
 from tcc.estimator import EstimatorError, Rtmo
 from tcc.pose import video_to_keypoints
 from tcc.video import VIDEO_SUFFIXES

@@ -24,12 +24,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tcc import cli
-from tcc.alignment import CONFIDENT, Match, confidence, locate, map_frames, start_curve
 from tcc.clip_cache import VideoCache
+from tcc.clock import clock, nearest
 from tcc.draw import ClipPanel
+from tcc.dtw import CONFIDENT, Match, confidence, locate, map_frames, start_curve
 from tcc.features import opposed
 from tcc.plots import plot_start
-from tcc.timing import clock, nearest
 from tcc.tracking import doubt_margin
 from tcc.video import write_video
 from tcc_config import CONFIG

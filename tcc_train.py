@@ -29,12 +29,12 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from tcc import checkpoint, cli
-from tcc.clip_folder import find_videos, list_clips
+from tcc.clips import find_videos, list_clips
 from tcc.consensus import common_clock
+from tcc.evaluate.intervals import finite_mean
+from tcc.evaluate.metrics import tau_matrix
 from tcc.features import extract, flip
-from tcc.intervals import finite_mean
 from tcc.losses import alignment_loss, correspondence_loss, npairs_loss
-from tcc.metrics import tau_matrix
 from tcc_config import CONFIG
 from tcc_data import (
     Batch,

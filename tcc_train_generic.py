@@ -2,9 +2,9 @@
 
     python3 tcc_train_generic.py
 
-Reads nothing: every batch is skated and filmed by tcc/synthetic.py, one motion by two cameras, so
-that it is known which frames correspond. Writes log/generic_encoder.pt; as tcc/generic_encoder.pt
-it is what tcc_train.py starts from and every other command falls back on.
+Reads nothing: every batch is skated and filmed by tcc/synthetic/, one motion by two cameras: it is
+known which frames correspond. Writes log/generic_encoder.pt; as tcc/generic_encoder.pt it is
+what tcc_train.py starts from and every other command falls back on.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from torch.nn.utils import clip_grad_norm_
 from tqdm import tqdm
 
 from tcc import checkpoint, cli
+from tcc.clock import resample
 from tcc.features import augment, crop_and_warp, fill_joints
-from tcc.jumps import PHASES
 from tcc.losses import correspondence_loss
 from tcc.sampling import sample_steps
-from tcc.synthetic import sample_clip
-from tcc.timing import resample
+from tcc.synthetic.camera import sample_clip
+from tcc.synthetic.jumps import PHASES
 from tcc_config import CONFIG
 from tcc_model import GENERIC, Encoder, encoder_arguments
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tcc.alignment import WarpingPath, locate, map_frames
+from tcc.dtw import WarpingPath, locate, map_frames
 from tcc.features import opposed
 
 Array = NDArray[np.floating[Any]]

@@ -13,8 +13,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from tcc.alignment import Match
 from tcc.cli import whole
+from tcc.dtw import Match
 
 Array = NDArray[np.floating[Any]]
 

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from tcc.alphapose import Detections
 from tcc.cli import UserError, progress, require_utf8, write_json
+from tcc.clock import rate
 from tcc.estimator import Estimator, People, sha256
-from tcc.timing import rate
 from tcc.tracking import choose_person
 from tcc.video import Frame, Image, count_frames, read_frames, read_image, write_image
 

@@ -18,7 +18,7 @@ import tcc_align
 import tcc_get_start
 from tcc import checkpoint, cli, clip_cache
 from tcc.clip_cache import VideoCache
-from tcc.clip_folder import find_videos
+from tcc.clips import find_videos
 from tcc.estimator import sha256
 from tcc.video import read_frames
 from tcc_config import Config

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from tcc.cli import UserError, parse, parser
-from tcc.clip_folder import image_files
+from tcc.clips import image_files
 from tcc.sampling import choose_clips, sample_steps
 from tcc_config import Config
 from tcc_data import (

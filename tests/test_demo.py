@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 import tcc_demo
-from tcc import cli, rink
+from tcc import cli
 from tcc.alphapose import read_detections
-from tcc.labels import read_labels
+from tcc.evaluate.labels import read_labels
+from tcc.synthetic import rink
 from tcc_config import CONFIG, Config
 from tcc_data import clip_folders, load_clip
 from tests.conftest import Run

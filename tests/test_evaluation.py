@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tcc.alignment import locate, map_frames
-from tcc.evaluation import (
+from tcc.dtw import locate, map_frames
+from tcc.evaluate.errors import (
     Matches,
     carry_events,
     find_events,
@@ -27,8 +27,8 @@ from tcc.evaluation import (
     tabulate,
     vote,
 )
-from tcc.intervals import resample, share_within, summarize
-from tcc.sides import Side, crop, hold_pose, represent, reverse
+from tcc.evaluate.intervals import resample, share_within, summarize
+from tcc.evaluate.sides import Side, crop, hold_pose, represent, reverse
 from tests.conftest import Run, wave, write_clip
 
 NAN, INF = np.nan, np.inf

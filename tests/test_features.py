@@ -22,8 +22,8 @@ from tcc.features import (
     turn,
     vertical_motion,
 )
-from tcc.skater import sample_motion
-from tcc.synthetic import film
+from tcc.synthetic.camera import film
+from tcc.synthetic.skater import sample_motion
 from tcc_config import Config
 from tcc_data import clip_turn, load_clip
 from tests.conftest import wave

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 import tcc_train_generic
-from tcc.alignment import locate, map_frames
+from tcc.clock import resample
+from tcc.dtw import locate, map_frames
 from tcc.features import extract, fill_joints
-from tcc.synthetic import sample_clip
-from tcc.timing import resample
+from tcc.synthetic.camera import sample_clip
 from tcc_config import CONFIG
 from tcc_model import GENERIC, Encoder, embed
 from tests.conftest import Call

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tcc.intervals import calibrate, share_within
-from tcc.metrics import (
+from tcc.evaluate.intervals import calibrate, share_within
+from tcc.evaluate.metrics import (
     enclosed_area_error,
     event_errors,
     kendalls_tau,

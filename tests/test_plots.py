@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from tcc import plots
-from tcc.alignment import search
+from tcc.dtw import search
 
 NAMES = ["_first", "$a_{$", "5$ and $6", "50$", "回転"]
 

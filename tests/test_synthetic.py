@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tcc import synthetic
 from tcc.alphapose import FLIP, JOINTS
-from tcc.jumps import JUMPS, LANDING, PHASES, TAKEOFF
-from tcc.skater import GRAVITY, Motion, sample_motion
-from tcc.skeleton import ANKLE_M, MASSES
+from tcc.synthetic import camera as synthetic
+from tcc.synthetic.body import ANKLE_M, MASSES
+from tcc.synthetic.jumps import JUMPS, LANDING, PHASES, TAKEOFF
+from tcc.synthetic.skater import GRAVITY, Motion, sample_motion
 
 BONES = [
     (5, 7), (7, 9), (6, 8), (8, 10), (11, 13), (13, 15), (12, 14), (14, 16), (11, 12), (5, 6)

@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.special import ndtr, ndtri
 
 from tcc.alphapose import FLIP, JOINTS
-from tcc.skater import Motion, sample_motion
+from tcc.synthetic.skater import Motion, sample_motion
 
 Array = NDArray[np.float64]
 Generator = np.random.Generator

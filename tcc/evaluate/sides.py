@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tcc.timing import Times, nearest, rate, resample
+from tcc.clock import Times, nearest, rate, resample
 
 Array = NDArray[np.floating[Any]]
 Views = tuple[Array, Array]

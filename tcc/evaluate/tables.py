@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tcc.intervals import WITHIN_FRAMES
+from tcc.evaluate.intervals import WITHIN_FRAMES
 
 
 def print_results(content: Mapping[str, Any], names: Sequence[str]) -> None:

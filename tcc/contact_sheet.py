@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from tcc.alphapose import Detections
 from tcc.cli import UserError, write_json
-from tcc.clip_folder import read_frame, read_track
+from tcc.clips import read_frame, read_track
+from tcc.clock import rate
 from tcc.draw import DARK, FAINT, FONT, LIGHT, MARK, Color, Image, View, draw_skeleton, follow
-from tcc.timing import rate
 from tcc.tracking import CLEAR_MARGIN, Track, choose_person
 from tcc.video import write_image
 

@@ -12,9 +12,9 @@ import pytest
 from numpy.typing import NDArray
 
 from tcc.alphapose import Detections
-from tcc.check import CELL_PX, SECOND, SHOWN, TITLE_PX, check_clips, find_doubts
 from tcc.cli import UserError
-from tcc.clip_folder import write_person
+from tcc.clips import write_person
+from tcc.contact_sheet import CELL_PX, SECOND, SHOWN, TITLE_PX, check_clips, find_doubts
 from tcc.draw import FAINT, LEFT, MARK
 from tcc.tracking import Track, choose_person
 from tcc_config import Config
@@ -196,7 +196,7 @@ def test_people_are_followed_at_the_rate_of_the_clip(
         rates.append(fps)
         return choose_person(detections, person, fps)
 
-    monkeypatch.setattr("tcc.clip_folder.choose_person", choose)
+    monkeypatch.setattr("tcc.clips.choose_person", choose)
     load_clip(folders[0], Config(FPS=25))
     (folders[0] / "video.json").write_text(
         json.dumps({"timestamps_s": [i / 240 for i in range(30)]})
@@ -266,7 +266,7 @@ def test_many_clips_take_several_sheets(
     folders: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Five clips, two on a sheet; later two clips alone leave no sheet of the five."""
-    monkeypatch.setattr("tcc.check.CLIPS_PER_SHEET", 2)
+    monkeypatch.setattr("tcc.contact_sheet.CLIPS_PER_SHEET", 2)
     stem = tmp_path / "check_wave.2_train"
     paths = [tmp_path / f"{stem.name}{number}.jpg" for number in ("", "_2", "_3")]
     sheets = check_clips([*folders, *folders, folders[0]], stem, "", 30, 0.2)[2]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tcc.alphapose import Detections, natural_key, read_detections
 from tcc.cli import UserError, whole
-from tcc.timing import rate
+from tcc.clock import rate
 from tcc.tracking import Track, choose_person
 from tcc.video import VIDEO_SUFFIXES, read_image
 

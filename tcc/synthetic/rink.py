@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tcc.alphapose import LIMBS
-from tcc.skater import Motion, sample_motion
-from tcc.synthetic import Camera, detect, sample_camera
+from tcc.synthetic.camera import Camera, detect, sample_camera
+from tcc.synthetic.skater import Motion, sample_motion
 from tcc.video import write_image
 
 Array = NDArray[np.float64]

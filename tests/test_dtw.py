@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tcc.alignment import accumulate, cost_matrix, locate, map_frames, search, suppress, trace
+from tcc.dtw import accumulate, cost_matrix, locate, map_frames, search, suppress, trace
 
 Array = NDArray[np.float64]
 

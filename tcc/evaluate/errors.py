@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tcc.alignment import at_frames, locate, map_frames
-from tcc.features import opposed
-from tcc.intervals import finite_mean, lower_median
-from tcc.metrics import (
+from tcc.dtw import at_frames, locate, map_frames
+from tcc.evaluate.intervals import finite_mean, lower_median
+from tcc.evaluate.metrics import (
     enclosed_area_error,
     kendalls_tau,
     order_tau,
@@ -25,7 +24,8 @@ from tcc.metrics import (
     phase_progression,
     retrieval_precision,
 )
-from tcc.sides import Side
+from tcc.evaluate.sides import Side
+from tcc.features import opposed
 
 Array = NDArray[np.floating[Any]]
 Indices = NDArray[np.int64]

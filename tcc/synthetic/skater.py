@@ -1,7 +1,7 @@
 """A parametric figure skater in 3D who skates jumps.
 
-Metres, seconds; z is up and the ice is z = 0. A jump is a row of key poses (tcc/jumps.py) on one
-clock that all skaters share, so that equal phases are the same moment across bodies, tempos and
+Metres, seconds; z is up and the ice is z = 0. A jump is a row of key poses (jumps.py) on one clock
+that all skaters share, so that equal phases are the same moment across bodies, tempos and
 directions of turn.
 """
 
@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 from scipy.ndimage import gaussian_filter1d
 
-from tcc import jumps
 from tcc.alphapose import FLIP
-from tcc.jumps import BEND, JUMPS, LANDING, PHASES, TAKEOFF
-from tcc.skeleton import LENGTHS, MASSES, reach_ice, skeleton
+from tcc.synthetic import jumps
+from tcc.synthetic.body import LENGTHS, MASSES, reach_ice, skeleton
+from tcc.synthetic.jumps import BEND, JUMPS, LANDING, PHASES, TAKEOFF
 
 Array = NDArray[np.float64]
 Generator = np.random.Generator

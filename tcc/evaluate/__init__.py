@@ -1,0 +1,1 @@
+"""Accuracy against marked events: labels, errors, intervals, metrics and tables."""

@@ -1,0 +1,1 @@
+"""Synthetic skaters: the body, its jumps, the camera and the rink."""
