@@ -24,6 +24,7 @@ from tcc.clip_cache import VideoCache
 from tcc.clock import clock, nearest
 from tcc.draw import ClipPanel, grid
 from tcc.dtw import map_frames
+from tcc.files import UserError, write_json
 from tcc.plots import plot_tsne
 from tcc.video import write_video
 from tcc_config import CONFIG
@@ -78,7 +79,7 @@ def main() -> None:
         write_video(Path(f"{stem}.mp4"), frames, reference.fps)
         print(f"{stem}.mp4")
     names = [clip.name for clip in clips]
-    cli.write_json(
+    write_json(
         Path(f"{stem}.json"),
         {
             "motion": CONFIG.DATASET,
@@ -112,17 +113,17 @@ def choose_folders(args: argparse.Namespace) -> list[Path]:
         cache = VideoCache(args.result_dir / "keypoints", args.weights, args.device)
         given = [name.strip() for name in args.videos.split(",")]
         if not all(given):
-            raise cli.UserError(f"--videos {args.videos}: a name is empty; take a comma out")
+            raise UserError(f"--videos {args.videos}: a name is empty; take a comma out")
         folders = [find_clip(name, *where, cache) for name in given]
         source, least = "--videos", LEAST_VIDEOS
         names = [folder.resolve().name for folder in folders]
         if len(set(names)) < len(names):
-            raise cli.UserError(f"--videos {args.videos}: a name comes twice; name each clip once")
+            raise UserError(f"--videos {args.videos}: a name comes twice; name each clip once")
     else:
         folders = clip_folders(*where)
         source, least = str(folders[0].parent), CONFIG.NUM_VIDEOS
     if len(folders) < least:
-        raise cli.UserError(
+        raise UserError(
             f"{source} holds {len(folders)} clip(s) and the grid shows {least}; add clips or "
             "choose another --mode"
         )

@@ -23,14 +23,15 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from tcc import cli
-from tcc.cli import UserError, progress
+from tcc.augment import augment, choose_clips, sample_steps
+from tcc.cli import progress
 from tcc.clip_cache import VideoCache
 from tcc.clips import find_videos, list_clips, read_frame, read_track
 from tcc.clock import clock, nearest, rate, resample
 from tcc.contact_sheet import check_clips, describe_clips, doubt_gaps
 from tcc.dtw import Match, at_frames
-from tcc.features import augment, extract, fill_joints, flip, turn
-from tcc.sampling import choose_clips, sample_steps
+from tcc.features import extract, fill_joints, flip, turn
+from tcc.files import UserError, require_utf8
 from tcc.tracking import doubt_margin
 from tcc_config import CONFIG, Config
 
@@ -53,7 +54,7 @@ def main() -> None:
 def check(folders: Sequence[Path], mode: str, result_dir: Path, config: Config) -> list[str]:
     """Draw and print what to know of every clip; return the names of those that can't be read."""
     for folder in folders:
-        cli.require_utf8(folder)
+        require_utf8(folder)
     checked, failed, sheets = check_clips(
         progress(folders, "checking", "clip"), result_dir / f"check_{config.DATASET}_{mode}",
         f"{config.DATASET} {mode}", config.FPS, config.SKELETON_CONF_THRESHOLD,
@@ -151,7 +152,7 @@ def load_clip(folder: Path, config: Config, person: int | None = None) -> Clip:
     Raises:
         UserError: the clip can't be used; says why.
     """
-    cli.require_utf8(folder.resolve())
+    require_utf8(folder.resolve())
     images, _, track, times_s = read_track(
         folder, person, config.FPS, config.SKELETON_CONF_THRESHOLD
     )

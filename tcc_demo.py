@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from tcc import cli
 from tcc.evaluate.labels import read_labels
+from tcc.files import UserError
 from tcc.synthetic.rink import write_dataset
 from tcc_config import CONFIG
 from tcc_data import clip_folders
@@ -62,7 +63,7 @@ def film(motion_dir: Path) -> None:
         print(f"{motion_dir} is there and kept")
         return
     if motion_dir.exists():
-        raise cli.UserError(f"{motion_dir} is not the demo's; move it away or name another")
+        raise UserError(f"{motion_dir} is not the demo's; move it away or name another")
     with tqdm(total=sum(COUNTS.values()), desc="filming", unit="clip", disable=None) as bar:
         write_dataset(motion_dir, CONFIG.SEED, COUNTS, bar.update)
     print(f"{motion_dir}: {', '.join(f'{count} {mode}' for mode, count in COUNTS.items())} clips")
@@ -77,7 +78,7 @@ def read_truth(data_dir: Path) -> tuple[str, str, int]:
     names = [path.name for path in clip_folders(data_dir, CONFIG.DATASET, "test")]
     start = read_labels(data_dir, CONFIG.DATASET).get(("test", names[0]), {}).get("start")
     if len(names) < 2 or start is None:
-        raise cli.UserError(
+        raise UserError(
             f"{data_dir / CONFIG.DATASET} is not the demo's: it has no pair in test/ with a "
             "start_frame in labels.csv; move it away or name another --dataset"
         )

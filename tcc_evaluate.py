@@ -35,6 +35,7 @@ from tcc.evaluate.intervals import calibrate, lower_median, resample, share_with
 from tcc.evaluate.labels import check_labels, order_events, read_labels, read_recordings
 from tcc.evaluate.sides import Side, crop, hold_pose, represent, reverse
 from tcc.evaluate.tables import print_results
+from tcc.files import UserError, write_json
 from tcc.plots import plot_error_distribution
 from tcc_config import CONFIG
 from tcc_data import clip_folders, clip_turn, feature_times, load_clips, make_features
@@ -67,9 +68,9 @@ def main() -> None:
     add("--seeds", type=int, default=0, metavar="N", help="train with N seeds and score each")
     args = cli.parse(parser, CONFIG, None)
     if args.seeds and args.checkpoint:
-        raise cli.UserError("--seeds trains encoders of its own; leave --checkpoint out")
+        raise UserError("--seeds trains encoders of its own; leave --checkpoint out")
     if args.clips < 1 or args.seeds < 0:
-        raise cli.UserError(
+        raise UserError(
             f"--clips {args.clips} --seeds {args.seeds}: expected at least 1 clip and 0 seeds"
         )
     trained = None
@@ -100,7 +101,7 @@ def main() -> None:
     stem = "evaluate_" + "_vs_".join(
         side.folder.replace("/", "_") for side in (standards, learners)
     )
-    cli.write_json(args.result_dir / f"{stem}.json", content)
+    write_json(args.result_dir / f"{stem}.json", content)
     for event in (*names, EVERY_FRAME):
         shown = {
             method: np.concatenate([run.errors[method][event].frames for run in runs])
@@ -119,7 +120,7 @@ def role_folders(args: argparse.Namespace) -> tuple[str, str]:
     for role in ("standards", "learners"):
         value = getattr(args, role)
         if value and value.count("/") != 1:
-            raise cli.UserError(f"--{role} {value}: expected MOTION/MODE, as in {default}")
+            raise UserError(f"--{role} {value}: expected MOTION/MODE, as in {default}")
     return args.standards or default, args.learners or default
 
 
@@ -135,7 +136,7 @@ def train_encoders(args: argparse.Namespace) -> Iterator[tuple[int, Encoder]]:
             command += ["--log-dir", folder, "--device", args.device, "--seed", str(seed)]
             done = subprocess.run([*command, *settings], stdout=subprocess.DEVNULL, check=False)
             if done.returncode:
-                raise cli.UserError(f"training with seed {seed} failed; the reason is above")
+                raise UserError(f"training with seed {seed} failed; the reason is above")
             yield seed, load_encoder(None, Path(folder), CONFIG, device)[0]
 
 
@@ -151,13 +152,13 @@ def read_event_names(args: argparse.Namespace) -> list[str]:
         labels = read_labels(args.data_dir, motion)
         found.append(order_events(events for (of, _), events in labels.items() if of == mode))
         if not found[-1]:
-            raise cli.UserError(
+            raise UserError(
                 f"{args.data_dir / motion / 'labels.csv'} marks no event in mode {mode}; add "
                 "rows with mode, video and a frame for each event"
             )
     names = [name for name in found[0] if name in found[1]]
     if not names:
-        raise cli.UserError(
+        raise UserError(
             f"{' and '.join(role_folders(args))} have no event in common: "
             f"{', '.join(found[0])} against {', '.join(found[1])}"
         )
@@ -180,7 +181,7 @@ def load_side(args: argparse.Namespace, folder: str, names: Sequence[str]) -> Si
         if path.name in shown or set(labels.get((mode, path.name), ())) & set(names)
     ]  # fmt: skip
     if not marked:
-        raise cli.UserError(
+        raise UserError(
             f"{table} names no clip of {paths[0].parent} with {' or '.join(names)}; column video "
             f"holds the folders' names, as {paths[0].name}"
         )
@@ -224,7 +225,7 @@ def list_pairs(standards: Side, learners: Side) -> Indices:
         )
     ]
     if not pairs:
-        raise cli.UserError(
+        raise UserError(
             f"no two clips of {standards.folder} and {learners.folder} have an event in common; "
             "label at least two"
         )

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from tcc import cli
-from tcc.estimator import sha256
+from tcc.files import sha256, whole, write_json
 from tcc_config import CONFIG
 from tcc_data import clip_folders, load_clips, make_features, per_frame
 from tcc_model import embed, load_encoder
@@ -40,9 +40,9 @@ def main() -> None:
     rows["frame"] = np.concatenate([np.arange(len(clip)) for clip in embeddings])
     rows["embedding"] = np.concatenate(embeddings)
     output = args.log_dir / f"{CONFIG.DATASET}_embeddings.npy"
-    with cli.whole(output) as temporary:
+    with whole(output) as temporary:
         np.save(temporary, rows, allow_pickle=False)
-    cli.write_json(
+    write_json(
         output.with_suffix(".json"),
         {
             "motion": CONFIG.DATASET,

@@ -24,6 +24,7 @@ from tcc.evaluate.intervals import finite_mean
 from tcc.evaluate.labels import check_labels, order_events, read_labels
 from tcc.evaluate.metrics import event_errors, tau_matrix
 from tcc.evaluate.sides import SHORTEST_CROP
+from tcc.files import UserError, write_json
 from tcc.plots import plot_tau
 from tcc_config import CONFIG
 from tcc_data import Clip, clip_folders, load_clips, make_features, per_frame
@@ -44,7 +45,7 @@ def main() -> None:
 
     clips = load_clips(clip_folders(args.data_dir, CONFIG.DATASET, args.mode), CONFIG)
     if len(clips) < 2:
-        raise cli.UserError(
+        raise UserError(
             f"{args.data_dir / CONFIG.DATASET / args.mode} holds {len(clips)} clip; tau "
             "compares at least 2: add one or choose another --mode"
         )
@@ -76,7 +77,7 @@ def main() -> None:
     if not errors:
         print("alignment error: unknown, labels.csv marks no event of two of these clips")
     stem = args.result_dir / f"kendalls_tau_{CONFIG.DATASET}_{args.mode}"
-    cli.write_json(
+    write_json(
         stem.with_suffix(".json"),
         {
             "motion": CONFIG.DATASET,

@@ -18,6 +18,7 @@ from pathlib import Path
 from tcc import cli
 from tcc.clips import find_videos, list_clips, write_person
 from tcc.estimator import EstimatorError, Rtmo
+from tcc.files import UserError
 from tcc.pose import video_to_keypoints
 from tcc.video import VIDEO_SUFFIXES
 from tcc_config import CONFIG
@@ -38,17 +39,17 @@ def main() -> None:
     add("--person", type=int, metavar="K", help="of one video: the skater is the K-th choice, kept")
     args = cli.parse(parser, CONFIG, None)
     if args.capture_fps is not None and not 1 <= args.capture_fps <= MAX_CAPTURE_FPS:
-        raise cli.UserError(
+        raise UserError(
             f"--capture-fps {args.capture_fps:g}: expected 1 to {MAX_CAPTURE_FPS}, as in 240"
         )
     root = args.data_dir / CONFIG.DATASET / args.mode
     videos = args.videos or find_videos(root)
     if not videos:
-        raise cli.UserError(
+        raise UserError(
             f"{root} holds no video ({' '.join(VIDEO_SUFFIXES)}); put one there or give its path"
         )
     if args.person is not None and len(videos) != 1:
-        raise cli.UserError(f"--person {args.person} is for one video, not {len(videos)}; name it")
+        raise UserError(f"--person {args.person} is for one video, not {len(videos)}; name it")
 
     estimator = Rtmo(args.weights, args.device)
     failed = []
@@ -61,7 +62,7 @@ def main() -> None:
             )  # fmt: skip
         except EstimatorError:
             raise
-        except cli.UserError as error:
+        except UserError as error:
             log.error("%s", error)
             failed.append(video.name)
         else:
@@ -78,7 +79,7 @@ def main() -> None:
             names = ", ".join(unreadable)
             problems.append(f"{len(unreadable)} of {len(folders)} clips can't be read: {names}")
     if problems:
-        raise cli.UserError("; ".join(problems))
+        raise UserError("; ".join(problems))
 
 
 def keep_person(folder: Path, person: int) -> None:
@@ -92,7 +93,7 @@ def refuse_namesakes(video: Path, videos: list[Path]) -> None:
     others = [str(other) for other in videos if other.stem == video.stem]
     others.remove(str(video))
     if others:
-        raise cli.UserError(
+        raise UserError(
             f"{video}: would become the clip {video.stem}, and so would {', '.join(others)}; "
             "rename one"
         )

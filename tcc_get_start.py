@@ -29,6 +29,7 @@ from tcc.clock import clock, nearest
 from tcc.draw import ClipPanel
 from tcc.dtw import CONFIDENT, Match, confidence, locate, map_frames, start_curve
 from tcc.features import opposed
+from tcc.files import UserError, write_json
 from tcc.plots import plot_start
 from tcc.tracking import doubt_margin
 from tcc.video import write_video
@@ -112,7 +113,7 @@ def main() -> None:
         print(f"{stem}.mp4")
     title = f"{CONFIG.DATASET}: where {standard.name} starts in {learner.name}"
     plot_start(Path(f"{stem}.png"), result.cost, result.curve, result.matches, title)
-    cli.write_json(Path(f"{stem}.json"), describe(result, learner, standard, args.method))
+    write_json(Path(f"{stem}.json"), describe(result, learner, standard, args.method))
     print(f"{stem}.png")
 
 
@@ -140,7 +141,7 @@ def first_but(folders: list[Path], taken: Path | None) -> Path:
     for folder in folders:
         if taken is None or folder.resolve() != taken.resolve():
             return folder
-    raise cli.UserError(
+    raise UserError(
         f"{folders[0].parent} holds one clip, {folders[0].name}; add the standard, or name both "
         "with --learner and --standard"
     )

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tcc import checkpoint
-from tcc.cli import UserError
+from tcc.files import UserError
 from tcc_config import Config
 
 log = logging.getLogger("tcc")

@@ -34,6 +34,7 @@ from tcc.consensus import common_clock
 from tcc.evaluate.intervals import finite_mean
 from tcc.evaluate.metrics import tau_matrix
 from tcc.features import extract, flip
+from tcc.files import UserError
 from tcc.losses import alignment_loss, correspondence_loss, npairs_loss
 from tcc_config import CONFIG
 from tcc_data import (
@@ -204,7 +205,7 @@ class Trainer:
         loss.backward()  # type: ignore[no-untyped-call]
         gradient_norm = clip_grad_norm_(self.encoder.parameters(), MAX_GRADIENT_NORM)
         if not torch.isfinite(loss + gradient_norm):
-            raise cli.UserError(
+            raise UserError(
                 f"loss {loss.item()}, gradient {gradient_norm.item()} at step {self.step}: lower "
                 f"LEARNING_RATE (now {CONFIG.LEARNING_RATE}) or raise TEMPERATURE (now "
                 f"{CONFIG.TEMPERATURE}) in tcc_config.py, or set back what differs from its "
@@ -319,25 +320,25 @@ class Trainer:
             UserError: a setting of the training or a clip differs, or it holds no state.
         """
         if "clips" not in content:
-            raise cli.UserError(
+            raise UserError(
                 "--resume: the checkpoint holds an encoder alone; train anew without --resume"
             )
         for name, now in asdict(CONFIG).items():
             then = content["config"].get(name)
             if name not in NOT_TRAINING and then != now:
-                raise cli.UserError(
+                raise UserError(
                     f"--resume: {name} was {then} and is now {now}; set it back or train anew "
                     "without --resume"
                 )
         if content["clips"] != self.names:
             changed = sorted(set(content["clips"]) ^ set(self.names))
-            raise cli.UserError(
+            raise UserError(
                 f"--resume: the clips are not those of the checkpoint ({', '.join(changed)}); "
                 "train anew without --resume"
             )
         if content["class_names"] != self.class_names():
             then, now = content["class_names"], self.class_names()
-            raise cli.UserError(
+            raise UserError(
                 f"--resume: the checkpoint was made with {', '.join(then.values())}, now it is "
                 f"{', '.join(now.values())}; train anew without --resume"
             )

@@ -18,10 +18,10 @@ from torch.nn.utils import clip_grad_norm_
 from tqdm import tqdm
 
 from tcc import checkpoint, cli
+from tcc.augment import augment, crop_and_warp, sample_steps
 from tcc.clock import resample
-from tcc.features import augment, crop_and_warp, fill_joints
+from tcc.features import fill_joints
 from tcc.losses import correspondence_loss
-from tcc.sampling import sample_steps
 from tcc.synthetic.camera import sample_clip
 from tcc.synthetic.jumps import PHASES
 from tcc_config import CONFIG

@@ -34,7 +34,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from tcc import cli  # noqa: E402
-from tcc.alphapose import FLIP, JOINTS  # noqa: E402
+from tcc.coco import FLIP, JOINTS  # noqa: E402
+from tcc.files import UserError  # noqa: E402
 
 Array = NDArray[np.float64]
 
@@ -98,7 +99,7 @@ def main() -> None:
     known = [*(f"penn_{action}" for action in penn), "fs_jump", *(f"fs_{jump}" for jump in jumps)]
     for motion in args.motions or known[: len(penn) + 1]:
         if motion not in known:
-            raise cli.UserError(f"no motion {motion}; there are {', '.join(known)}")
+            raise UserError(f"no motion {motion}; there are {', '.join(known)}")
         kind, _, name = motion.partition("_")
         if kind == "penn":
             recordings = read_penn(source, name)
@@ -112,7 +113,7 @@ def main() -> None:
 def load(path: Path) -> Any:
     """Read an .npz or .json of the recordings."""
     if not path.exists():
-        raise cli.UserError(f"no {path}; set TCC_REAL_DATA to the folder that holds the recordings")
+        raise UserError(f"no {path}; set TCC_REAL_DATA to the folder that holds the recordings")
     return np.load(path) if path.suffix == ".npz" else msgspec.json.decode(path.read_bytes())
 
 

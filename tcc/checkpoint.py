@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from tcc.cli import UserError, whole
+from tcc.files import UserError, whole
 
 KEYS = {"encoder", "encoder_arguments", "class_names", "config", "motion", "step"}
 

@@ -1,40 +1,33 @@
-"""What every command shares: parser, settings, errors, whole files, device, exit codes."""
+"""What every command shares: parser, settings, progress bar, device and exit codes."""
 
 from __future__ import annotations
 
 import argparse
 import errno
-import json
 import logging
 import os
 import sys
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Sequence, Sized
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from stat import S_ISDIR
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
+from tcc.files import UserError, require_utf8
+
 if TYPE_CHECKING:
     import torch
 
 log = logging.getLogger("tcc")
 Item = TypeVar("Item")
-SCHEMA_VERSION = 1
 # Of the user's disk and names, not of a wrong path in the program.
 MENDABLE = {
     errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT,
     errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG,
 }  # fmt: skip
-
-
-class UserError(Exception):
-    """A mistake that the user can mend: one line that says what, where, which value, what to do."""
 
 
 def parser(description: str | None, mode: str = "test") -> argparse.ArgumentParser:
@@ -168,16 +161,6 @@ def check(config: Any) -> None:
         override(config, field.name, getattr(config, field.name))
 
 
-def require_utf8(path: Path) -> None:
-    """Check the last name of a path: no JSON holds other bytes, and OpenCV crashes on them.
-
-    Raises:
-        UserError: it is not UTF-8.
-    """
-    if path.name.encode(errors="ignore").decode() != path.name:
-        raise UserError(f"{str(path)!a}: the name is not UTF-8; rename it")
-
-
 def run(main: Callable[[], None]) -> None:
     """Run a command and exit: 0 done, 2 the user's mistake, 130 interrupted, 1 anything else."""
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.INFO, stream=sys.stderr)
@@ -238,40 +221,3 @@ def pick_device(name: str) -> torch.device:
     if name == "cpu" and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(1)
     return torch.device(name)
-
-
-@contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; it becomes `path` on success, is removed on failure.
-
-    Raises:
-        UserError: nothing can be written there.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileNotFoundError):  # before hours of work: a name too long, a folder
-            if S_ISDIR(path.stat().st_mode):
-                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        handle, name = tempfile.mkstemp(prefix=".", suffix=path.suffix, dir=path.parent)
-    except OSError as error:
-        raise UserError(
-            f"can't write {path} ({error.strerror}); free or rename it, or choose another folder "
-            "with --log-dir or --result-dir"
-        ) from None
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write `content` with the schema version as JSON, whole or not at all; NaN becomes null."""
-    encoded = msgspec.json.encode(
-        {"schema_version": SCHEMA_VERSION, **content}, enc_hook=lambda value: value.tolist()
-    )
-    with whole(path) as temporary:
-        temporary.write_text(json.dumps(json.loads(encoded), indent=1) + "\n", encoding="utf-8")

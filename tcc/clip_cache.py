@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tcc.estimator import Rtmo, sha256
+from tcc.estimator import Rtmo
+from tcc.files import sha256
 from tcc.pose import read_info, video_to_keypoints
 
 log = logging.getLogger("tcc")

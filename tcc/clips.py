@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tcc.alphapose import Detections, natural_key, read_detections
-from tcc.cli import UserError, whole
 from tcc.clock import rate
+from tcc.files import UserError, whole
 from tcc.tracking import Track, choose_person
 from tcc.video import VIDEO_SUFFIXES, read_image
 

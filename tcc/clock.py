@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tcc.cli import UserError
+from tcc.files import UserError
 
 Array = NDArray[np.floating[Any]]
 Times = NDArray[np.float64]

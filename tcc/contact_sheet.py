@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tcc.alphapose import Detections
-from tcc.cli import UserError, write_json
 from tcc.clips import read_frame, read_track
 from tcc.clock import rate
 from tcc.draw import DARK, FAINT, FONT, LIGHT, MARK, Color, Image, View, draw_skeleton, follow
+from tcc.files import UserError, write_json
 from tcc.tracking import CLEAR_MARGIN, Track, choose_person
 from tcc.video import write_image
 

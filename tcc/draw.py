@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-from tcc.alphapose import FLIP, LIMBS
+from tcc.coco import FLIP, LIMBS
 
 Image = NDArray[np.uint8]
 Color = tuple[int, int, int]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import sys
 from contextlib import redirect_stdout
@@ -16,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tcc.cli import UserError
+from tcc.files import UserError, sha256
 from tcc.video import Image
 
 Array = NDArray[np.float32]
@@ -140,9 +139,3 @@ class Rtmo:
         except Exception as error:  # ONNX Runtime has no common class for a file it can't read
             reason = str(error).splitlines()[0]
             raise EstimatorError(f"--weights {weights}: not an ONNX model ({reason})") from None
-
-
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -13,8 +13,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from tcc.cli import whole
 from tcc.dtw import Match
+from tcc.files import whole
 
 Array = NDArray[np.floating[Any]]
 

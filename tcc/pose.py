@@ -18,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tcc.alphapose import Detections
-from tcc.cli import UserError, progress, require_utf8, write_json
+from tcc.cli import progress
 from tcc.clock import rate
-from tcc.estimator import Estimator, People, sha256
+from tcc.estimator import Estimator, People
+from tcc.files import UserError, require_utf8, sha256, write_json
 from tcc.tracking import choose_person
 from tcc.video import Frame, Image, count_frames, read_frames, read_image, write_image
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tcc.alphapose import Detections
-from tcc.cli import UserError
+from tcc.files import UserError
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]

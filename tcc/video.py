@@ -20,7 +20,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from tcc.cli import UserError, whole
+from tcc.files import UserError, whole
 
 log = logging.getLogger("tcc")
 Image = NDArray[np.uint8]

@@ -14,8 +14,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tcc.alphapose import FLIP, JOINTS, LIMBS, OPENPOSE, natural_key, read_detections
-from tcc.cli import UserError
+from tcc.alphapose import OPENPOSE, natural_key, read_detections
+from tcc.coco import FLIP, JOINTS, LIMBS
+from tcc.files import UserError
 
 Write = Callable[[Any], Path]
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from tcc import cli
+from tcc.files import UserError, whole, write_json
 from tcc_config import Config
 from tests.conftest import ROOT, Call
 
@@ -60,22 +61,22 @@ def test_set_dataset_and_seed_reach_the_config() -> None:
     ],
 )
 def test_bad_setting_is_named(setting: str, message: str) -> None:
-    with pytest.raises(cli.UserError, match=re.escape(message)):
+    with pytest.raises(UserError, match=re.escape(message)):
         cli.parse(cli.parser("Do it."), Config(), ["--set", setting])
 
 
 def test_seed_below_zero_and_person_zero_are_named() -> None:
-    with pytest.raises(cli.UserError, match="SEED=-1: Expected `int` >= 0"):
+    with pytest.raises(UserError, match="SEED=-1: Expected `int` >= 0"):
         cli.parse(cli.parser("Do it."), Config(), ["--seed", "-1"])
     parser = cli.parser("Do it.")
     cli.add_pair(parser)
-    with pytest.raises(cli.UserError, match=r"--person 0: expected 1 \(the main person\), 2"):
+    with pytest.raises(UserError, match=r"--person 0: expected 1 \(the main person\), 2"):
         cli.parse(parser, Config(), ["--person", "0"])
 
 
 def test_an_edited_default_is_checked_too() -> None:
     config = Config(LEARNING_RATE=-1.0)
-    with pytest.raises(cli.UserError, match="LEARNING_RATE=-1.0"):
+    with pytest.raises(UserError, match="LEARNING_RATE=-1.0"):
         cli.parse(cli.parser("Do it."), config, [])
 
 
@@ -89,7 +90,7 @@ def test_every_default_is_allowed() -> None:
 @pytest.mark.parametrize(
     ("raised", "code", "printed"),
     [
-        (cli.UserError("no clip; add one"), 2, "error: no clip; add one\n"),
+        (UserError("no clip; add one"), 2, "error: no clip; add one\n"),
         (KeyboardInterrupt(), 130, "interrupted\n"),
     ],
 )
@@ -131,16 +132,16 @@ def test_a_full_disk_or_a_bad_name_is_told_in_one_line(
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "result").write_text("a file, not a folder")
     path = tmp_path / "result" / "start.json"
-    with pytest.raises(cli.UserError, match=r"can't write .*start.json \(.*\); free or re"):
-        cli.write_json(path, {})
+    with pytest.raises(UserError, match=r"can't write .*start.json \(.*\); free or re"):
+        write_json(path, {})
 
 
 @pytest.mark.parametrize("name", ["folder.json", "n" * 251 + ".json"])
 def test_what_cannot_be_replaced_is_told_before_the_work(tmp_path: Path, name: str) -> None:
     (tmp_path / "folder.json").mkdir()
     with (
-        pytest.raises(cli.UserError, match=r"can't write .*json \((Is a dir|File name).*\); f"),
-        cli.whole(tmp_path / name),
+        pytest.raises(UserError, match=r"can't write .*json \((Is a dir|File name).*\); f"),
+        whole(tmp_path / name),
     ):
         pytest.fail("the work began")
     assert [path.name for path in tmp_path.iterdir()] == ["folder.json"]
@@ -168,15 +169,15 @@ def test_a_device_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
     assert cli.pick_device("auto").type == "cpu"
     for name in ("cuda", "mps"):
-        with pytest.raises(cli.UserError, match=f"--device {name}: this computer has none; use -"):
+        with pytest.raises(UserError, match=f"--device {name}: this computer has none; use -"):
             cli.pick_device(name)
 
 
 def test_whole_leaves_the_old_file_when_writing_fails(tmp_path: Path) -> None:
     path = tmp_path / "new" / "file.txt"
-    with cli.whole(path) as temporary:
+    with whole(path) as temporary:
         temporary.write_text("old")
-    with pytest.raises(RuntimeError), cli.whole(path) as temporary:
+    with pytest.raises(RuntimeError), whole(path) as temporary:
         temporary.write_text("half")
         raise RuntimeError
     assert path.read_text() == "old"
@@ -185,6 +186,6 @@ def test_whole_leaves_the_old_file_when_writing_fails(tmp_path: Path) -> None:
 
 def test_json_has_the_schema_version_and_null_for_undefined(tmp_path: Path) -> None:
     path = tmp_path / "out.json"
-    cli.write_json(path, {"tau": np.nan, "matrix": np.array([[1.5, np.nan]]), "frame": np.int64(3)})
+    write_json(path, {"tau": np.nan, "matrix": np.array([[1.5, np.nan]]), "frame": np.int64(3)})
     expected = {"schema_version": 1, "tau": None, "matrix": [[1.5, None]], "frame": 3}
     assert json.loads(path.read_text()) == expected

@@ -16,10 +16,10 @@ import torch
 
 import tcc_align
 import tcc_get_start
-from tcc import checkpoint, cli, clip_cache
+from tcc import checkpoint, clip_cache
 from tcc.clip_cache import VideoCache
 from tcc.clips import find_videos
-from tcc.estimator import sha256
+from tcc.files import UserError, sha256
 from tcc.video import read_frames
 from tcc_config import Config
 from tcc_data import find_clip
@@ -91,7 +91,7 @@ def test_what_get_pose_has_made_is_used(tmp_path: Path) -> None:
         assert find_clip(name, *where) == root / "jump"
     write_clip(outside, 7)
     assert find_clip(str(outside), *where).parent.parent == tmp_path / "cache"
-    with pytest.raises(cli.UserError, match=r"jump.mp4 is a file; run: python3 tcc_get_pose.py"):
+    with pytest.raises(UserError, match=r"jump.mp4 is a file; run: python3 tcc_get_pose.py"):
         find_clip(str(outside), *where[:3])
 
 
@@ -100,7 +100,7 @@ def test_a_name_of_two_videos_is_refused(tmp_path: Path) -> None:
     write_clip(root / "jump.mov")
     write_clip(root / "jump.mp4", 7)
     where = (tmp_path, "axel", "test", VideoCache(tmp_path / "cache", None, "cpu"))
-    with pytest.raises(cli.UserError, match=r"jump in .*axel/test may be jump.mov or jump.mp4; g"):
+    with pytest.raises(UserError, match=r"jump in .*axel/test may be jump.mov or jump.mp4; g"):
         find_clip("jump", *where)
     made = find_clip("jump.mp4", *where)
     assert json.loads((made / "video.json").read_text())["num_frames"] == 7
@@ -113,7 +113,7 @@ def test_a_name_of_two_videos_is_refused(tmp_path: Path) -> None:
 def test_a_bad_video_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "empty.mp4").touch()
     cache = VideoCache(tmp_path / "cache", None, "cpu")
-    with pytest.raises(cli.UserError, match=r"empty.mp4: empty file"):
+    with pytest.raises(UserError, match=r"empty.mp4: empty file"):
         cache.find_clip(tmp_path / "empty.mp4")
     assert [path.name for path in tmp_path.iterdir()] == ["empty.mp4"]
 

@@ -17,9 +17,9 @@ from scipy.interpolate import CubicSpline
 
 import tcc_get_start
 from tcc import checkpoint
-from tcc.cli import UserError
 from tcc.clock import clock, nearest, rate, resample
 from tcc.draw import BAR_PX, HEADER_PX
+from tcc.files import UserError
 from tcc_config import Config
 from tcc_data import Clip, feature_times, make_features, per_frame
 from tcc_model import Encoder, load_encoder

@@ -20,8 +20,8 @@ import tcc_get_embed
 import tcc_get_kendalls_tau
 import tcc_get_start
 import tcc_train
-from tcc.cli import UserError
 from tcc.features import flip
+from tcc.files import UserError
 from tests.conftest import ROOT, Call, Run, hash_folder, wave, write_clip, write_frames
 
 MOTION = "double axel"

@@ -12,10 +12,10 @@ import pytest
 from numpy.typing import NDArray
 
 from tcc.alphapose import Detections
-from tcc.cli import UserError
 from tcc.clips import write_person
 from tcc.contact_sheet import CELL_PX, SECOND, SHOWN, TITLE_PX, check_clips, find_doubts
 from tcc.draw import FAINT, LEFT, MARK
+from tcc.files import UserError
 from tcc.tracking import Track, choose_person
 from tcc_config import Config
 from tcc_data import clip_folders, load_clip

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 import torch
 
-from tcc.cli import UserError, parse, parser
+from tcc.augment import choose_clips, sample_steps
+from tcc.cli import parse, parser
 from tcc.clips import image_files
-from tcc.sampling import choose_clips, sample_steps
+from tcc.files import UserError
 from tcc_config import Config
 from tcc_data import (
     Clip,

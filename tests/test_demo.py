@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import tcc_demo
-from tcc import cli
 from tcc.alphapose import read_detections
 from tcc.evaluate.labels import read_labels
+from tcc.files import UserError
 from tcc.synthetic import rink
 from tcc_config import CONFIG, Config
 from tcc_data import clip_folders, load_clip
@@ -101,7 +101,7 @@ def test_clips_that_are_there_are_kept(
 
 def test_a_folder_of_the_user_is_not_touched(tmp_path: Path) -> None:
     (tmp_path / "demo" / "train").mkdir(parents=True)
-    with pytest.raises(cli.UserError, match="is not the demo's; move it away"):
+    with pytest.raises(UserError, match="is not the demo's; move it away"):
         tcc_demo.film(tmp_path / "demo")
     assert [path.name for path in tmp_path.rglob("*")] == ["demo", "train"]
 
@@ -112,7 +112,7 @@ def test_labels_of_another_motion_are_refused(
     shutil.copytree(demo_dir / "demo" / "test", tmp_path / "axel" / "test")
     (tmp_path / "axel" / "labels.csv").write_text("mode,video,takeoff_frame\ntest,1_learner,5\n")
     monkeypatch.setattr(CONFIG, "DATASET", "axel")
-    with pytest.raises(cli.UserError, match="start_frame in labels.csv"):
+    with pytest.raises(UserError, match="start_frame in labels.csv"):
         tcc_demo.read_truth(tmp_path)
 
 

@@ -8,15 +8,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tcc.alphapose import FLIP, JOINTS
+from tcc.augment import augment, crop_and_warp, hide_joints
+from tcc.coco import FLIP, JOINTS
 from tcc.features import (
     USUAL_SPEED,
-    augment,
-    crop_and_warp,
     extract,
     fill_joints,
     flip,
-    hide_joints,
     normalize,
     opposed,
     turn,

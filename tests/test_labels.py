@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tcc.cli import UserError
 from tcc.evaluate.labels import check_labels, order_events, read_labels, read_recordings
+from tcc.files import UserError
 
 HEAD = "mode,video,takeoff_frame,landing_frame\n"
 

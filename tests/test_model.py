@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from tcc import checkpoint
-from tcc.cli import UserError
+from tcc.files import UserError
 from tcc_config import Config
 from tcc_model import (
     GENERIC,

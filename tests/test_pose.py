@@ -24,6 +24,7 @@ import tcc_get_pose
 from tcc import cli, pose
 from tcc.alphapose import read_detections
 from tcc.estimator import EstimatorError, People, Rtmo
+from tcc.files import UserError
 from tcc.pose import video_to_keypoints
 from tcc.tracking import choose_person
 from tcc.video import Frame, Image, read_frames, write_video
@@ -158,7 +159,7 @@ def test_another_video_replaces_a_clip_by_force_only(tmp_path: Path, name: str) 
     before = hash_folder(clip)
     other = write_clip(tmp_path / name, 7)
     message = rf"{name}: .*/jump was made of another video, jump.mp4; rename .* or --force replaces"
-    with pytest.raises(cli.UserError, match=message):
+    with pytest.raises(UserError, match=message):
         video_to_keypoints(other, clip, Stub(3))
     assert hash_folder(clip) == before
     assert video_to_keypoints(other, clip, Stub(3), force=True)["source"] == other.name
@@ -168,7 +169,7 @@ def test_another_video_replaces_a_clip_by_force_only(tmp_path: Path, name: str) 
 
 def test_a_name_that_no_json_holds_is_told_before_the_work(tmp_path: Path) -> None:
     stub = Stub(3)
-    with pytest.raises(cli.UserError, match=r"': the name is not UTF-8; rename it") as raised:
+    with pytest.raises(UserError, match=r"': the name is not UTF-8; rename it") as raised:
         video_to_keypoints(tmp_path / "J\udce4ger.mp4", tmp_path / "clip", stub)
     assert stub.calls == 0
     assert "\n" not in str(raised.value)
@@ -177,7 +178,7 @@ def test_a_name_that_no_json_holds_is_told_before_the_work(tmp_path: Path) -> No
 def test_a_file_in_the_way_is_told_before_the_work(tmp_path: Path) -> None:
     (tmp_path / "jump").write_text("notes")
     stub = Stub(3)
-    with pytest.raises(cli.UserError, match=r"/jump: a file, where the folder of the clip goes"):
+    with pytest.raises(UserError, match=r"/jump: a file, where the folder of the clip goes"):
         video_to_keypoints(write_clip(tmp_path / "jump.mp4"), tmp_path / "jump", stub)
     assert stub.calls == 0
     assert (tmp_path / "jump").read_text() == "notes"
@@ -224,14 +225,14 @@ def test_what_it_did_not_make_is_not_touched(
         (clip / "alphapose-results.json").write_text("[]")
     before = hash_folder(clip)
     for force in (False, True):
-        with pytest.raises(cli.UserError, match=r"clip: holds .*vis.*, not made by tcc_get_pose"):
+        with pytest.raises(UserError, match=r"clip: holds .*vis.*, not made by tcc_get_pose"):
             video_to_keypoints(video, clip, Stub(3), force=force)
     assert hash_folder(clip) == before
 
 
 def test_a_video_of_nobody(tmp_path: Path) -> None:
     video = write_clip(tmp_path / "jump.mp4")
-    with pytest.raises(cli.UserError, match=r"jump.mp4: nobody found in 12 frames"):
+    with pytest.raises(UserError, match=r"jump.mp4: nobody found in 12 frames"):
         video_to_keypoints(video, tmp_path / "clip", Stub(missed=tuple(range(FRAMES))))
     assert [path.name for path in tmp_path.iterdir()] == ["jump.mp4"]
 

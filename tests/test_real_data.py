@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmarks import real_data as benchmark
-from tcc.alphapose import JOINTS
+from tcc.coco import JOINTS
 from tcc.evaluate.labels import read_labels, read_recordings
 from tcc_config import Config
 from tcc_data import clip_folders, load_clip

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tcc.alphapose import FLIP, JOINTS
+from tcc.coco import FLIP, JOINTS
 from tcc.synthetic import camera as synthetic
 from tcc.synthetic.body import ANKLE_M, MASSES
 from tcc.synthetic.jumps import JUMPS, LANDING, PHASES, TAKEOFF

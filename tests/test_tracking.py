@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tcc.alphapose import Detections, natural_key, read_detections
-from tcc.cli import UserError
+from tcc.files import UserError
 from tcc.tracking import _best_track, _Links, choose_person
 
 F = 60

@@ -22,7 +22,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import tcc_train
 from tcc import checkpoint
-from tcc.cli import UserError
+from tcc.files import UserError
 from tcc.losses import LOSS_TYPES
 from tcc_model import GENERIC, Encoder
 from tests.conftest import ROOT, Call, wave, write_clip

@@ -12,7 +12,7 @@ import av
 import numpy as np
 import pytest
 
-from tcc.cli import UserError
+from tcc.files import UserError
 from tcc.video import Frame, Image, count_frames, read_frames, read_image, write_image, write_video
 
 HEIGHT, WIDTH = 64, 96

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from functools import cmp_to_key
 from pathlib import Path
 
-from tcc.cli import UserError
+from tcc.files import UserError
 
 log = logging.getLogger("tcc")
 Labels = dict[tuple[str, str], dict[str, int]]

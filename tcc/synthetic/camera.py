@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 from scipy.special import ndtr, ndtri
 
-from tcc.alphapose import FLIP, JOINTS
+from tcc.coco import FLIP, JOINTS
 from tcc.synthetic.skater import Motion, sample_motion
 
 Array = NDArray[np.float64]

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tcc.alphapose import LIMBS
+from tcc.coco import LIMBS
 from tcc.synthetic.camera import Camera, detect, sample_camera
 from tcc.synthetic.skater import Motion, sample_motion
 from tcc.video import write_image

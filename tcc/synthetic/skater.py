@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 from scipy.ndimage import gaussian_filter1d
 
-from tcc.alphapose import FLIP
+from tcc.coco import FLIP
 from tcc.synthetic import jumps
 from tcc.synthetic.body import LENGTHS, MASSES, reach_ice, skeleton
 from tcc.synthetic.jumps import BEND, JUMPS, LANDING, PHASES, TAKEOFF
