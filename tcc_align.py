@@ -55,17 +55,17 @@ def main() -> None:
     )
     parser.add_argument("--no-video", action="store_true", help="skip the grid; needs no vis/")
     args = cli.parse(parser, CONFIG, None)
-    encoder, path = load_encoder(
+    encoder, settings, path = load_encoder(
         args.checkpoint, args.log_dir, CONFIG, cli.pick_device(args.device)
     )
     tell_other_embeddings(args.log_dir, CONFIG, args.mode, path)
-    clips = load_clips(choose_folders(args), CONFIG)
+    clips = load_clips(choose_folders(args), settings)
     if not args.no_video:
         for clip in clips:
             require_images(clip)
 
     embeddings = [
-        per_frame(embed(encoder, make_features(clip, CONFIG)), clip, CONFIG) for clip in clips
+        per_frame(embed(encoder, make_features(clip, settings)), clip, settings) for clip in clips
     ]
     maps, costs = align(embeddings)
     reference = clips[0]
@@ -75,7 +75,9 @@ def main() -> None:
     stem = args.result_dir / f"output_{CONFIG.DATASET}_{args.mode}"
     if not args.no_video:
         num_shown = len(clock(reference.times_s, reference.fps))
-        frames = cli.progress(draw_grid(clips, maps), "drawing", "frame", num_shown)
+        frames = cli.progress(
+            draw_grid(clips, maps, settings.SKELETON_CONF_THRESHOLD), "drawing", "frame", num_shown
+        )
         write_video(Path(f"{stem}.mp4"), frames, reference.fps)
         print(f"{stem}.mp4")
     names = [clip.name for clip in clips]
@@ -152,12 +154,14 @@ def align(embeddings: list[NDArray[np.float32]]) -> tuple[list[NDArray[np.int64]
     return maps, costs
 
 
-def draw_grid(clips: list[Clip], maps: list[NDArray[np.int64]]) -> Iterator[NDArray[np.uint8]]:
+def draw_grid(
+    clips: list[Clip], maps: list[NDArray[np.int64]], threshold: float
+) -> Iterator[NDArray[np.uint8]]:
     """Yield for each frame of the reference a grid of all clips at the frame that matches it.
 
     A reference of variable rate is shown at an even one.
     """
-    reference, threshold = clips[0], CONFIG.SKELETON_CONF_THRESHOLD
+    reference = clips[0]
     panels = [
         ClipPanel(clip.read_image, clip.keypoints, clip.times_s, PANEL_SIZE, threshold)
         for clip in clips

@@ -1,7 +1,7 @@
 """Every setting. Edit the defaults here, or give `--set NAME=VALUE` to any command."""
 
-from dataclasses import dataclass
-from typing import Annotated, Literal
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, Literal, TypeVar
 
 from msgspec import Meta
 
@@ -12,6 +12,7 @@ Positive = Annotated[float, Meta(gt=0, le=1e30)]
 Weight = Annotated[float, Meta(ge=0, le=1e30)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Rate = Annotated[float, Meta(ge=1, le=1000)]
+Options = TypeVar("Options")
 
 
 @dataclass(slots=True)
@@ -68,7 +69,7 @@ class Config:
     TCN_WEIGHT: Weight = 0.3  # its weight
 
     # Training
-    START_FROM_GENERIC: bool = True  # train on from the generic encoder, where the sizes are its
+    START_FROM_GENERIC: bool = True  # start from the generic encoder if it has these sizes
     GENERIC_WEIGHT: Weight = 3.0  # of the squared distance to the generic embeddings
     CONSENSUS_SHARE: Share = 0.4  # of the batches, the last ones: frames that align are contrasted
     LEARNING_RATE: Positive = 1e-3  # peak of the one-cycle schedule
@@ -83,6 +84,12 @@ class Config:
         "sqeuclidean"  # of embeddings
     )
     TOP_K: Count = 3  # start candidates that are reported
+
+    def fill(self, group: type[Options]) -> Options:
+        """Return a dataclass of options, each filled from the setting of the same name."""
+        names = [field.name for field in fields(group)]  # type: ignore[arg-type]
+        values: dict[str, Any] = {name: getattr(self, name.upper()) for name in names}
+        return group(**values)
 
 
 CONFIG = Config()

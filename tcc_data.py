@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from tcc import cli
-from tcc.augment import augment, choose_clips, sample_steps
+from tcc.augment import AugmentOptions, augment, choose_clips, sample_steps
 from tcc.cli import progress
 from tcc.clip_cache import VideoCache
 from tcc.clips import find_videos, list_clips, read_frame, read_track
@@ -330,15 +330,7 @@ class KeypointSequences(Dataset[Batch]):
             [self.points[index] for index in chosen],
             [self.fps[index] for index in chosen],
             generator,
-            flip_probability=self.config.FLIP_PROBABILITY,
-            max_rotation=self.config.MAX_ROTATION,
-            max_scale=self.config.MAX_SCALE,
-            squeeze_probability=self.config.SQUEEZE_PROBABILITY,
-            max_lift=self.config.MAX_LIFT,
-            jitter=self.config.JITTER,
-            joint_dropout=self.config.JOINT_DROPOUT,
-            max_time_warp=self.config.MAX_TIME_WARP,
-            min_crop=self.config.MIN_CROP,
+            self.config.fill(AugmentOptions),
         )
         steps, mask = sample_steps(lengths, self.num_steps, generator)
         phase = np.stack(

@@ -37,7 +37,7 @@ from tcc.evaluate.sides import Side, crop, hold_pose, represent, reverse
 from tcc.evaluate.tables import print_results
 from tcc.files import UserError, write_json
 from tcc.plots import plot_error_distribution
-from tcc_config import CONFIG
+from tcc_config import CONFIG, Config
 from tcc_data import clip_folders, clip_turn, feature_times, load_clips, make_features
 from tcc_model import Encoder, embed, load_encoder
 
@@ -73,12 +73,16 @@ def main() -> None:
         raise UserError(
             f"--clips {args.clips} --seeds {args.seeds}: expected at least 1 clip and 0 seeds"
         )
-    trained = None
+    trained, settings = None, CONFIG
     if not args.seeds:
         device = cli.pick_device(args.device)
-        trained = load_encoder(args.checkpoint, args.log_dir, CONFIG, device)
+        encoder, settings, path = load_encoder(args.checkpoint, args.log_dir, CONFIG, device)
+        trained = encoder, path
     names = read_event_names(args)
-    sides = {folder: load_side(args, folder, names) for folder in dict.fromkeys(role_folders(args))}
+    sides = {
+        folder: load_side(args, settings, folder, names)
+        for folder in dict.fromkeys(role_folders(args))
+    }
     standards, learners = (sides[folder] for folder in role_folders(args))
     pairs = list_pairs(standards, learners)
 
@@ -165,7 +169,9 @@ def read_event_names(args: argparse.Namespace) -> list[str]:
     return names
 
 
-def load_side(args: argparse.Namespace, folder: str, names: Sequence[str]) -> Side:
+def load_side(
+    args: argparse.Namespace, settings: Config, folder: str, names: Sequence[str]
+) -> Side:
     """Read at most --clips clips of MOTION/MODE that have an event or a recording.
 
     Raises:
@@ -192,7 +198,7 @@ def load_side(args: argparse.Namespace, folder: str, names: Sequence[str]) -> Si
     for count, reason in zip(counts, ("have no label", "are left out by --clips"), strict=True):
         if count:
             log.warning("%s: %d of %d clips %s", folder, count, len(paths), reason)
-    clips = load_clips([marked[index] for index in sorted(drawn)], CONFIG)
+    clips = load_clips([marked[index] for index in sorted(drawn)], settings)
     lengths = {clip.name: clip.num_frames for clip in clips}
     check_labels(args.data_dir, motion, mode, labels, lengths)
     marks = [labels.get((mode, clip.name), {}) for clip in clips]
@@ -202,10 +208,12 @@ def load_side(args: argparse.Namespace, folder: str, names: Sequence[str]) -> Si
     return Side(
         folder=folder,
         names=[clip.name for clip in clips],
-        views=[(make_features(clip, CONFIG), make_features(clip, CONFIG, True)) for clip in clips],
-        ticks_s=[feature_times(clip, CONFIG) for clip in clips],
+        views=[
+            (make_features(clip, settings), make_features(clip, settings, True)) for clip in clips
+        ],
+        ticks_s=[feature_times(clip, settings) for clip in clips],
         times_s=[clip.times_s for clip in clips],
-        turns=np.array([clip_turn(clip, CONFIG) for clip in clips]),
+        turns=np.array([clip_turn(clip, settings) for clip in clips]),
         events=events,
         recordings=[f"{motion}/{shown.get(c.name, f'{mode}/{c.name}')}" for c in clips],
         starts=np.zeros(len(clips), np.int64),

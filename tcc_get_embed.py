@@ -23,13 +23,13 @@ def main() -> None:
     parser = cli.parser(__doc__)
     cli.add_checkpoint(parser)
     args = cli.parse(parser, CONFIG, None)
-    encoder, path = load_encoder(
+    encoder, settings, path = load_encoder(
         args.checkpoint, args.log_dir, CONFIG, cli.pick_device(args.device)
     )
 
-    clips = load_clips(clip_folders(args.data_dir, CONFIG.DATASET, args.mode), CONFIG)
+    clips = load_clips(clip_folders(args.data_dir, CONFIG.DATASET, args.mode), settings)
     embeddings = [
-        per_frame(embed(encoder, make_features(clip, CONFIG)), clip, CONFIG) for clip in clips
+        per_frame(embed(encoder, make_features(clip, settings)), clip, settings) for clip in clips
     ]
 
     width = max(len(clip.name) for clip in clips)
@@ -51,8 +51,8 @@ def main() -> None:
             "embedding_size": size,
             "checkpoint": str(path),
             "checkpoint_sha256": sha256(path),
-            "feature_fps": CONFIG.FEATURE_FPS,
-            "skeleton_conf_threshold": CONFIG.SKELETON_CONF_THRESHOLD,
+            "feature_fps": settings.FEATURE_FPS,
+            "skeleton_conf_threshold": settings.SKELETON_CONF_THRESHOLD,
         },
     )
     print(f"{output}: {len(clips)} clips of {args.mode}, {len(rows)} frames, {size} numbers each")

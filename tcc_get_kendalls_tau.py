@@ -26,7 +26,7 @@ from tcc.evaluate.metrics import event_errors, tau_matrix
 from tcc.evaluate.sides import SHORTEST_CROP
 from tcc.files import UserError, write_json
 from tcc.plots import plot_tau
-from tcc_config import CONFIG
+from tcc_config import CONFIG, Config
 from tcc_data import Clip, clip_folders, load_clips, make_features, per_frame
 from tcc_model import Encoder, embed, load_encoder, tell_other_embeddings
 
@@ -39,18 +39,18 @@ def main() -> None:
     parser = cli.parser(__doc__)
     cli.add_checkpoint(parser)
     args = cli.parse(parser, CONFIG, None)
-    encoder, path = load_encoder(
+    encoder, settings, path = load_encoder(
         args.checkpoint, args.log_dir, CONFIG, cli.pick_device(args.device)
     )
 
-    clips = load_clips(clip_folders(args.data_dir, CONFIG.DATASET, args.mode), CONFIG)
+    clips = load_clips(clip_folders(args.data_dir, CONFIG.DATASET, args.mode), settings)
     if len(clips) < 2:
         raise UserError(
             f"{args.data_dir / CONFIG.DATASET / args.mode} holds {len(clips)} clip; tau "
             "compares at least 2: add one or choose another --mode"
         )
     tell_other_embeddings(args.log_dir, CONFIG, args.mode, path)
-    features = [make_features(clip, CONFIG) for clip in clips]
+    features = [make_features(clip, settings) for clip in clips]
     generator = np.random.default_rng(CONFIG.SEED)
     constant = [np.repeat(clip[len(clip) // 2, None], len(clip), axis=0) for clip in features]
     cropped = [crop(clip, generator) for clip in features]
@@ -68,7 +68,7 @@ def main() -> None:
             f"{name.replace('_', ' '):14} tau {values['tau']:6.3f}  "
             f"undefined {values['undefined']} of {values['pairs']} pairs"
         )
-    errors = score_events(encoder, clips, features, args.data_dir, args.mode)
+    errors = score_events(encoder, settings, clips, features, args.data_dir, args.mode)
     for event, values in errors.items():
         print(
             f"{event:14} error of the alignment, mean {values['mean']:.1f} and median "
@@ -123,7 +123,12 @@ def summarize(matrix: Matrix) -> dict[str, float | int]:
 
 
 def score_events(
-    encoder: Encoder, clips: list[Clip], features: list[Features], data_dir: Path, mode: str
+    encoder: Encoder,
+    settings: Config,
+    clips: list[Clip],
+    features: list[Features],
+    data_dir: Path,
+    mode: str,
 ) -> dict[str, dict[str, float | int]]:
     """Return for each marked event the alignment error in frames; empty without labels.csv.
 
@@ -137,7 +142,7 @@ def score_events(
     check_labels(data_dir, CONFIG.DATASET, mode, labels, lengths)
     marks = [labels.get((mode, clip.name), {}) for clip in clips]
     embeddings = [
-        per_frame(embed(encoder, values), clip, CONFIG)
+        per_frame(embed(encoder, values), clip, settings)
         for clip, values in zip(clips, features, strict=True)
     ]
     summary = {}

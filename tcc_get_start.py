@@ -33,7 +33,7 @@ from tcc.files import UserError, write_json
 from tcc.plots import plot_start
 from tcc.tracking import doubt_margin
 from tcc.video import write_video
-from tcc_config import CONFIG
+from tcc_config import CONFIG, Config
 from tcc_data import (
     Clip,
     clip_folders,
@@ -81,16 +81,16 @@ def main() -> None:
     )
     parser.add_argument("--no-video", action="store_true", help="skip the drawing; needs no vis/")
     args = cli.parse(parser, CONFIG, None)
-    encoder, path = load_encoder(
+    encoder, settings, path = load_encoder(
         args.checkpoint, args.log_dir, CONFIG, cli.pick_device(args.device)
     )
     tell_other_embeddings(args.log_dir, CONFIG, args.mode, path)
-    learner, standard = load_pair(args)
+    learner, standard = load_pair(args, settings)
     if not args.no_video:
         require_images(learner)
         require_images(standard)
 
-    result = find_start(encoder, learner, standard, args.method)
+    result = find_start(encoder, learner, standard, args.method, settings)
     best = result.matches[0]
     for warning in result.warnings:
         log.warning("%s", warning)
@@ -104,7 +104,7 @@ def main() -> None:
 
     stem = args.result_dir / f"start_{CONFIG.DATASET}_{learner.name}_vs_{standard.name}"
     if not args.no_video:
-        frames = draw_frames(result, learner, standard)
+        frames = draw_frames(result, learner, standard, settings.SKELETON_CONF_THRESHOLD)
         write_video(
             Path(f"{stem}.mp4"),
             cli.progress(frames, "drawing", "frame", len(clock(learner.times_s, learner.fps))),
@@ -117,7 +117,7 @@ def main() -> None:
     print(f"{stem}.png")
 
 
-def load_pair(args: argparse.Namespace) -> tuple[Clip, Clip]:
+def load_pair(args: argparse.Namespace, settings: Config) -> tuple[Clip, Clip]:
     """Return the learner's clip and the standard.
 
     Raises:
@@ -133,7 +133,7 @@ def load_pair(args: argparse.Namespace) -> tuple[Clip, Clip]:
         standard = standard or first_but([*folders[1:], folders[0]], learner)
     if learner.resolve() == standard.resolve():
         log.warning("%s is both the learner's clip and the standard", learner)
-    return load_clip(learner, CONFIG, args.person), load_clip(standard, CONFIG)
+    return load_clip(learner, settings, args.person), load_clip(standard, settings)
 
 
 def first_but(folders: list[Path], taken: Path | None) -> Path:
@@ -147,26 +147,28 @@ def first_but(folders: list[Path], taken: Path | None) -> Path:
     )
 
 
-def find_start(encoder: Encoder, learner: Clip, standard: Clip, method: str) -> Result:
+def find_start(
+    encoder: Encoder, learner: Clip, standard: Clip, method: str, settings: Config
+) -> Result:
     """Search the standard, or its mirror image, in the learner's clip."""
     views = [
-        embed(encoder, make_features(standard, CONFIG, mirrored)) for mirrored in (False, True)
+        embed(encoder, make_features(standard, settings, mirrored)) for mirrored in (False, True)
     ]
     found = locate(
         views,
-        embed(encoder, make_features(learner, CONFIG)),
+        embed(encoder, make_features(learner, settings)),
         method,
         CONFIG.TOP_K + 1,
-        opposed(clip_turn(standard, CONFIG), clip_turn(learner, CONFIG)),
+        opposed(clip_turn(standard, settings), clip_turn(learner, settings)),
     )
     first, last = found.matches[0].path[[0, -1], 0]
     whole = first == 0 and last == len(views[0]) - 1
     rows, columns = (
-        nearest(feature_times(clip, CONFIG), clip.times_s) for clip in (standard, learner)
+        nearest(feature_times(clip, settings), clip.times_s) for clip in (standard, learner)
     )
     confidences = [confidence(match, found.cost) for match in found.matches]
     kept = found.matches[: CONFIG.TOP_K]
-    matches = [match_frames(match, standard, learner, CONFIG) for match in kept]
+    matches = [match_frames(match, standard, learner, settings) for match in kept]
     warnings = []
     if found.mirrored:
         warnings.append(f"{learner.name} turns the other way: {standard.name} is mirrored")
@@ -229,7 +231,9 @@ def describe(result: Result, learner: Clip, standard: Clip, method: str) -> dict
     }
 
 
-def draw_frames(result: Result, learner: Clip, standard: Clip) -> Iterator[NDArray[np.uint8]]:
+def draw_frames(
+    result: Result, learner: Clip, standard: Clip, threshold: float
+) -> Iterator[NDArray[np.uint8]]:
     """Yield the learner's frames, each beside the frame of the standard that it matches.
 
     The standard holds its first frame until the start and its last after the end. A learner's clip
@@ -239,7 +243,6 @@ def draw_frames(result: Result, learner: Clip, standard: Clip) -> Iterator[NDArr
     matched = map_frames(best.path[:, ::-1], learner.num_frames)
     matched[: best.start_frame] = best.path[0, 0]
     matched[best.end_frame :] = best.path[-1, 0]
-    threshold = CONFIG.SKELETON_CONF_THRESHOLD
     left, right = (
         ClipPanel(clip.read_image, clip.keypoints, clip.times_s, PANEL_SIZE, threshold, mirrored)
         for clip, mirrored in ((learner, False), (standard, result.mirrored))

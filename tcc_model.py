@@ -8,6 +8,7 @@ position in the clip, nor on its length, nor on the padding of a batch.
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,19 +24,38 @@ from tcc.files import UserError
 from tcc_config import Config
 
 log = logging.getLogger("tcc")
-TRAINED_WITH = (
-    "FEATURE_FPS",
-    "SKELETON_CONF_THRESHOLD",
-    "EMBEDDING_SIZE",
-    "HIDDEN_SIZE",
-    "KERNEL_SIZE",
-    "FINE_LAYERS",
-    "FINE_DILATION",
-    "COARSE_LAYERS",
-    "COARSE_DILATION",
-    "NORMALIZE_EMBEDDINGS",
-)
 GENERIC = Path(__file__).parent / "tcc" / "generic_encoder.pt"
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderOptions:
+    """Sizes of the encoder; tcc_config.py holds the values.
+
+    Attributes:
+        embedding_size: D, numbers per frame that come out, even.
+        hidden_size: H, channels.
+        kernel_size: frames under a convolution, odd.
+        fine_layers: residual blocks below the fine half; their dilations are 1, 2, 4 ... up to
+            fine_dilation.
+        fine_dilation: upper bound.
+        coarse_layers: blocks above them; their dilations go on doubling, up to coarse_dilation.
+        coarse_dilation: upper bound.
+        normalize_embeddings: each half on the unit sphere.
+    """
+
+    embedding_size: int
+    hidden_size: int
+    kernel_size: int
+    fine_layers: int
+    fine_dilation: int
+    coarse_layers: int
+    coarse_dilation: int
+    normalize_embeddings: bool
+
+
+# What the input of the encoder depends on, and its sizes: settings that a checkpoint decides.
+INPUT_SETTINGS = ("FEATURE_FPS", "SKELETON_CONF_THRESHOLD")
+SIZE_SETTINGS = tuple(field.name.upper() for field in fields(EncoderOptions))
 
 
 class Block(nn.Module):
@@ -63,43 +83,25 @@ class Encoder(nn.Module):
 
     Args:
         feature_size: C, numbers per frame that go in.
-        embedding_size: D, numbers per frame that come out, even.
-        hidden_size: channels.
-        kernel_size: odd.
-        fine_layers: residual blocks below the fine half; the dilations are 1, 2, 4 ... up to
-            fine_dilation.
-        fine_dilation: upper bound.
-        coarse_layers: blocks above them; the dilations go on doubling, up to coarse_dilation.
-        coarse_dilation: upper bound.
-        normalize: each half on the unit sphere.
+        options: see EncoderOptions.
     """
 
-    def __init__(
-        self,
-        feature_size: int,
-        embedding_size: int,
-        hidden_size: int,
-        kernel_size: int,
-        fine_layers: int,
-        fine_dilation: int,
-        coarse_layers: int,
-        coarse_dilation: int,
-        normalize: bool = False,
-    ) -> None:
+    def __init__(self, feature_size: int, options: EncoderOptions) -> None:
         super().__init__()
-        self.normalize = normalize
-        fine = [min(2**layer, fine_dilation) for layer in range(fine_layers)]
+        size, kernel_size = options.hidden_size, options.kernel_size
+        self.normalize = options.normalize_embeddings
+        fine = [min(2**layer, options.fine_dilation) for layer in range(options.fine_layers)]
         coarse = [
-            min(2 ** (layer + 1) * max(fine, default=1), coarse_dilation)
-            for layer in range(coarse_layers)
+            min(2 ** (layer + 1) * max(fine, default=1), options.coarse_dilation)
+            for layer in range(options.coarse_layers)
         ]
-        self.inlet = nn.Conv1d(feature_size, hidden_size, 1)
-        self.fine = nn.Sequential(*(Block(hidden_size, kernel_size, gap) for gap in fine))
-        self.coarse = nn.Sequential(*(Block(hidden_size, kernel_size, gap) for gap in coarse))
+        self.inlet = nn.Conv1d(feature_size, size, 1)
+        self.fine = nn.Sequential(*(Block(size, kernel_size, dilation) for dilation in fine))
+        self.coarse = nn.Sequential(*(Block(size, kernel_size, dilation) for dilation in coarse))
         self.coarse_reach = sum(coarse) * (kernel_size // 2)
         self.reach = sum(fine) * (kernel_size // 2) + self.coarse_reach
         self.outlets = nn.ModuleList(
-            nn.Sequential(nn.LayerNorm(hidden_size), nn.Linear(hidden_size, embedding_size // 2))
+            nn.Sequential(nn.LayerNorm(size), nn.Linear(size, options.embedding_size // 2))
             for _ in range(2)
         )
 
@@ -118,39 +120,44 @@ class Encoder(nn.Module):
         return torch.cat(halves, dim=-1)
 
 
-def encoder_arguments(feature_size: int, config: Config) -> dict[str, Any]:
-    """Return the arguments of the encoder of these settings."""
-    return {
-        "feature_size": feature_size,
-        "embedding_size": config.EMBEDDING_SIZE,
-        "hidden_size": config.HIDDEN_SIZE,
-        "kernel_size": config.KERNEL_SIZE,
-        "fine_layers": config.FINE_LAYERS,
-        "fine_dilation": config.FINE_DILATION,
-        "coarse_layers": config.COARSE_LAYERS,
-        "coarse_dilation": config.COARSE_DILATION,
-        "normalize": config.NORMALIZE_EMBEDDINGS,
-    }
+def generic_weights(feature_size: int, config: Config) -> dict[str, Tensor] | None:
+    """Return the weights of the generic encoder; None, and a line says why, if it doesn't fit.
 
-
-def generic_weights(arguments: dict[str, Any]) -> dict[str, Tensor] | None:
-    """Return the weights of the generic encoder, None where it has other sizes."""
+    It fits if it has the sizes of the settings and counts as many frames a second. Joints that are
+    interpolated at another confidence only call for a warning.
+    """
     content = checkpoint.load(GENERIC, "generic")
-    return content["encoder"] if content["encoder_arguments"] == arguments else None
+    trained = content["config"]
+    names = (*INPUT_SETTINGS, *SIZE_SETTINGS)
+    other = [name for name in names if trained[name] != getattr(config, name)]
+    weights: dict[str, Tensor] = content["encoder"]
+    if not other and content["feature_size"] == feature_size:
+        return weights
+    reason = ", ".join(f"{name}={trained[name]} (now {getattr(config, name)})" for name in other)
+    if other == ["SKELETON_CONF_THRESHOLD"]:
+        log.warning("the generic encoder, from which training starts, was trained with %s", reason)
+        return weights
+    log.warning(
+        "training starts from random weights: the generic encoder was trained with %s",
+        reason or "other features",
+    )
+    return None
 
 
 def load_encoder(
     path: Path | None, log_dir: Path, config: Config, device: torch.device
-) -> tuple[Encoder, Path]:
-    """Rebuild the encoder that tcc_train.py saved, and take over the settings it was trained with.
+) -> tuple[Encoder, Config, Path]:
+    """Rebuild the encoder that tcc_train.py saved.
 
     Args:
-        path: the checkpoint; None: that of the motion in `log_dir`, or where there is none the
+        path: the checkpoint; None: that of the motion in `log_dir`, or if there is none the
             generic encoder of tcc_train_generic.py, and a line says so.
-        config: its training settings become those of the checkpoint; each difference is logged.
+        config: the settings now.
+        device: where the encoder goes.
 
     Returns:
-        The encoder, ready to embed, and the checkpoint's path.
+        The encoder, ready to embed; the settings to make its input with, which are `config` with
+        those of the checkpoint in place of its own, and each difference is logged; the path.
 
     Raises:
         UserError: there is no such checkpoint, or the file is not one of this encoder.
@@ -158,8 +165,8 @@ def load_encoder(
     own = log_dir / f"{config.DATASET}_checkpoint.pt"
     if path is None and not own.exists():
         log.warning(
-            "no checkpoint %s: using the generic encoder, trained on synthetic jumps; python3 "
-            "tcc_train.py --dataset %s trains one of the motion's own",
+            "no checkpoint %s: using the generic encoder, which is trained on synthetic jumps; to "
+            "train one on your clips, run: python3 tcc_train.py --dataset %s",
             own, config.DATASET,
         )  # fmt: skip
         own = GENERIC
@@ -167,22 +174,22 @@ def load_encoder(
     content = checkpoint.load(path, config.DATASET)
     if content["motion"] not in (config.DATASET, "generic"):
         log.warning("%s was trained on %s, not %s", path, content["motion"], config.DATASET)
-    missing = [name for name in TRAINED_WITH if name not in content["config"]]
-    if missing:
-        raise UserError(
-            f"{path} was made by an earlier version, without {', '.join(missing)}; train again"
-        )
-    for name in TRAINED_WITH:
-        then, now = content["config"][name], getattr(config, name)
-        if then != now:
+    names = (*INPUT_SETTINGS, *SIZE_SETTINGS)
+    missing = [name for name in names if name not in content["config"]]
+    if missing or "feature_size" not in content:
+        what = ", ".join(missing) or "feature_size"
+        raise UserError(f"{path} was made by an earlier version, without {what}; train again")
+    trained = {name: content["config"][name] for name in names}
+    for name, then in trained.items():
+        if then != (now := getattr(config, name)):
             log.warning("%s: trained with %s=%s (now %s); using %s", path, name, then, now, then)
-            setattr(config, name, then)
+    settings = replace(config, **trained)
     try:
-        encoder = Encoder(**content["encoder_arguments"])
+        encoder = Encoder(content["feature_size"], settings.fill(EncoderOptions))
     except TypeError as error:
         raise UserError(f"{path} was made by an earlier version ({error}); train again") from None
     checkpoint.load_weights(encoder, content["encoder"])
-    return encoder.to(device).eval(), path
+    return encoder.to(device).eval(), settings, path
 
 
 def tell_other_embeddings(log_dir: Path, config: Config, mode: str, checkpoint_path: Path) -> None:

@@ -35,7 +35,7 @@ from tcc.evaluate.intervals import finite_mean
 from tcc.evaluate.metrics import tau_matrix
 from tcc.features import extract, flip
 from tcc.files import UserError
-from tcc.losses import alignment_loss, correspondence_loss, npairs_loss
+from tcc.losses import LossOptions, both_halves, correspondence_loss, training_loss
 from tcc_config import CONFIG
 from tcc_data import (
     Batch,
@@ -48,10 +48,11 @@ from tcc_data import (
     make_features,
     pick_num_steps,
 )
-from tcc_model import Encoder, embed, encoder_arguments, generic_weights
+from tcc_model import Encoder, EncoderOptions, embed, generic_weights
 
 log = logging.getLogger("tcc")
 MAX_VAL_CLIPS = 16
+NUM_VALIDATIONS = 5  # of the last loss, evenly spaced
 MAX_GRADIENT_NORM = 1.0
 SIGMA = 1.0  # frames of the common clock that are one moment
 NOT_TRAINING = ("DATASET", "NUM_VIDEOS", "KENDALLS_TAU_STRIDE", "KENDALLS_TAU_DISTANCE", "TOP_K")
@@ -118,19 +119,21 @@ class Trainer:
         self.sequences = KeypointSequences(clips, CONFIG, num_steps)
         self.names = [clip.name for clip in clips]
         self.turns = [clip_turn(clip, CONFIG) for clip in clips]
+        self.loss_options = CONFIG.fill(LossOptions)
         total = len(self.sequences)
         self.consensus_step = total - round(CONFIG.CONSENSUS_SHARE * total)
+        # val/ chooses among the weights of the last loss, so it has to see several of them.
+        last_stage = self.consensus_step if self.consensus_step < total else 0
+        checks = np.linspace(last_stage, total, NUM_VALIDATIONS + 1)[1:].round().astype(int)
+        saves = range(CONFIG.SAVE_CKPT_STEPS, total, CONFIG.SAVE_CKPT_STEPS)
+        self.validation_steps = {*checks.tolist(), *saves}
         self.val_features = [make_features(clip, CONFIG) for clip in val_clips]
-        self.encoder_arguments = encoder_arguments(self.sequences[0].features.shape[-1], CONFIG)
-        self.encoder = Encoder(**self.encoder_arguments).to(device)
+        self.feature_size = self.sequences[0].features.shape[-1]
+        self.encoder = Encoder(self.feature_size, CONFIG.fill(EncoderOptions)).to(device)
         self.generic: Encoder | None = None
-        if CONFIG.START_FROM_GENERIC:
-            weights = generic_weights(self.encoder_arguments)
-            if weights is None:
-                log.info("the generic encoder has other sizes: training starts from chance")
-            else:
-                self.encoder.load_state_dict(weights)
-                self.generic = deepcopy(self.encoder).eval().requires_grad_(False)
+        if CONFIG.START_FROM_GENERIC and (weights := generic_weights(self.feature_size, CONFIG)):
+            self.encoder.load_state_dict(weights)
+            self.generic = deepcopy(self.encoder).eval().requires_grad_(False)
         self.optimizer = torch.optim.AdamW(
             self.encoder.parameters(), CONFIG.LEARNING_RATE, weight_decay=CONFIG.WEIGHT_DECAY
         )
@@ -160,7 +163,7 @@ class Trainer:
                 for step in bar:
                     if step == self.consensus_step:
                         self.sequences.phases = self.align_clips()
-                        self.best_tau = None  # tau under one loss says nothing of the other
+                        self.best_tau = None  # weights of the two losses don't compare
                     loss = self.train_step(self.sequences[step])
                     bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
                     name = "loss" if step < self.consensus_step else "consensus_loss"
@@ -169,7 +172,7 @@ class Trainer:
                         "train/learning_rate", self.scheduler.get_last_lr()[0], self.step
                     )
                     last = self.step == total
-                    if last or self.step % CONFIG.SAVE_CKPT_STEPS == 0:
+                    if self.step in self.validation_steps:
                         self.validate(writer)
                     if last or stopping or self.step % CONFIG.SAVE_CKPT_STEPS == 0:
                         checkpoint.save(path, self.state())
@@ -193,13 +196,15 @@ class Trainer:
         )
         self.encoder.train()
         embeddings = self.encoder(features)  # (B, F, D)
-        chosen = steps[..., None].expand(-1, -1, embeddings.shape[-1])  # (B, T, D)
+        index = steps[..., None].expand(-1, -1, embeddings.shape[-1])
+        chosen = embeddings.gather(1, index)  # (B, T, D)
         if self.step < self.consensus_step:
-            loss = self.loss(embeddings.gather(1, chosen), steps, lengths, mask)
+            seed = CONFIG.SEED * 1_000_003 + self.step
+            loss = training_loss(chosen, steps, lengths, mask, self.loss_options, seed)
         else:
-            loss = self.consensus_loss(embeddings.gather(1, chosen), phase, mask)
+            loss = self.consensus_loss(chosen, phase, mask)
         if self.generic is not None and CONFIG.GENERIC_WEIGHT:
-            drift = (embeddings - self.generic(features)).gather(1, chosen)[mask]
+            drift = (chosen - self.generic(features).gather(1, index))[mask]
             loss = loss + CONFIG.GENERIC_WEIGHT * drift.square().mean()
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -216,42 +221,17 @@ class Trainer:
         self.step += 1
         return loss.item()
 
-    def loss(self, embeddings: Tensor, steps: Tensor, lengths: Tensor, mask: Tensor) -> Tensor:
-        """Return the loss of the settings, of both halves; embeddings (B, T, D)."""
-        losses = [
-            alignment_loss(
-                half,
-                steps,
-                lengths,
-                mask,
-                loss_type=CONFIG.LOSS_TYPE,
-                stochastic_matching=CONFIG.STOCHASTIC_MATCHING,
-                cycle_length=CONFIG.CYCLE_LENGTH,
-                num_cycles=CONFIG.NUM_CYCLES,
-                similarity_type=CONFIG.SIMILARITY_TYPE,
-                temperature=CONFIG.TEMPERATURE,
-                label_smoothing=CONFIG.LABEL_SMOOTHING,
-                variance_lambda=CONFIG.VARIANCE_LAMBDA,
-                huber_delta=CONFIG.HUBER_DELTA,
-                normalize_indices=CONFIG.NORMALIZE_INDICES,
-                generator=torch.Generator().manual_seed(CONFIG.SEED * 1_000_003 + self.step),
-            )
-            for half in embeddings.chunk(2, dim=-1)
-        ]
-        loss = torch.stack(losses).sum()
-        if CONFIG.TCC_TCN_COMBINE:
-            loss = loss + CONFIG.TCN_WEIGHT * npairs_loss(embeddings, mask)
-        return loss
-
     def consensus_loss(self, embeddings: Tensor, phase: Tensor, mask: Tensor) -> Tensor:
         """Return the contrast of both halves by the common clock; embeddings (B, T, D)."""
         known, phase = mask & phase.isfinite(), phase.nan_to_num()
-        options = {"temperature": CONFIG.TEMPERATURE, "sigma": SIGMA}
-        halves = embeddings.chunk(2, dim=-1)
-        return sum(
-            (correspondence_loss(half, phase, known, **options) for half in halves),
-            torch.zeros(()),
+        contrast = partial(
+            correspondence_loss,
+            phase=phase,
+            mask=known,
+            temperature=CONFIG.TEMPERATURE,
+            sigma=SIGMA,
         )
+        return both_halves(contrast, embeddings)
 
     def align_clips(self) -> list[NDArray[np.float64]]:
         """Put the clips on one clock, as the encoder aligns them now."""
@@ -291,7 +271,7 @@ class Trainer:
         """Return the checkpoint: `encoder` is what the later commands use, the rest resumes."""
         return {
             "encoder": self.best_weights or self.encoder.state_dict(),
-            "encoder_arguments": self.encoder_arguments,
+            "feature_size": self.feature_size,
             "class_names": self.class_names(),
             "config": asdict(CONFIG),
             "motion": CONFIG.DATASET,

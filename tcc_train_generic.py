@@ -9,7 +9,8 @@ what tcc_train.py starts from and every other command falls back on.
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -18,16 +19,15 @@ from torch.nn.utils import clip_grad_norm_
 from tqdm import tqdm
 
 from tcc import checkpoint, cli
-from tcc.augment import augment, crop_and_warp, sample_steps
+from tcc.augment import AugmentOptions, augment, crop_and_warp, sample_steps
 from tcc.clock import resample
 from tcc.features import fill_joints
-from tcc.losses import correspondence_loss
+from tcc.losses import both_halves, correspondence_loss
 from tcc.synthetic.camera import sample_clip
 from tcc.synthetic.jumps import PHASES
 from tcc_config import CONFIG
-from tcc_model import GENERIC, Encoder, encoder_arguments
+from tcc_model import GENERIC, Encoder, EncoderOptions
 
-FPS = 30.0
 VIEWS = 2
 NUM_STEPS = 1500
 SIGMA = 0.3  # of PHASES: frames this near to each other in phase are one moment
@@ -44,8 +44,8 @@ def main() -> None:
     args = cli.parse(parser, CONFIG, None)
     device = cli.pick_device(args.device)
     torch.manual_seed(CONFIG.SEED)
-    arguments = encoder_arguments(make_batch(0)[0].shape[-1], CONFIG)
-    encoder = Encoder(**arguments).to(device)
+    feature_size = make_batch(0)[0].shape[-1]
+    encoder = Encoder(feature_size, CONFIG.fill(EncoderOptions)).to(device)
     optimizer = torch.optim.AdamW(
         encoder.parameters(), CONFIG.LEARNING_RATE, weight_decay=CONFIG.WEIGHT_DECAY
     )
@@ -55,12 +55,10 @@ def main() -> None:
         features, steps, phase, mask = (tensor.to(device) for tensor in make_batch(step))
         embeddings = encoder(features)  # (B, F, D)
         chosen = embeddings.gather(1, steps[..., None].expand(-1, -1, embeddings.shape[-1]))
-        loss = torch.stack(
-            [
-                correspondence_loss(half, phase, mask, temperature=CONFIG.TEMPERATURE, sigma=SIGMA)
-                for half in chosen.chunk(2, dim=-1)
-            ]
-        ).sum()
+        contrast = partial(
+            correspondence_loss, phase=phase, mask=mask, temperature=CONFIG.TEMPERATURE, sigma=SIGMA
+        )
+        loss = both_halves(contrast, chosen)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         clip_grad_norm_(encoder.parameters(), MAX_GRADIENT_NORM)
@@ -72,7 +70,7 @@ def main() -> None:
         path,
         {
             "encoder": encoder.state_dict(),
-            "encoder_arguments": arguments,
+            "feature_size": feature_size,
             "class_names": {"encoder": type(encoder).__name__},
             "config": asdict(CONFIG),
             "motion": "generic",
@@ -95,7 +93,7 @@ def make_batch(step: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     for _ in range(CONFIG.BATCH_SIZE // VIEWS):
         filmed = sample_clip(generator, views=VIEWS, max_lead_s=MAX_LEAD_S)
         times_s = np.arange(len(filmed.phase)) / filmed.fps
-        at_s = np.arange(0, times_s[-1], 1 / FPS)
+        at_s = np.arange(0, times_s[-1], 1 / CONFIG.FEATURE_FPS)
         for keypoints in filmed.keypoints:
             points = fill_joints(keypoints, CONFIG.SKELETON_CONF_THRESHOLD)
             place = np.broadcast_to(filmed.phase[:, None, None], (*points.shape[:2], 1))
@@ -103,20 +101,14 @@ def make_batch(step: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
             both, _ = crop_and_warp(both, generator, CONFIG.MAX_TIME_WARP, MIN_CROP)
             clips.append(both[..., :2])
             phases.append(both[:, 0, 2])
-    features, lengths, _ = augment(
-        clips,
-        [FPS] * len(clips),
-        generator,
-        flip_probability=CONFIG.FLIP_PROBABILITY,
-        max_rotation=CONFIG.MAX_ROTATION,
-        max_scale=CONFIG.MAX_SCALE,
+    # The clips are cropped and warped already, so that their phases are too.
+    options = replace(
+        CONFIG.fill(AugmentOptions),
         squeeze_probability=SQUEEZE_PROBABILITY,
-        max_lift=CONFIG.MAX_LIFT,
-        jitter=CONFIG.JITTER,
-        joint_dropout=CONFIG.JOINT_DROPOUT,
         max_time_warp=1.0,
         min_crop=1.0,
     )
+    features, lengths, _ = augment(clips, [CONFIG.FEATURE_FPS] * len(clips), generator, options)
     steps, mask = sample_steps(lengths, CONFIG.MAX_NUM_STEPS, generator)
     phase = np.stack([clip[row] for clip, row in zip(phases, steps, strict=True)])
     mask &= (phase > 0) & (phase < len(PHASES) - 1)

@@ -15,7 +15,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from tcc.losses import VARIANCE_FLOOR, alignment_loss
+from tcc.losses import VARIANCE_FLOOR, LossOptions, alignment_loss
+from tcc_config import Config
 
 B, T, D = 16, 32, 128
 THREADS = 2
@@ -32,9 +33,7 @@ def main() -> None:
     lengths = torch.full((B,), T)
 
     def batched(x: Tensor) -> Tensor:
-        return alignment_loss(
-            x, steps, lengths, temperature=TEMPERATURE, variance_lambda=VARIANCE_LAMBDA
-        )
+        return alignment_loss(x, steps, lengths, None, Config().fill(LossOptions))
 
     def looped(x: Tensor) -> Tensor:
         return loop_over_pairs(x, steps, lengths)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,62 +14,76 @@ from tcc.features import flip, join, normalize, vertical_motion
 Array = NDArray[np.floating[Any]]
 
 
+@dataclass(frozen=True, slots=True)
+class AugmentOptions:
+    """How a batch of clips is varied; tcc_config.py holds the values.
+
+    Attributes:
+        flip_probability: of mirroring the whole batch, left and right swapped.
+        max_rotation: degrees in the image plane.
+        max_scale: share by which width and height grow or shrink, each by itself.
+        squeeze_probability: of multiplying a clip's width by a number between -1 and 1, as the
+            view from another side would; without it only the flip mirrors.
+        max_lift: share by which vertical motion grows or shrinks.
+        jitter: standard deviation of a joint's position, torso lengths.
+        joint_dropout: probability that a joint is hidden for a while and interpolated.
+        max_time_warp: tempo lies between 1 / this and this.
+        min_crop: shortest crop, share of the clip.
+    """
+
+    flip_probability: float
+    max_rotation: float
+    max_scale: float
+    squeeze_probability: float
+    max_lift: float
+    jitter: float
+    joint_dropout: float
+    max_time_warp: float
+    min_crop: float
+
+
 def augment(
     clips: Sequence[Array],
     fps: Sequence[float],
     generator: np.random.Generator,
-    *,
-    flip_probability: float,
-    max_rotation: float,
-    max_scale: float,
-    squeeze_probability: float,
-    max_lift: float,
-    jitter: float,
-    joint_dropout: float,
-    max_time_warp: float,
-    min_crop: float,
+    options: AugmentOptions,
 ) -> tuple[Array, NDArray[np.int64], Array]:
-    """Crop, warp in time, hide joints, turn, stretch, shake and perhaps mirror a batch of clips.
+    """Crop, warp in time, hide joints, rotate, stretch, jitter and perhaps mirror a batch of clips.
 
     Args:
         clips: B arrays (F, J, 2) px.
         fps: B frames per second.
-        generator: the one source of chance.
-        flip_probability: of mirroring the whole batch, left and right swapped.
-        max_rotation: degrees in the image plane.
-        max_scale: share by which width and height grow or shrink, each by itself.
-        squeeze_probability: of multiplying a clip's width by a number between -1 and 1, as the view
-            from another side would; without it nothing but the flip mirrors.
-        max_lift: share by which vertical motion grows or shrinks.
-        jitter: standard deviation in torso lengths.
-        joint_dropout: probability that a joint is hidden for a while and interpolated.
-        max_time_warp: tempo lies between 1 / this and this.
-        min_crop: shortest crop, share of the clip.
+        generator: the only source of randomness.
+        options: see AugmentOptions.
 
     Returns:
-        features (B, F, C), each clip padded with its last frame; lengths (B,); places (B, F) in the
-        clips, in frames.
+        features (B, F, C), each clip padded with its last frame; lengths (B,); places (B, F) of the
+        frames in the clips, in frames.
     """
-    cropped = [crop_and_warp(clip, generator, max_time_warp, min_crop) for clip in clips]
+    cropped = [
+        crop_and_warp(clip, generator, options.max_time_warp, options.min_crop) for clip in clips
+    ]
     warped = [clip for clip, _ in cropped]
     lengths = np.array([len(clip) for clip in warped])
-    hidden = [hide_joints(clip, generator, joint_dropout) for clip in warped]
+    hidden = [hide_joints(clip, generator, options.joint_dropout) for clip in warped]
     pose, motion = (
         np.stack(
             [pad(make(clip, rate), lengths.max()) for clip, rate in zip(hidden, fps, strict=True)]
         )
         for make in (normalize, vertical_motion)
     )
-    angle = np.radians(generator.uniform(-max_rotation, max_rotation, len(clips)))
-    stretch = 1 + generator.uniform(-max_scale, max_scale, (len(clips), 2))
-    squeezed = generator.random(len(clips)) < squeeze_probability
+    angle = np.radians(generator.uniform(-options.max_rotation, options.max_rotation, len(clips)))
+    stretch = 1 + generator.uniform(-options.max_scale, options.max_scale, (len(clips), 2))
+    squeezed = generator.random(len(clips)) < options.squeeze_probability
     stretch[:, 0] *= np.where(squeezed, generator.uniform(-1, 1, len(clips)), 1)
-    turn = np.stack([np.cos(angle), -np.sin(angle), np.sin(angle), np.cos(angle)], -1)
-    pose = pose @ (stretch[:, :, None] * turn.reshape(-1, 2, 2))[:, None]
-    pose = pose + generator.normal(0, jitter, pose.shape)
-    if generator.random() < flip_probability:
+    rotation = np.stack([np.cos(angle), -np.sin(angle), np.sin(angle), np.cos(angle)], -1)
+    pose = pose @ (stretch[:, :, None] * rotation.reshape(-1, 2, 2))[:, None]
+    pose = pose + generator.normal(0, options.jitter, pose.shape)
+    for clip, length in zip(pose, lengths, strict=True):
+        clip[length:] = clip[length - 1]  # the padding repeats the last frame, its jitter too
+    if generator.random() < options.flip_probability:
         pose = flip(pose)
-    lift = 1 + generator.uniform(-max_lift, max_lift, (len(clips), 1, 1))
+    lift = 1 + generator.uniform(-options.max_lift, options.max_lift, (len(clips), 1, 1))
     places = np.stack([pad(place, lengths.max()) for _, place in cropped])
     return join(pose, motion * lift), lengths, places
 

@@ -1,4 +1,4 @@
-"""Checkpoints: written whole, read without pickle's code."""
+"""Checkpoints: written whole or not at all, read without running pickled code."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 
 from tcc.files import UserError, whole
 
-KEYS = {"encoder", "encoder_arguments", "class_names", "config", "motion", "step"}
+KEYS = {"encoder", "class_names", "config", "motion", "step"}
 
 
 def save(path: Path, content: dict[str, Any]) -> None:
@@ -22,20 +22,21 @@ def load(path: Path, motion: str) -> dict[str, Any]:
     """Read a checkpoint of tcc_train.py onto the CPU.
 
     Raises:
-        UserError: there is none, it can't be read, or the file is not one.
+        UserError: the file is missing, can't be read, or is not a checkpoint.
     """
     if not path.exists():
         raise UserError(f"no checkpoint {path}; run: python3 tcc_train.py --dataset {motion}")
     try:
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
-        raise UserError(f"can't read checkpoint {path} ({error.strerror}); mend it") from None
-    except Exception:  # torch raises many kinds for a broken file; some advise to trust it
+        raise UserError(
+            f"can't read checkpoint {path}: {error.strerror}; make it readable or name another"
+        ) from None
+    except Exception:  # torch raises many kinds for a broken file; some advise to load it unsafely
         content = None
     if not isinstance(content, dict) or not content.keys() >= KEYS:
         raise UserError(
-            f"{path} is no checkpoint of tcc_train.py, or not all of one; name another or train "
-            "again"
+            f"{path} is not a whole checkpoint of tcc_train.py; name another or train again"
         )
     return content
 
@@ -44,7 +45,7 @@ def load_weights(module: torch.nn.Module, weights: dict[str, torch.Tensor]) -> N
     """Put the weights of a checkpoint into a module.
 
     Raises:
-        UserError: they are another module's.
+        UserError: they don't fit the module.
     """
     try:
         module.load_state_dict(weights)

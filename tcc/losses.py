@@ -1,40 +1,167 @@
 """Temporal cycle-consistency and time-contrastive losses, all pairs of a batch at once.
 
 Dwibedi et al., "Temporal Cycle-Consistency Learning", CVPR 2019, arXiv 1904.07846. B clips in a
-batch, T sampled steps, D embedding size.
+batch, T sampled steps, D embedding size, Q frames that are cycled back.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-LOSS_TYPES = ("regression_mse_var", "regression_mse", "regression_huber", "classification")
-SIMILARITY_TYPES = ("l2", "cosine")
-# Least variance of a cycled-back position, in squared shares of a clip or, without
-# normalize_indices, in squared frames: where it vanishes, its logarithm has no gradient.
+# Smallest variance of a cycled-back position, in squared shares of a clip or, without
+# normalize_indices, in squared frames. The logarithm of a vanishing variance has no gradient.
 VARIANCE_FLOOR = 1e-4
 NPAIRS_REGULARIZATION = 0.002
-NEAR_ENOUGH = 0.3  # frames, each by its nearness in phase, from which on a clip shows a phase
+# A clip shows a phase where its frames, each weighted by its nearness in phase, add up to this.
+MIN_NEAR_FRAMES = 0.3
+SIMILARITY_TYPES = ("l2", "cosine")
+
+
+@dataclass(frozen=True, slots=True)
+class LossOptions:
+    """Settings of the cycle-back loss; tcc_config.py holds the values.
+
+    Attributes:
+        loss_type: a key of LOSSES.
+        stochastic_matching: one random frame in each of `num_cycles` random cycles through
+            `cycle_length` clips, instead of every frame of all ordered pairs.
+        cycle_length: clips in a random cycle.
+        num_cycles: random cycles in a batch.
+        similarity_type: "l2" (negative squared distance) or "cosine"; both are divided by the
+            temperature, l2 by D too.
+        temperature: of both softmaxes.
+        label_smoothing: share of the target that is spread over all valid steps; classification.
+        variance_lambda: weight of the log variance; regression_mse_var.
+        huber_delta: error at which the loss turns linear, in units of the index; regression_huber.
+        normalize_indices: positions as shares of their clip instead of frames.
+        tcc_tcn_combine: add the time-contrastive n-pairs loss.
+        tcn_weight: its weight.
+    """
+
+    loss_type: str
+    stochastic_matching: bool
+    cycle_length: int
+    num_cycles: int
+    similarity_type: str
+    temperature: float
+    label_smoothing: float
+    variance_lambda: float
+    huber_delta: float
+    normalize_indices: bool
+    tcc_tcn_combine: bool
+    tcn_weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class CycledBack:
+    """Where Q frames come back to in their own clips.
+
+    Attributes:
+        log_beta: (Q, T) log probability of each step of the own clip, -inf at padding.
+        positions: (Q, T) of these steps.
+        valid: (Q, T) False at padding.
+        step: (Q,) the step that each frame started from.
+    """
+
+    log_beta: Tensor
+    positions: Tensor
+    valid: Tensor
+    step: Tensor
+
+    def true(self) -> Tensor:
+        """Return the position (Q,) that each frame started from."""
+        return self.positions.gather(1, self.step[:, None])[:, 0]
+
+    def expected(self) -> Tensor:
+        """Return the expected position (Q,) that each frame comes back to."""
+        return (self.log_beta.exp() * self.positions).sum(-1)
+
+
+def regression_mse_var(back: CycledBack, options: LossOptions) -> Tensor:
+    """Squared error over the variance, plus the log variance; arXiv 1904.07846, equation 6."""
+    beta = back.log_beta.exp()
+    expected = (beta * back.positions).sum(-1)
+    spread = (beta * (back.positions - expected[:, None]).square()).sum(-1)
+    variance = spread.clamp_min(VARIANCE_FLOOR)
+    error = back.true() - expected
+    return (error.square() / variance + options.variance_lambda * variance.log()).mean()
+
+
+def regression_mse(back: CycledBack, options: LossOptions) -> Tensor:
+    """Squared error of the expected position."""
+    return (back.true() - back.expected()).square().mean()
+
+
+def regression_huber(back: CycledBack, options: LossOptions) -> Tensor:
+    """Huber loss of the expected position."""
+    return functional.huber_loss(back.expected(), back.true(), delta=options.huber_delta)
+
+
+def classification(back: CycledBack, options: LossOptions) -> Tensor:
+    """Cross entropy of the step that is come back to; arXiv 1904.07846, equation 4."""
+    hit = functional.one_hot(back.step, back.valid.shape[1]).to(back.log_beta.dtype)
+    uniform = back.valid.to(hit.dtype) / back.valid.sum(-1, keepdim=True)
+    target = (1 - options.label_smoothing) * hit + options.label_smoothing * uniform
+    return -(target * back.log_beta.masked_fill(~back.valid, 0)).sum(-1).mean()
+
+
+# A new loss is a function above and a line here; its name goes into LOSS_TYPE of tcc_config.py.
+LOSSES: dict[str, Callable[[CycledBack, LossOptions], Tensor]] = {
+    "regression_mse_var": regression_mse_var,
+    "regression_mse": regression_mse,
+    "regression_huber": regression_huber,
+    "classification": classification,
+}
+
+
+def both_halves(loss: Callable[[Tensor], Tensor], embeddings: Tensor) -> Tensor:
+    """Return the sum of a loss over the fine and the coarse half of embeddings (B, T, D)."""
+    return torch.stack([loss(half) for half in embeddings.chunk(2, dim=-1)]).sum()
+
+
+def training_loss(
+    embeddings: Tensor,
+    steps: Tensor,
+    lengths: Tensor,
+    mask: Tensor,
+    options: LossOptions,
+    seed: int,
+) -> Tensor:
+    """Sum of the cycle-back losses of both halves, and the n-pairs loss where it is combined.
+
+    Args:
+        embeddings: (B, T, D), the fine half first.
+        steps: (B, T) frame of each step in its clip.
+        lengths: (B,) frames of each clip.
+        mask: (B, T) bool, False where a step is padding.
+        options: see LossOptions.
+        seed: of random cycles; both halves draw the same ones.
+
+    Returns:
+        Scalar.
+    """
+
+    def cycle_back(half: Tensor) -> Tensor:
+        generator = torch.Generator().manual_seed(seed)
+        return alignment_loss(half, steps, lengths, mask, options, generator)
+
+    loss = both_halves(cycle_back, embeddings)
+    if options.tcc_tcn_combine:
+        loss = loss + options.tcn_weight * npairs_loss(embeddings, mask)
+    return loss
 
 
 def alignment_loss(
     embeddings: Tensor,
     steps: Tensor,
     lengths: Tensor,
-    mask: Tensor | None = None,
-    *,
-    loss_type: str = "regression_mse_var",
-    stochastic_matching: bool = False,
-    cycle_length: int = 2,
-    num_cycles: int = 32,
-    similarity_type: str = "l2",
-    temperature: float = 0.1,
-    label_smoothing: float = 0.1,
-    variance_lambda: float = 0.001,
-    huber_delta: float = 0.1,
-    normalize_indices: bool = True,
+    mask: Tensor | None,
+    options: LossOptions,
     generator: torch.Generator | None = None,
 ) -> Tensor:
     """Cycle-back loss: a frame's soft neighbour in other clips must lead back to the frame.
@@ -43,17 +170,9 @@ def alignment_loss(
         embeddings: (B, T, D).
         steps: (B, T) frame of each step in its clip.
         lengths: (B,) frames of each clip.
-        mask: (B, T) bool, False where a step is padding; None: none is.
-        loss_type: one of LOSS_TYPES; arXiv 1904.07846, equations 4 (classification) and 6.
-        stochastic_matching: one random frame in each of `num_cycles` random cycles through
-            `cycle_length` clips, instead of every frame of all ordered pairs.
-        similarity_type: "l2" (negative squared distance) or "cosine"; both are divided by the
-            temperature, l2 by D too.
-        label_smoothing: share of the target that is spread over all valid steps.
-        variance_lambda: weight of the log variance in regression_mse_var.
-        huber_delta: where regression_huber turns linear, in units of the index.
-        normalize_indices: positions as shares of their clip instead of frames.
-        generator: of the cycles; on the CPU.
+        mask: (B, T) bool, False where a step is padding; None: no step is.
+        options: see LossOptions.
+        generator: of the random cycles; on the CPU.
 
     Returns:
         Scalar: the mean over valid frames of all pairs or cycles.
@@ -61,50 +180,37 @@ def alignment_loss(
     Raises:
         ValueError: an unknown choice, fewer than 2 clips or steps.
     """
-    if loss_type not in LOSS_TYPES:
-        raise ValueError(f"loss_type {loss_type!r}; expected one of {', '.join(LOSS_TYPES)}")
-    if similarity_type not in SIMILARITY_TYPES:
+    if options.loss_type not in LOSSES:
+        raise ValueError(f"loss_type {options.loss_type!r}; expected one of {', '.join(LOSSES)}")
+    if options.similarity_type not in SIMILARITY_TYPES:
         raise ValueError(
-            f"similarity_type {similarity_type!r}; expected one of {', '.join(SIMILARITY_TYPES)}"
+            f"similarity_type {options.similarity_type!r}; expected one of "
+            f"{', '.join(SIMILARITY_TYPES)}"
         )
     num_clips, num_steps, _ = embeddings.shape
     if num_clips < 2 or num_steps < 2:
         raise ValueError(f"{num_clips} clips of {num_steps} steps; a cycle needs 2 of each")
     if mask is None:
         mask = torch.ones_like(steps, dtype=torch.bool)
-    if similarity_type == "cosine":
+    if options.similarity_type == "cosine":
         embeddings = functional.normalize(embeddings, dim=-1)
-    else:  # distances do not see it, rounding does
+    else:  # the mean cancels out of all distances, but a large one costs precision
         embeddings = embeddings - embeddings.mean(dim=(0, 1))
-    if stochastic_matching:
-        cycles, frame = draw_cycles(mask, cycle_length, num_cycles, generator)
+    kind, temperature = options.similarity_type, options.temperature
+    if options.stochastic_matching:
+        cycles, step = draw_cycles(mask, options.cycle_length, options.num_cycles, generator)
         clip = cycles[:, 0]
-        logits = _cycle_back(embeddings, mask, cycles, frame, similarity_type, temperature)
+        logits = _cycle_back(embeddings, mask, cycles, step, kind, temperature)
     else:
-        logits, clip, frame = _cycle_back_all_pairs(embeddings, mask, similarity_type, temperature)
+        logits, clip, step = _cycle_back_all_pairs(embeddings, mask, kind, temperature)
 
     positions = steps.to(embeddings.dtype)
-    if normalize_indices:
+    if options.normalize_indices:
         positions = positions / lengths[:, None]
     valid = mask[clip]  # (Q, T)
     log_beta = logits.masked_fill(~valid, -torch.inf).log_softmax(-1)
-    if loss_type == "classification":
-        hit = functional.one_hot(frame, num_steps).to(log_beta.dtype)
-        share = valid.to(hit.dtype) / valid.sum(-1, keepdim=True)
-        target = (1 - label_smoothing) * hit + label_smoothing * share
-        return -(target * log_beta.masked_fill(~valid, 0)).sum(-1).mean()
-    beta = log_beta.exp()
-    candidates = positions[clip]
-    truth = candidates.gather(1, frame[:, None])[:, 0]
-    predicted = (beta * candidates).sum(-1)
-    error = truth - predicted
-    if loss_type == "regression_mse":
-        return error.square().mean()
-    if loss_type == "regression_huber":
-        return functional.huber_loss(predicted, truth, delta=huber_delta)
-    spread = (beta * (candidates - predicted[:, None]).square()).sum(-1)
-    variance = spread.clamp_min(VARIANCE_FLOOR)
-    return (error.square() / variance + variance_lambda * variance.log()).mean()
+    back = CycledBack(log_beta, positions[clip], valid, step)
+    return LOSSES[options.loss_type](back, options)
 
 
 def draw_cycles(
@@ -157,8 +263,8 @@ def correspondence_loss(
     total = near.sum(-1)  # (B, B T)
     own = torch.arange(num_clips * num_steps, device=mask.device) // num_steps
     other = torch.arange(num_clips, device=mask.device)[:, None] != own
-    shown = other & mask.reshape(1, -1) & (total > NEAR_ENOUGH)
-    target = near / total.clamp_min(NEAR_ENOUGH)[..., None]
+    shown = other & mask.reshape(1, -1) & (total > MIN_NEAR_FRAMES)
+    target = near / total.clamp_min(MIN_NEAR_FRAMES)[..., None]
     return -(target * logits.log_softmax(-1)).sum(-1)[shown].sum() / shown.sum().clamp_min(1)
 
 

@@ -23,7 +23,7 @@ from tcc.files import UserError, sha256
 from tcc.video import read_frames
 from tcc_config import Config
 from tcc_data import find_clip
-from tcc_model import Encoder
+from tcc_model import Encoder, EncoderOptions
 from tests.test_pose import FRAMES, Stub, write_clip
 
 
@@ -120,14 +120,10 @@ def test_a_bad_video_leaves_nothing(tmp_path: Path) -> None:
 
 def command(module: Any, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
     """Run a command in this process, with an encoder of random weights."""
-    config = Config(FEATURE_FPS=30.0, EMBEDDING_SIZE=8, HIDDEN_SIZE=16)
+    config = Config(EMBEDDING_SIZE=8, HIDDEN_SIZE=16, FINE_LAYERS=1, COARSE_LAYERS=1)
     torch.manual_seed(0)
-    shape: dict[str, Any] = {
-        "feature_size": 43, "embedding_size": 8, "hidden_size": 16, "kernel_size": 3,
-        "fine_layers": 1, "fine_dilation": 1, "coarse_layers": 1, "coarse_dilation": 2,
-    }  # fmt: skip
     content = {
-        "encoder": Encoder(**shape).state_dict(), "encoder_arguments": shape,
+        "encoder": Encoder(43, config.fill(EncoderOptions)).state_dict(), "feature_size": 43,
         "config": asdict(config), "motion": "axel", "step": 1, "class_names": [],
     }  # fmt: skip
     checkpoint.save(Path("log/axel_checkpoint.pt"), content)

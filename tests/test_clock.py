@@ -22,7 +22,7 @@ from tcc.draw import BAR_PX, HEADER_PX
 from tcc.files import UserError
 from tcc_config import Config
 from tcc_data import Clip, feature_times, make_features, per_frame
-from tcc_model import Encoder, load_encoder
+from tcc_model import Encoder, EncoderOptions, load_encoder
 
 LENGTH_S, START_S, END_S = 6.0, 2.5, 4.5
 RATES = ["15", "23.976", "30", "59.94", "120", "variable"]
@@ -58,7 +58,8 @@ def encoder(monkeypatch: pytest.MonkeyPatch) -> Encoder:
     """Random weights tell moments of a noiseless motion apart."""
     monkeypatch.setattr(tcc_get_start, "CONFIG", Config())
     torch.manual_seed(0)
-    return Encoder(43, 64, 64, 3, 2, 2, 1, 4).eval()
+    sizes = Config(EMBEDDING_SIZE=64, HIDDEN_SIZE=64, FINE_LAYERS=2, COARSE_LAYERS=1)
+    return Encoder(43, replace(sizes, COARSE_DILATION=4).fill(EncoderOptions)).eval()
 
 
 def test_a_clip_of_the_rate_is_left_alone() -> None:
@@ -135,10 +136,6 @@ def test_features_are_of_one_rate() -> None:
 def test_the_rate_comes_with_the_checkpoint(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    shape = {
-        "feature_size": 43, "embedding_size": 4, "hidden_size": 8, "kernel_size": 3,
-        "fine_layers": 1, "fine_dilation": 1, "coarse_layers": 1, "coarse_dilation": 1,
-    }  # fmt: skip
     config = Config(
         EMBEDDING_SIZE=4,
         HIDDEN_SIZE=8,
@@ -147,21 +144,20 @@ def test_the_rate_comes_with_the_checkpoint(
         COARSE_LAYERS=1,
         COARSE_DILATION=1,
     )
-    weights = Encoder(43, 4, 8, 3, 1, 1, 1, 1).state_dict()
+    weights = Encoder(43, config.fill(EncoderOptions)).state_dict()
     for settings, asked, expected, warnings in (
         ({"FEATURE_FPS": 50.0}, 50.0, 50, 0),
         ({"FEATURE_FPS": 50.0}, 30.0, 50, 1),
     ):
         stored = {key: value for key, value in asdict(config).items() if key != "FEATURE_FPS"}
         content = {
-            "encoder": weights, "encoder_arguments": shape, "config": stored | settings,
+            "encoder": weights, "feature_size": 43, "config": stored | settings,
             "motion": "axel", "step": 1, "class_names": [],
         }  # fmt: skip
         checkpoint.save(tmp_path / "axel_checkpoint.pt", content)
         now = replace(config, FEATURE_FPS=asked)
         caplog.clear()
-        load_encoder(None, tmp_path, now, torch.device("cpu"))
-        taken = now.FEATURE_FPS
+        taken = load_encoder(None, tmp_path, now, torch.device("cpu"))[1].FEATURE_FPS
         assert (taken, len(caplog.messages)) == (expected, warnings)
 
 
@@ -173,7 +169,7 @@ def test_the_motion_is_found_at_its_second(
     learner_s, standard_s = times(learner_rate), times(standard_rate, START_S, END_S)
     learner = make_clip("learner", learner_s, performed(learner_s))
     standard = make_clip("standard", standard_s - START_S, performed(standard_s))
-    result = tcc_get_start.find_start(encoder, learner, standard, "dtw")
+    result = tcc_get_start.find_start(encoder, learner, standard, "dtw", Config())
     best = result.matches[0]
     coarser = max(float(np.diff(some).max()) for some in (learner_s, standard_s))
     assert not result.mirrored
@@ -207,12 +203,12 @@ def test_the_video_shows_the_same_moment_on_both_sides(
             cv2.imwrite(str(path), np.full((160, 160, 3), round(30 * time_s), np.uint8))
             clip.images.append(path)
         clips.append(clip)
-    result = tcc_get_start.find_start(encoder, clips[0], clips[1], "dtw")
+    result = tcc_get_start.find_start(encoder, clips[0], clips[1], "dtw", Config())
     start_s, end_s = (
         clips[0].times_s[frame]
         for frame in (result.matches[0].start_frame, result.matches[0].end_frame - 1)
     )
-    panels: list[NDArray[Any]] = list(tcc_get_start.draw_frames(result, clips[0], clips[1]))
+    panels: list[NDArray[Any]] = list(tcc_get_start.draw_frames(result, clips[0], clips[1], 0.2))
     shown_s = np.array(
         [
             [np.median(half) / 30 for half in np.split(panel[HEADER_PX:-BAR_PX], 2, axis=1)]

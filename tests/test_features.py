@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tcc.augment import augment, crop_and_warp, hide_joints
+from tcc.augment import AugmentOptions, augment, crop_and_warp, hide_joints
 from tcc.coco import FLIP, JOINTS
 from tcc.features import (
     USUAL_SPEED,
@@ -26,17 +27,17 @@ from tcc_config import Config
 from tcc_data import clip_turn, load_clip
 from tests.conftest import wave
 
-NOTHING = {
-    "flip_probability": 0.0,
-    "max_rotation": 0.0,
-    "max_scale": 0.0,
-    "squeeze_probability": 0.0,
-    "max_lift": 0.0,
-    "jitter": 0.0,
-    "joint_dropout": 0.0,
-    "max_time_warp": 1.0,
-    "min_crop": 1.0,
-}
+NOTHING = AugmentOptions(
+    flip_probability=0.0,
+    max_rotation=0.0,
+    max_scale=0.0,
+    squeeze_probability=0.0,
+    max_lift=0.0,
+    jitter=0.0,
+    joint_dropout=0.0,
+    max_time_warp=1.0,
+    min_crop=1.0,
+)
 
 
 def points(num_frames: int = 40, seed: int = 0) -> NDArray[np.float32]:
@@ -104,8 +105,8 @@ def test_vertical_motion_does_not_see_the_width() -> None:
 
 def test_squeezed_clips_keep_their_heights() -> None:
     clips = [points(30, seed) for seed in range(40)]
-    options = {**NOTHING, "squeeze_probability": 1.0}
-    features, *_ = augment(clips, [30] * 40, np.random.default_rng(0), **options)
+    options = replace(NOTHING, squeeze_probability=1.0)
+    features, *_ = augment(clips, [30] * 40, np.random.default_rng(0), options)
     plain = np.stack([extract(clip, 30) for clip in clips])
     np.testing.assert_allclose(features[..., 1::2], plain[..., 1::2], atol=1e-5)
     width = features[:, 0, 20] / plain[:, 0, 20]
@@ -175,26 +176,35 @@ def test_flip_twice_is_nothing_and_swaps_every_left_with_its_right() -> None:
 
 def test_augment_with_everything_off_is_extract() -> None:
     clips = [points(30, 1), points(40, 2)]
-    features, lengths, _ = augment(clips, [30, 30], np.random.default_rng(0), **NOTHING)
+    features, lengths, _ = augment(clips, [30, 30], np.random.default_rng(0), NOTHING)
     assert lengths.tolist() == [30, 40]
     np.testing.assert_allclose(features[0, :30], extract(clips[0], 30), atol=1e-5)
     np.testing.assert_allclose(features[0, 30:], np.repeat(features[0, 29:30], 10, 0))
     np.testing.assert_allclose(features[1], extract(clips[1], 30), atol=1e-5)
 
 
+def test_padding_repeats_the_last_frame_with_its_jitter() -> None:
+    options = replace(NOTHING, jitter=0.1)
+    features, lengths, _ = augment(
+        [points(10), points(30)], [30] * 2, np.random.default_rng(0), options
+    )
+    assert lengths[0] == 10
+    np.testing.assert_array_equal(features[0, 10:], np.repeat(features[0, 9:10], 20, axis=0))
+    assert not np.allclose(features[0, 9], extract(points(10), 30)[9], atol=1e-3)
+
+
 def test_augment_flips_the_whole_batch() -> None:
     clips = [points(30, 1), points(30, 2)]
-    options = {**NOTHING, "flip_probability": 1.0}
-    features, *_ = augment(clips, [30, 30], np.random.default_rng(0), **options)
+    options = replace(NOTHING, flip_probability=1.0)
+    features, *_ = augment(clips, [30, 30], np.random.default_rng(0), options)
     for feature, clip in zip(features, clips, strict=True):
         np.testing.assert_allclose(feature, extract(flip(clip), 30), atol=1e-4)
 
 
 def test_augment_is_seeded() -> None:
-    options = {**NOTHING, "flip_probability": 0.5, "max_rotation": 15, "max_scale": 0.1}
-    options |= {"jitter": 0.02, "joint_dropout": 0.3, "max_time_warp": 1.6, "min_crop": 0.7}
+    options = Config().fill(AugmentOptions)
     first, again, other = (
-        augment([points(30, 1)], [30], np.random.default_rng(seed), **options)[0]
+        augment([points(30, 1)], [30], np.random.default_rng(seed), options)[0]
         for seed in (1, 1, 2)
     )
     np.testing.assert_array_equal(first, again)

@@ -13,8 +13,8 @@ from tcc.clock import resample
 from tcc.dtw import locate, map_frames
 from tcc.features import extract, fill_joints
 from tcc.synthetic.camera import sample_clip
-from tcc_config import CONFIG
-from tcc_model import GENERIC, Encoder, embed
+from tcc_config import CONFIG, Config
+from tcc_model import GENERIC, embed, load_encoder
 from tests.conftest import Call
 
 
@@ -31,6 +31,19 @@ def test_batches_are_seeded_and_two_views_show_one_phase(monkeypatch: pytest.Mon
     assert mask.any(dim=1).all()
 
 
+def test_batches_are_made_at_the_rate_that_the_checkpoint_records(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("MAX_TIME_WARP", "MIN_CROP"):
+        monkeypatch.setattr(CONFIG, name, 1.0)
+    monkeypatch.setattr(tcc_train_generic, "MIN_CROP", 1.0)
+    frames = []
+    for fps in (30.0, 60.0):
+        monkeypatch.setattr(CONFIG, "FEATURE_FPS", fps)
+        frames.append(tcc_train_generic.make_batch(0)[0].shape[1])
+    assert frames[1] == pytest.approx(2 * frames[0], abs=2)
+
+
 def test_training_writes_an_encoder_and_not_over_the_shipped_one(
     tmp_path: Path, call: Call
 ) -> None:
@@ -44,15 +57,13 @@ def test_training_writes_an_encoder_and_not_over_the_shipped_one(
     ]
     call(tcc_train_generic.main, *small, cwd=tmp_path)
     content = torch.load(tmp_path / "mine" / "generic_encoder.pt", weights_only=True)
-    assert content["encoder_arguments"]["hidden_size"] == 8
+    assert content["config"]["HIDDEN_SIZE"] == 8
     assert content["step"] == 2
     assert GENERIC.read_bytes() == before
 
 
 def test_shipped_encoder_finds_take_off_and_landing_of_jumps_it_was_not_trained_on() -> None:
-    content = torch.load(GENERIC, weights_only=True)
-    encoder = Encoder(**content["encoder_arguments"]).eval()
-    encoder.load_state_dict(content["encoder"])
+    encoder, settings, _ = load_encoder(GENERIC, Path(), Config(), torch.device("cpu"))
     errors_s = []
     for seed in range(10):
         generator = np.random.default_rng([10**6, seed])
@@ -60,12 +71,12 @@ def test_shipped_encoder_finds_take_off_and_landing_of_jumps_it_was_not_trained_
         for _ in range(2):
             clip = sample_clip(generator, jump="axel", max_lead_s=1.0)
             times_s = np.arange(len(clip.phase)) / clip.fps
-            at_s = np.arange(0, times_s[-1], 1 / tcc_train_generic.FPS)
+            at_s = np.arange(0, times_s[-1], 1 / settings.FEATURE_FPS)
             points = resample(fill_joints(clip.keypoints[0], 0.2), times_s, at_s)
-            embeddings.append(embed(encoder, extract(points, tcc_train_generic.FPS)))
+            embeddings.append(embed(encoder, extract(points, settings.FEATURE_FPS)))
             events.append(times_s[[clip.events["takeoff"], clip.events["landing"]]])
         standard, learner = embeddings
         found = map_frames(locate([standard], learner).matches[0].path, len(standard))
-        at = np.interp(events[0] * tcc_train_generic.FPS, np.arange(len(found)), found)
-        errors_s += list(np.abs(at / tcc_train_generic.FPS - events[1]))
+        at = np.interp(events[0] * settings.FEATURE_FPS, np.arange(len(found)), found)
+        errors_s += list(np.abs(at / settings.FEATURE_FPS - events[1]))
     assert np.nanmedian(errors_s) <= 0.1

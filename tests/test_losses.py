@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tcc.losses import (
-    LOSS_TYPES,
+    LOSSES,
     SIMILARITY_TYPES,
+    LossOptions,
     alignment_loss,
     correspondence_loss,
     draw_cycles,
@@ -25,6 +27,28 @@ Array = NDArray[np.float64]
 TEMPERATURE, SMOOTHING, LAMBDA, DELTA, FLOOR = 0.1, 0.1, 0.001, 0.1, 1e-4
 B, T, D = 4, 7, 5
 MATCHINGS = [(False, 2), (True, 2), (True, 3)]
+OPTIONS = LossOptions(
+    loss_type="regression_mse_var",
+    stochastic_matching=False,
+    cycle_length=2,
+    num_cycles=24,
+    similarity_type="l2",
+    temperature=TEMPERATURE,
+    label_smoothing=SMOOTHING,
+    variance_lambda=LAMBDA,
+    huber_delta=DELTA,
+    normalize_indices=True,
+    tcc_tcn_combine=False,
+    tcn_weight=0.3,
+)
+
+
+def cycle_loss(
+    embeddings: Tensor, steps: Tensor, lengths: Tensor, mask: Tensor | None = None, **options: Any
+) -> Tensor:
+    """Return alignment_loss with some options changed and seeded cycles."""
+    generator = torch.Generator().manual_seed(5)
+    return alignment_loss(embeddings, steps, lengths, mask, replace(OPTIONS, **options), generator)
 
 
 def batch(masked: bool, seed: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
@@ -127,7 +151,7 @@ def all_pairs(mask: Tensor | None) -> list[tuple[list[int], int]]:
 @pytest.mark.parametrize("normalized", [True, False])
 @pytest.mark.parametrize("kind", SIMILARITY_TYPES)
 @pytest.mark.parametrize(("stochastic", "cycle_length"), MATCHINGS)
-@pytest.mark.parametrize("loss_type", LOSS_TYPES)
+@pytest.mark.parametrize("loss_type", LOSSES)
 def test_loss_equals_loops(
     loss_type: str,
     stochastic: bool,
@@ -146,7 +170,7 @@ def test_loss_equals_loops(
         cycles = list(zip(drawn.tolist(), frames.tolist(), strict=True))
     else:
         cycles = all_pairs(mask)
-    loss = alignment_loss(
+    loss = cycle_loss(
         embeddings.to(dtype),
         steps,
         lengths,
@@ -154,14 +178,8 @@ def test_loss_equals_loops(
         loss_type=loss_type,
         stochastic_matching=stochastic,
         cycle_length=cycle_length,
-        num_cycles=24,
         similarity_type=kind,
-        temperature=TEMPERATURE,
-        label_smoothing=SMOOTHING,
-        variance_lambda=LAMBDA,
-        huber_delta=DELTA,
         normalize_indices=normalized,
-        generator=torch.Generator().manual_seed(5),
     )
     expected = naive_loss(data, cycles, loss_type, kind, normalized)
     assert loss.dtype == dtype
@@ -172,7 +190,7 @@ def test_loss_equals_loops(
 
 @pytest.mark.parametrize("kind", SIMILARITY_TYPES)
 @pytest.mark.parametrize("stochastic", [False, True])
-@pytest.mark.parametrize("loss_type", LOSS_TYPES)
+@pytest.mark.parametrize("loss_type", LOSSES)
 @pytest.mark.parametrize("frames", ["duplicate", "constant", "zero", "huge"])
 def test_gradients_are_finite(frames: str, loss_type: str, stochastic: bool, kind: str) -> None:
     embeddings, steps, lengths, mask = batch(masked=True)
@@ -186,7 +204,7 @@ def test_gradients_are_finite(frames: str, loss_type: str, stochastic: bool, kin
     else:
         embeddings *= 1e3
     embeddings.requires_grad_()
-    loss = alignment_loss(
+    loss = cycle_loss(
         embeddings,
         steps,
         lengths,
@@ -194,7 +212,6 @@ def test_gradients_are_finite(frames: str, loss_type: str, stochastic: bool, kin
         loss_type=loss_type,
         stochastic_matching=stochastic,
         similarity_type=kind,
-        generator=torch.Generator().manual_seed(0),
     )
     loss = loss + npairs_loss(embeddings, mask)
     loss.backward()  # type: ignore[no-untyped-call]
@@ -204,44 +221,43 @@ def test_gradients_are_finite(frames: str, loss_type: str, stochastic: bool, kin
 
 
 @pytest.mark.parametrize("kind", SIMILARITY_TYPES)
-@pytest.mark.parametrize("loss_type", LOSS_TYPES)
+@pytest.mark.parametrize("loss_type", LOSSES)
 def test_gradient_is_that_of_finite_differences(loss_type: str, kind: str) -> None:
     embeddings, steps, lengths, mask = batch(masked=True)
     options: dict[str, Any] = {"loss_type": loss_type, "similarity_type": kind}
     assert torch.autograd.gradcheck(
-        lambda x: alignment_loss(x, steps, lengths, mask, temperature=1.0, **options),
+        lambda x: cycle_loss(x, steps, lengths, mask, temperature=1.0, **options),
         embeddings.requires_grad_(),
     )
 
 
-@pytest.mark.parametrize("loss_type", LOSS_TYPES)
+@pytest.mark.parametrize("loss_type", LOSSES)
 def test_order_of_the_batch_does_not_change_the_loss(loss_type: str) -> None:
     embeddings, steps, lengths, mask = batch(masked=True)
     assert mask is not None
     order = [2, 0, 3, 1]
-    loss = alignment_loss(embeddings, steps, lengths, mask, loss_type=loss_type)
-    shuffled = alignment_loss(
+    loss = cycle_loss(embeddings, steps, lengths, mask, loss_type=loss_type)
+    shuffled = cycle_loss(
         embeddings[order], steps[order], lengths[order], mask[order], loss_type=loss_type
     )
     torch.testing.assert_close(shuffled, loss, rtol=1e-12, atol=0)
 
 
 @pytest.mark.parametrize("stochastic", [False, True])
-@pytest.mark.parametrize("loss_type", LOSS_TYPES)
+@pytest.mark.parametrize("loss_type", LOSSES)
 def test_padding_does_not_reach_the_loss(loss_type: str, stochastic: bool) -> None:
     embeddings, steps, lengths, mask = batch(masked=True)
     assert mask is not None
     losses = []
     for padding in (0.0, 7.0):
         filled = torch.where(mask[..., None], embeddings, padding).requires_grad_()
-        loss = alignment_loss(
+        loss = cycle_loss(
             filled,
             torch.where(mask, steps, int(padding)),
             lengths,
             mask,
             loss_type=loss_type,
             stochastic_matching=stochastic,
-            generator=torch.Generator().manual_seed(0),
         ) + npairs_loss(filled, mask)
         loss.backward()  # type: ignore[no-untyped-call]
         assert filled.grad is not None
@@ -265,15 +281,13 @@ def test_perfect_cycles_cost_nothing_but_the_floor_of_the_variance(
 ) -> None:
     clip = torch.eye(7, dtype=torch.float64) * math.sqrt(70)  # distance**2 / 7 / 0.1 is 200
     steps = torch.arange(7).repeat(2, 1)
-    loss = alignment_loss(clip.repeat(2, 1, 1), steps, torch.tensor([7, 7]), loss_type=loss_type)
+    loss = cycle_loss(clip.repeat(2, 1, 1), steps, torch.tensor([7, 7]), loss_type=loss_type)
     assert loss.item() == pytest.approx(expected, abs=1e-9)
 
 
 def test_a_constant_embedding_predicts_the_middle_of_the_clip() -> None:
     steps = torch.arange(5).repeat(3, 1)
-    loss = alignment_loss(
-        torch.ones(3, 5, 4), steps, torch.full((3,), 5), loss_type="regression_mse"
-    )
+    loss = cycle_loss(torch.ones(3, 5, 4), steps, torch.full((3,), 5), loss_type="regression_mse")
     assert loss.item() == pytest.approx(np.square((np.arange(5) - 2) / 5).mean())
 
 
@@ -319,7 +333,7 @@ def test_what_no_loss_has_is_named(
 ) -> None:
     steps = torch.arange(shape[1]).repeat(shape[0], 1)
     with pytest.raises(ValueError, match=message):
-        alignment_loss(torch.ones(shape), steps, torch.full(shape[:1], 9), **options)
+        cycle_loss(torch.ones(shape), steps, torch.full(shape[:1], 9), **options)
 
 
 def naive_correspondence(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,28 +17,29 @@ from tcc_config import Config
 from tcc_model import (
     GENERIC,
     Encoder,
+    EncoderOptions,
     embed,
-    encoder_arguments,
     generic_weights,
     load_encoder,
 )
 
-ARGUMENTS: dict[str, Any] = {
-    "feature_size": 6,
-    "embedding_size": 6,
-    "hidden_size": 8,
-    "kernel_size": 3,
-    "fine_layers": 2,
-    "fine_dilation": 2,
-    "coarse_layers": 2,
-    "coarse_dilation": 4,
+FEATURE_SIZE = 6
+SIZES = {
+    "HIDDEN_SIZE": 8,
+    "EMBEDDING_SIZE": 6,
+    "KERNEL_SIZE": 3,
+    "FINE_LAYERS": 2,
+    "FINE_DILATION": 2,
+    "COARSE_LAYERS": 2,
+    "COARSE_DILATION": 4,
 }
 
 
 def encoder(seed: int = 0, **changes: Any) -> Encoder:
     """An untrained encoder."""
     torch.manual_seed(seed)
-    return Encoder(**{**ARGUMENTS, **changes}).eval()
+    options = replace(Config(**SIZES).fill(EncoderOptions), **changes)  # type: ignore[arg-type]
+    return Encoder(FEATURE_SIZE, options).eval()
 
 
 def features(num_frames: int, seed: int = 0) -> NDArray[np.float32]:
@@ -99,7 +101,7 @@ def test_clips_of_a_batch_do_not_mix() -> None:
 
 
 def test_normalized_halves_lie_on_the_unit_sphere() -> None:
-    halves = embed(encoder(normalize=True), features(20)).reshape(20, 2, 3)
+    halves = embed(encoder(normalize_embeddings=True), features(20)).reshape(20, 2, 3)
     lengths = np.linalg.norm(halves, axis=-1)
     np.testing.assert_allclose(lengths, 1, rtol=1e-5)
 
@@ -114,12 +116,9 @@ def save(path: Path, model: Encoder, **changes: Any) -> None:
     """Write a checkpoint as tcc_train.py does, as far as the encoder goes."""
     content = {
         "encoder": model.state_dict(),
-        "encoder_arguments": ARGUMENTS,
+        "feature_size": FEATURE_SIZE,
         "class_names": {"encoder": "Encoder"},
-        "config": {
-            name: getattr(Config(HIDDEN_SIZE=8, EMBEDDING_SIZE=6), name)
-            for name in Config.__slots__
-        },
+        "config": asdict(Config(**SIZES)),  # type: ignore[arg-type]
         "motion": "axel",
         "step": 3,
     }
@@ -130,33 +129,61 @@ def test_saved_and_loaded_encoder_embeds_identically_and_names_the_settings(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "axel_checkpoint.pt"
-    model, config = encoder(3), Config()
+    model, config = encoder(3), Config(FEATURE_FPS=60.0, SKELETON_CONF_THRESHOLD=0.3)
+    before = asdict(config)
     save(path, model)
-    loaded, found = load_encoder(None, tmp_path, config, torch.device("cpu"))
+    loaded, settings, found = load_encoder(None, tmp_path, config, torch.device("cpu"))
     assert found == path
     np.testing.assert_array_equal(embed(loaded, features(30)), embed(model, features(30)))
-    assert (config.HIDDEN_SIZE, config.EMBEDDING_SIZE) == (8, 6)
-    for name, then, now in (("HIDDEN_SIZE", 8, 96), ("EMBEDDING_SIZE", 6, 128)):
-        assert f"trained with {name}={then} (now {now}); using {then}" in caplog.text
-    assert caplog.text.count("trained with") == 2
+    assert asdict(config) == before
+    trained = {**SIZES, "FEATURE_FPS": 30.0, "SKELETON_CONF_THRESHOLD": 0.2}
+    assert asdict(settings) == {**before, **trained}
+    different = {name: then for name, then in trained.items() if before[name] != then}
+    for name, then in different.items():
+        assert f"trained with {name}={then} (now {before[name]}); using {then}" in caplog.text
+    assert caplog.text.count("trained with") == len(different) == 7
     elsewhere = tmp_path / "other.pt"
     path.rename(elsewhere)
-    _, found = load_encoder(elsewhere, tmp_path, config, torch.device("cpu"))
+    _, _, found = load_encoder(elsewhere, tmp_path, config, torch.device("cpu"))
     assert found == elsewhere
 
 
 def test_a_motion_without_a_checkpoint_is_told_of_the_generic_encoder(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    loaded, found = load_encoder(None, tmp_path, Config(), torch.device("cpu"))
+    loaded, settings, found = load_encoder(None, tmp_path, Config(), torch.device("cpu"))
     assert found == GENERIC
+    assert settings == Config()
     assert found.stat().st_size < 2e6
     assert "no checkpoint" in caplog.text
-    assert "using the generic encoder, trained on synthetic jumps" in caplog.text
-    weights = generic_weights(encoder_arguments(43, Config()))
+    assert "using the generic encoder, which is trained on synthetic jumps" in caplog.text
+    weights = generic_weights(43, Config())
     assert weights is not None
     assert all(torch.equal(weights[name], value) for name, value in loaded.state_dict().items())
-    assert generic_weights(encoder_arguments(43, Config(HIDDEN_SIZE=8))) is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "starts", "message"),
+    [
+        ({}, True, ""),
+        ({"HIDDEN_SIZE": 8}, False, "random weights: the generic encoder was trained with HIDDEN_"),
+        ({"FEATURE_FPS": 60.0}, False, "trained with FEATURE_FPS=30.0 (now 60.0)"),
+        ({"SKELETON_CONF_THRESHOLD": 0.5}, True, "SKELETON_CONF_THRESHOLD=0.2 (now 0.5)"),
+    ],
+)
+def test_training_starts_from_the_generic_encoder_only_if_it_fits(
+    caplog: pytest.LogCaptureFixture, settings: dict[str, Any], starts: bool, message: str
+) -> None:
+    assert (generic_weights(43, Config(**settings)) is not None) == starts
+    assert message in caplog.text
+    assert len(caplog.messages) == bool(message)
+
+
+def test_the_generic_encoder_of_other_features_is_not_a_start(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    assert generic_weights(44, Config()) is None
+    assert "trained with other features" in caplog.text
 
 
 def test_a_checkpoint_of_another_motion_is_told(
@@ -164,7 +191,7 @@ def test_a_checkpoint_of_another_motion_is_told(
 ) -> None:
     path = tmp_path / "lutz_checkpoint.pt"
     save(path, encoder())
-    config = Config(HIDDEN_SIZE=8, EMBEDDING_SIZE=6)
+    config = Config(**SIZES)  # type: ignore[arg-type]
     load_encoder(path, tmp_path, config, torch.device("cpu"))
     assert not caplog.messages
     config.DATASET = "lutz"
@@ -182,22 +209,20 @@ def test_what_is_no_checkpoint_is_named(tmp_path: Path) -> None:
         load_encoder(Path("lost.pt"), tmp_path, Config(), torch.device("cpu"))
     for content in (b"", b"half a file", GENERIC.read_bytes()[:1000], GENERIC.read_bytes()[:-9]):
         path.write_bytes(content)
-        with pytest.raises(
-            UserError, match=r"axel_checkpoint.pt is no checkpoint of tcc_train.py, "
-        ):
+        with pytest.raises(UserError, match=r"axel_checkpoint.pt is not a whole checkpoint of tcc"):
             load()
     torch.save({"encoder": 1}, path)
-    with pytest.raises(UserError, match=r"or not all of one; name another or train again$"):
+    with pytest.raises(UserError, match=r"of tcc_train.py; name another or train again$"):
         load()
     path.unlink()
     path.mkdir()
-    with pytest.raises(UserError, match=r"can't read checkpoint .*pt \(Is a directory\); mend it"):
+    with pytest.raises(UserError, match=r"can't read checkpoint .*pt: Is a directory; make it"):
         load()
     path.rmdir()
     save(path, encoder(hidden_size=9))
     with pytest.raises(UserError, match=r"weights do not fit Encoder of tcc_model.py"):
         load()
-    save(path, encoder(), encoder_arguments={"size": 3})
+    save(path, encoder(), feature_size=None)
     with pytest.raises(UserError, match=r"made by an earlier version .*train again"):
         load()
     save(path, encoder(), config={})

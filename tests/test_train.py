@@ -23,7 +23,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 import tcc_train
 from tcc import checkpoint
 from tcc.files import UserError
-from tcc.losses import LOSS_TYPES
+from tcc.losses import LOSSES
+from tcc_config import CONFIG
+from tcc_data import load_clip
 from tcc_model import GENERIC, Encoder
 from tests.conftest import ROOT, Call, wave, write_clip
 
@@ -79,7 +81,7 @@ def test_checkpoint_holds_everything_and_says_what_was_trained(
     call(tcc_train.main, *options(), cwd=motion_dir)
     printed = capsys.readouterr().out
     assert "4 clips, min(seq_lens) 30, NUM_STEPS 29" in printed
-    assert re.search(r"wave_checkpoint.pt: step 8 in \d+ s, kept step [48]: val tau -?\d", printed)
+    assert re.search(r"wave_checkpoint.pt: step 8 in \d+ s, kept step [678]: val tau -?\d", printed)
     content = load(motion_dir)
     assert content["step"] == content["scheduler"]["last_epoch"] == 8
     assert content["optimizer"]["state"][0]["step"] == 8
@@ -97,7 +99,7 @@ def test_checkpoint_holds_everything_and_says_what_was_trained(
         "train/loss": list(range(1, 6)),
         "train/consensus_loss": [6, 7, 8],
         "train/learning_rate": list(range(1, 9)),
-        "val/kendalls_tau": [4, 8],
+        "val/kendalls_tau": [4, 6, 7, 8],
     }
     assert not list((motion_dir / "log").glob(".*"))
 
@@ -224,7 +226,7 @@ def test_training_anew_replaces_the_curves(motion_dir: Path, call: Call) -> None
 def test_best_weights_by_validation_are_kept(
     motion_dir: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    taus = iter([float("nan"), 0.9, 0.5, float("nan")])
+    taus = iter([np.nan, np.nan, 0.9, 0.5, np.nan, np.nan])  # at steps 2, 3, 4, 5, 6, 8
     monkeypatch.setattr(tcc_train, "tau_matrix", lambda *_: np.full((2, 2), next(taus)))
     saved, save = {}, checkpoint.save
 
@@ -244,11 +246,24 @@ def test_best_weights_by_validation_are_kept(
 def test_best_weights_are_of_the_last_loss(
     motion_dir: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    taus = iter([0.9, 0.8, 0.5, 0.4])
+    taus = iter([0.9, 0.8, 0.3, 0.5, 0.4, 0.4])  # at steps 2, 4, 5, 6, 7, 8
     monkeypatch.setattr(tcc_train, "tau_matrix", lambda *_: np.full((2, 2), next(taus)))
     call(tcc_train.main, *options(SAVE_CKPT_STEPS=2, CONSENSUS_SHARE=0.5), cwd=motion_dir)
     content = load(motion_dir)
     assert (content["best"]["tau"], content["best"]["step"]) == (0.5, 6)
+
+
+@pytest.mark.parametrize(("share", "first"), [(0.4, 300), (0.0, 0)])
+def test_validation_sees_several_weights_of_the_last_loss(
+    motion_dir: Path, monkeypatch: pytest.MonkeyPatch, share: float, first: int
+) -> None:
+    monkeypatch.setattr(CONFIG, "CONSENSUS_SHARE", share)
+    clips = [load_clip(path, CONFIG) for path in sorted((motion_dir / "data/wave/train").iterdir())]
+    trainer = tcc_train.Trainer(clips, clips, 20, torch.device("cpu"))
+    last = sorted(step for step in trainer.validation_steps if step > first)
+    assert len(last) >= tcc_train.NUM_VALIDATIONS
+    assert last[-1] == 500
+    assert {250} <= trainer.validation_steps
 
 
 def test_without_val_the_last_weights_are_kept(motion_dir: Path, call: Call) -> None:
@@ -269,7 +284,7 @@ def test_one_clip_in_val_is_told(
     assert "wave/val holds one clip; a validation score compares 2 or more" in caplog.text
 
 
-@pytest.mark.parametrize("loss_type", LOSS_TYPES)
+@pytest.mark.parametrize("loss_type", LOSSES)
 @pytest.mark.parametrize("similarity", ["l2", "cosine"])
 def test_every_loss_trains(loss_type: str, similarity: str, motion_dir: Path, call: Call) -> None:
     changes = {"LOSS_TYPE": loss_type, "SIMILARITY_TYPE": similarity, "TCC_TCN_COMBINE": True}
@@ -296,7 +311,7 @@ def test_non_finite_gradient_never_reaches_the_weights(
     def root(embeddings: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
         return (embeddings * 0).sum().sqrt()  # 0, with a gradient that is not a number
 
-    monkeypatch.setattr(tcc_train, "alignment_loss", root)
+    monkeypatch.setattr("tcc.losses.alignment_loss", root)
     with pytest.raises(UserError, match="loss 0.0, gradient nan at step 0: lower LEARNING_RATE"):
         call(tcc_train.main, *options(SAVE_CKPT_STEPS=1), cwd=motion_dir)
     assert not (motion_dir / "log" / "wave_checkpoint.pt").exists()
