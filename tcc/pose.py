@@ -92,8 +92,8 @@ def video_to_keypoints(
         if not any(len(found.score) for found in people):
             raise UserError(f"{video}: nobody found in {len(people)} frames; film from nearer")
         height_px, width_px = last.image.shape[:2]
-        image_px, fps = max(height_px, width_px), rate(np.array(times_s))
-        refined = _refine(people, partial / FRAME_FOLDER, image_px, estimator, fps)
+        fps = rate(np.array(times_s))
+        refined = _refine(people, partial / FRAME_FOLDER, (width_px, height_px), estimator, fps)
         with (partial / KEYPOINT_FILE).open("w", encoding="utf-8") as file:
             for index, record in enumerate(_to_alphapose(people)):
                 file.write(("[", ", ")[index > 0] + json.dumps(record))
@@ -152,17 +152,21 @@ def _find_people(
 
 
 def _refine(
-    people: list[People], folder: Path, image_px: int, estimator: Estimator, fps: float
+    people: list[People],
+    folder: Path,
+    picture_px: tuple[int, int],
+    estimator: Estimator,
+    fps: float,
 ) -> bool:
     """Look at a small main person's surroundings alone, frame by frame; return whether it's small.
 
     `people` is changed: the person's keypoints, and frames that missed the person gain them.
     """
     names = [f"{frame:06d}.jpg" for frame in range(len(people))]
-    track = choose_person(_detections(people, names), fps=fps)
+    track = choose_person(_detections(people, names), fps=fps, picture_px=picture_px)
     extent = np.ptp(track.keypoints[..., :2], axis=1).max(axis=1)
     usual = float(np.median(extent[track.observed]))
-    if usual * estimator.input_px / image_px >= SMALL_PX:
+    if usual * estimator.input_px / max(picture_px) >= SMALL_PX:
         return False
     first = np.cumsum([0, *(len(found.score) for found in people)])
     images = (read_image(folder / name) for name in names)

@@ -15,7 +15,7 @@ Indices = NDArray[np.int64]
 
 MAX_GAP_S = 2 / 3  # over which links reach; beyond it tracks are joined, once they are whole
 SEEN = 0.2  # confidence from which a joint counts for a person's box
-ASPECT = 16 / 9  # of the picture, whose size the file doesn't tell
+ASPECT = 16 / 9  # of the picture, where its size is not known
 CENTRE = 0.6  # width of the bell around the picture's centre, in its sides
 MOTION_WEIGHT = 16.0  # reward of bending the body by its own size in a frame
 MAX_MOTION = 0.08  # body sizes a frame; more is the detector's mistake
@@ -71,7 +71,12 @@ def doubt_margin(name: str, margin: float) -> list[str]:
     return [text] if margin < CLEAR_MARGIN else []
 
 
-def choose_person(detections: Detections, person: int = 1, fps: float = FPS) -> Track:
+def choose_person(
+    detections: Detections,
+    person: int = 1,
+    fps: float = FPS,
+    picture_px: tuple[int, int] | None = None,
+) -> Track:
     """Follow the main person of a clip by dynamic programming over all detections.
 
     A detection earns the detector's score x the root of its size x nearness to the picture's centre
@@ -85,6 +90,7 @@ def choose_person(detections: Detections, person: int = 1, fps: float = FPS) -> 
         detections: of all frames.
         person: 1 the main person; 2 the best track of the remaining detections; and so on.
         fps: frames per second of the clip.
+        picture_px: width and height of the frames; None: guessed from where people are.
 
     Raises:
         UserError: there is no such person.
@@ -93,7 +99,7 @@ def choose_person(detections: Detections, person: int = 1, fps: float = FPS) -> 
         raise UserError(f"person {person}: persons are counted from 1, the main person")
     free = np.ones(len(detections.frame), np.bool_)
     centres, sizes = _boxes(detections.keypoints)
-    rewards = _rewards(detections, centres, sizes)
+    rewards = _rewards(detections, centres, sizes, picture_px)
     links = _links(detections, centres, sizes, fps)
     people: list[tuple[float, Indices]] = []
     num_pieces = 0
@@ -126,17 +132,23 @@ def _boxes(keypoints: NDArray[np.float32]) -> tuple[Array, Array]:
     return (low + high) / 2.0, np.maximum(np.linalg.norm(high - low, axis=-1), 1.0)
 
 
-def _rewards(detections: Detections, centres: Array, sizes: Array) -> Array:
+def _rewards(
+    detections: Detections, centres: Array, sizes: Array, picture_px: tuple[int, int] | None
+) -> Array:
     """Return what each detection earns, (P,), without regard to its neighbours in time."""
-    width, height = np.maximum(detections.keypoints[..., :2].max(axis=(0, 1)), 1.0).astype(float)
-    # The picture is at least as large as what people cover, and lies or stands as that does.
-    aspect = ASPECT if width > height else 1 / ASPECT
-    picture = np.array([max(width, height * aspect), max(height, width / aspect)])
-    off_centre = np.linalg.norm(centres / picture - 0.5, axis=-1)
+    picture = _guess_picture(detections) if picture_px is None else picture_px
+    off_centre = np.linalg.norm(centres / np.array(picture, float) - 0.5, axis=-1)
     score = np.minimum(detections.score / max(float(np.median(detections.score)), 1e-6), 1.5)
     size = np.sqrt(np.clip(sizes / np.median(sizes), 0.25, 4))
     reward: Array = score * size * np.exp(-((off_centre / CENTRE) ** 2))
     return np.maximum(reward, LEAST_REWARD)
+
+
+def _guess_picture(detections: Detections) -> tuple[float, float]:
+    """Return a width and height in px that hold everybody, in the proportions of a video."""
+    width, height = np.maximum(detections.keypoints[..., :2].max(axis=(0, 1)), 1.0).astype(float)
+    aspect = ASPECT if width > height else 1 / ASPECT
+    return max(width, height * aspect), max(height, width / aspect)
 
 
 def _links(detections: Detections, centres: Array, sizes: Array, fps: float) -> _Links:

@@ -124,6 +124,34 @@ def test_second_pass_mends_and_finds_a_small_skater(tmp_path: Path) -> None:
     assert len(persons) == FRAMES
 
 
+class Pair(Stub):
+    """Finds every white spot; in whole images 4 px off."""
+
+    def __call__(self, image: Image) -> People:
+        self.calls += 1
+        error_px = 4 * (image.shape[:2] == (HEIGHT, WIDTH))
+        middles = cv2.connectedComponentsWithStats(255 * (image[..., 0] > 128).astype(np.uint8))[3]
+        points = np.full((len(middles) - 1, 17, 3), 0.8)
+        points[..., :2] = middles[1:, None] + BODY + error_px
+        box = np.concatenate([points[:, 0, :2], np.ptp(points[..., :2], axis=1)], axis=1)
+        score = np.full(len(points), 0.9)
+        return People(*(part.astype(np.float32) for part in (points, box, score)))
+
+
+def test_second_pass_looks_at_the_person_in_the_middle_of_the_picture(tmp_path: Path) -> None:
+    """Judged by where people are alone, the other one would stand nearer to the middle."""
+    image = np.full((HEIGHT, WIDTH, 3), 40, np.uint8)
+    for x in (90, WIDTH // 2):
+        cv2.circle(image, (x, HEIGHT // 2), 6, (255, 255, 255), -1)
+    write_video(tmp_path / "pair.mp4", [image] * FRAMES, 25)
+    video_to_keypoints(tmp_path / "pair.mp4", tmp_path / "clip", Pair())
+    found = read_detections(tmp_path / "clip" / "alphapose-results.json").keypoints[..., :2]
+    middles = found.mean(axis=1)
+    bystander = middles[:, 0] < WIDTH // 3
+    np.testing.assert_allclose(middles[bystander], [(94, HEIGHT // 2 + 4)] * FRAMES, atol=0.6)
+    np.testing.assert_allclose(middles[~bystander], [(WIDTH // 2, HEIGHT // 2)] * FRAMES, atol=0.6)
+
+
 def test_capture_rate(tmp_path: Path) -> None:
     video = write_clip(tmp_path / "slow.mp4")
     info = video_to_keypoints(video, tmp_path / "clip", Stub(3), capture_fps=240)

@@ -89,6 +89,20 @@ def test_picture_may_be_wider_than_people_stand() -> None:
     assert (track.detection % 2 == 1).all()
 
 
+@pytest.mark.parametrize(
+    ("picture_px", "bystander"),
+    [((1920, 1080), walk(430, y=540)), ((1080, 1920), walk(540, y=430))],
+)
+def test_the_known_size_of_the_picture_tells_where_its_centre_is(
+    picture_px: tuple[int, int], bystander: Pose
+) -> None:
+    """Nobody stands in the right or lower half, so a guess takes the picture to be smaller."""
+    skater = walk(picture_px[0] / 2, y=picture_px[1] / 2)
+    people = gather(bystander, skater)
+    assert (choose_person(people).detection % 2 == 0).all()
+    assert (choose_person(people, picture_px=picture_px).detection % 2 == 1).all()
+
+
 def test_short_gap_is_not_filled_with_a_stranger() -> None:
     gap = (20, 21, 22)
     detections = gather(SKATER, walk(900))
