@@ -6,8 +6,8 @@
 Reads every video of data/<motion>/<mode>/, or those named; writes data/<motion>/<mode>/<video>/
 with vis/ (frames), alphapose-results.json (every person) and video.json (the frames' times, and
 what they were made of), and result/check_<motion>_<mode>.jpg, where the person that is followed in
-every clip is drawn. Is it the wrong one, name the video with --person 2: it stays so. Needs
-requirements-pose.txt. A video that is finished is skipped.
+every clip is drawn. If it is the wrong one, name the video with --person 2: clip.toml in its folder
+keeps that for every command. Needs requirements-pose.txt. A video that is finished is skipped.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import logging
 from pathlib import Path
 
 from tcc import cli
-from tcc.clips import find_videos, list_clips, write_person
+from tcc.clips import SIDECAR, find_videos, list_clips, write_person
 from tcc.estimator import EstimatorError, Rtmo
 from tcc.files import UserError
 from tcc.pose import video_to_keypoints
@@ -58,7 +58,7 @@ def main() -> None:
             refuse_namesakes(video, videos)
             info = video_to_keypoints(
                 video, root / video.stem, estimator,
-                capture_fps=args.capture_fps, force=args.force,
+                capture_fps=args.capture_fps, force=args.force, person=args.person,
             )  # fmt: skip
         except EstimatorError:
             raise
@@ -66,10 +66,12 @@ def main() -> None:
             log.error("%s", error)
             failed.append(video.name)
         else:
-            size = f"{info['width_px']} x {info['height_px']}"
-            print(f"{root / video.stem}: {info['num_frames']} frames, {size}")
+            folder, size = root / video.stem, f"{info['width_px']} x {info['height_px']}"
+            kept = args.person is None and (folder / SIDECAR).exists()
+            note = ", follows the person that its clip.toml names" if kept else ""
+            print(f"{folder}: {info['num_frames']} frames, {size}{note}")
             if args.person is not None:
-                keep_person(root / video.stem, args.person)
+                keep_person(folder, args.person)
     problems = []
     if failed:
         problems.append(f"{len(failed)} of {len(videos)} videos failed: {', '.join(failed)}")

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from tcc.alphapose import Detections
 from tcc.cli import progress
+from tcc.clips import SIDECAR, write_person
 from tcc.clock import rate
 from tcc.estimator import Estimator, People
 from tcc.files import UserError, require_utf8, sha256, write_json
@@ -47,12 +48,14 @@ def video_to_keypoints(
     *,
     capture_fps: float | None = None,
     force: bool = False,
+    person: int | None = None,
 ) -> dict[str, Any]:
     """Make a clip's folder of a video: vis/, alphapose-results.json and video.json.
 
     The folder changes only when all of it is made. A folder that is finished is left as it is, and
-    so are other files in it; one of another video is replaced by force only. Decoding, the model
-    and writing run side by side; a few frames are held at a time.
+    so are other files in it; one of another video is replaced by force only. A clip.toml in it may
+    be the user's, and its number means nothing in another video: then `person` must replace it.
+    Decoding, the model and writing run side by side; a few frames are held at a time.
 
     Args:
         video: path of the video.
@@ -60,13 +63,15 @@ def video_to_keypoints(
         estimator: finds the persons.
         capture_fps: frames per second that the camera took, of a high-speed capture.
         force: make it again.
+        person: the skater, 1 the main person, to be named by a clip.toml of another video.
 
     Returns:
         What video.json holds.
 
     Raises:
-        UserError: the video can't be read to its end, shows nobody or has no UTF-8 name, or the
-            folder is another video's or wasn't made here.
+        UserError: the video can't be read to its end, shows nobody or has no UTF-8 name; the
+            folder is another video's or wasn't made here; its clip.toml is another video's and
+            `person` is not given or not there.
         EstimatorError: the model can't be used.
     """
     require_utf8(video)
@@ -81,6 +86,12 @@ def video_to_keypoints(
         log.info("%s: finished, by %s; --force redoes it", folder, finished["estimator"]["name"])
         return finished
     _refuse_to_replace(folder, video, source_sha256, force)
+    outdated = _names_another_skater(folder, source_sha256)
+    if outdated and person is None:
+        raise UserError(
+            f"{folder / SIDECAR}: names the skater of the video that this folder was made of, not "
+            f"of {video}; add --person K for this video (1: the main person), or delete the file"
+        )
     described = estimator.load()
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed
@@ -94,6 +105,12 @@ def video_to_keypoints(
         height_px, width_px = last.image.shape[:2]
         fps = rate(np.array(times_s))
         refined = _refine(people, partial / FRAME_FOLDER, (width_px, height_px), estimator, fps)
+        if outdated and person is not None:  # checked before the old clip is gone
+            try:
+                choose_person(_detections(people, [""] * len(people)), person, fps)
+            except UserError as error:
+                raise UserError(f"{video}: {error}; {folder} is unchanged") from None
+            write_person(partial, person)
         with (partial / KEYPOINT_FILE).open("w", encoding="utf-8") as file:
             for index, record in enumerate(_to_alphapose(people)):
                 file.write(("[", ", ")[index > 0] + json.dumps(record))
@@ -292,10 +309,19 @@ def _refuse_to_replace(folder: Path, video: Path, source_sha256: str, force: boo
         )
 
 
+def _names_another_skater(folder: Path, source_sha256: str) -> bool:
+    """Tell whether the folder has a clip.toml and was made of another video than this one."""
+    made = _read_own_info(folder)
+    return (
+        made is not None and made["source_sha256"] != source_sha256 and (folder / SIDECAR).exists()
+    )
+
+
 def _install(partial: Path, folder: Path) -> None:
     """Move what was made into the folder; video.json comes last and says that all is there."""
     folder.mkdir(exist_ok=True)
     if (folder / FRAME_FOLDER).exists():
         (folder / FRAME_FOLDER).rename(partial / "old")
-    for name in (FRAME_FOLDER, KEYPOINT_FILE, INFO_FILE):
-        (partial / name).replace(folder / name)
+    for name in (FRAME_FOLDER, KEYPOINT_FILE, SIDECAR, INFO_FILE):
+        if (partial / name).exists():
+            (partial / name).replace(folder / name)

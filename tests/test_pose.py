@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import shutil
 import subprocess
 import sys
@@ -172,10 +173,11 @@ def test_a_finished_folder_is_left_until_the_video_changes(tmp_path: Path) -> No
     assert stub.calls == 0
     video_to_keypoints(video, clip, stub, force=True)
     assert stub.calls == FRAMES
+    assert (clip / "clip.toml").read_text() == "person = 2\n"
+    (clip / "clip.toml").unlink()
     write_clip(video, 7)
     assert video_to_keypoints(video, clip, Stub(3))["num_frames"] == 7
     assert len(list((clip / "vis").iterdir())) == 7
-    assert (clip / "clip.toml").read_text() == "person = 2\n"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["jump", "jump.mp4"]
 
 
@@ -402,6 +404,34 @@ def test_command_keeps_the_person(
     write_clip(video.with_name("other.mp4"))
     code, _, err = command("--person", "1")
     assert (code, err) == (2, "error: --person 1 is for one video, not 2; name it\n")
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_clip_toml_of_another_video_does_not_choose_in_this_one(
+    tmp_path: Path, command: Callable[..., tuple[int, str, str]], force: bool,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    """Another video by force, or the same one filmed or cut again, which needs no force."""
+    old = write_clip(tmp_path / "data" / "axel" / "test" / "jump.mp4")
+    clip = old.with_suffix("")
+    assert command()[0] == 0
+    (clip / "clip.toml").write_text("# the one in red\nperson = 1\n")
+    assert ", follows the person that its clip.toml names\n" in command("--force")[1]
+    new = write_clip(tmp_path / "new" / "jump.mp4" if force else old, 7)
+    arguments = (str(new), *["--force"] * force)
+    before = hash_folder(clip)
+    for person, message in (
+        ((), r"/jump/clip.toml: names the skater of the video that .* not of .*jump.mp4; add --pe"),
+        (("--person", "2"), r"jump.mp4: person 2: the clip holds 1; choose .*/jump is unchanged$"),
+    ):
+        caplog.clear()
+        code, _, _ = command(*arguments, *person)
+        assert code == 2
+        assert re.search(message, caplog.messages[-1])
+        assert hash_folder(clip) == before
+    assert command(*arguments, "--person", "1")[0] == 0
+    assert (clip / "clip.toml").read_text() == "person = 1\n"
+    assert len(list((clip / "vis").iterdir())) == 7
 
 
 @pytest.mark.parametrize(
