@@ -21,6 +21,7 @@ from tslearn.metrics import dtw_path
 
 from tcc import cli
 from tcc.clip_cache import VideoCache
+from tcc.clips import Clip, clip_folders, find_clip, require_images
 from tcc.clock import clock, nearest
 from tcc.draw import ClipPanel, grid
 from tcc.dtw import map_frames
@@ -28,15 +29,7 @@ from tcc.files import UserError, write_json
 from tcc.plots import plot_tsne
 from tcc.video import write_video
 from tcc_config import CONFIG
-from tcc_data import (
-    Clip,
-    clip_folders,
-    find_clip,
-    load_clips,
-    make_features,
-    per_frame,
-    require_images,
-)
+from tcc_data import load_clips, make_features, per_frame
 from tcc_model import embed, load_encoder, tell_other_embeddings
 
 PANEL_SIZE = (420, 420)
@@ -112,7 +105,7 @@ def choose_folders(args: argparse.Namespace) -> list[Path]:
     """
     where = (args.data_dir, CONFIG.DATASET, args.mode)
     if args.videos:
-        cache = VideoCache(args.result_dir / "keypoints", args.weights, args.device)
+        cache = VideoCache(args.result_dir / "keypoints", args.weights, args.device).find_clip
         given = [name.strip() for name in args.videos.split(",")]
         if not all(given):
             raise UserError(f"--videos {args.videos}: a name is empty; take a comma out")

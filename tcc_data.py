@@ -1,20 +1,10 @@
-"""Finds clips, makes keypoint sequences of them and samples training batches.
-
-    python3 tcc_data.py --check --dataset axel --mode train
-
---check prints every clip's length, gaps and people, names the clips to look at, and writes
-result/check_<motion>_<mode>.jpg, where the chosen person of every clip is drawn (100 clips a
-sheet, then ..._2.jpg), and .json.
-
-data/<motion>/<train|val|test>/<video>/    vis/ (frames, for drawing) and one AlphaPose *.json
-data/<motion>/labels.csv                   optional: mode, video, <event>_frame, ...
-"""
+"""The loader: clips to keypoint sequences, features and training batches."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,78 +12,21 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from tcc import cli
+from tcc import clips as clip_files
 from tcc.augment import AugmentOptions, augment, choose_clips, sample_steps
 from tcc.cli import progress
-from tcc.clip_cache import VideoCache
-from tcc.clips import find_videos, list_clips, read_frame, read_track
+from tcc.clips import Clip
 from tcc.clock import clock, nearest, rate, resample
-from tcc.contact_sheet import check_clips, describe_clips, doubt_gaps
+from tcc.contact_sheet import doubt_gaps
 from tcc.dtw import Match, at_frames
 from tcc.features import extract, fill_joints, flip, turn
-from tcc.files import UserError, require_utf8
+from tcc.files import UserError
 from tcc.tracking import doubt_margin
-from tcc_config import CONFIG, Config
+from tcc_config import Config
 
 log = logging.getLogger("tcc")
 LONG_ENOUGH = 50
 MANY = 10  # names in a line
-
-
-def main() -> None:
-    """Check the clips of one mode."""
-    parser = cli.parser(__doc__, mode="train")
-    parser.add_argument("--check", action="store_true", required=True, help="look at every clip")
-    args = cli.parse(parser, CONFIG, None)
-    folders = clip_folders(args.data_dir, CONFIG.DATASET, args.mode)
-    failed = check(folders, args.mode, args.result_dir, CONFIG)
-    if failed:
-        raise UserError(f"{len(failed)} of {len(folders)} clips can't be read: {', '.join(failed)}")
-
-
-def check(folders: Sequence[Path], mode: str, result_dir: Path, config: Config) -> list[str]:
-    """Draw and print what to know of every clip; return the names of those that can't be read."""
-    for folder in folders:
-        require_utf8(folder)
-    checked, failed, sheets = check_clips(
-        progress(folders, "checking", "clip"), result_dir / f"check_{config.DATASET}_{mode}",
-        f"{config.DATASET} {mode}", config.FPS, config.SKELETON_CONF_THRESHOLD,
-    )  # fmt: skip
-    print(describe_clips(checked))
-    for sheet in sheets:
-        print(sheet)
-    return failed
-
-
-@dataclass(frozen=True, slots=True)
-class Clip:
-    """One skater in one video: keypoints (F, J, 3), observed (F,) and times_s (F,)."""
-
-    name: str
-    keypoints: NDArray[np.float32]
-    observed: NDArray[np.bool_]
-    times_s: NDArray[np.float64]
-    margin: float
-    num_people: NDArray[np.int32]
-    images: list[Path] = field(repr=False)
-
-    @property
-    def num_frames(self) -> int:
-        """F."""
-        return len(self.keypoints)
-
-    @property
-    def fps(self) -> float:
-        """Frames per second of the median interval."""
-        return rate(self.times_s)
-
-    def read_image(self, frame: int) -> NDArray[np.uint8]:
-        """Read the picture (H, W, 3) BGR of a frame.
-
-        Raises:
-            UserError: the file is no picture of the clip's size.
-        """
-        return read_frame(self.images, frame)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,119 +45,23 @@ class Batch:
     phase: torch.Tensor
 
 
-def clip_folders(data_dir: Path, motion: str, mode: str) -> list[Path]:
-    """Return the clips of data/<motion>/<mode>/, sorted by name.
-
-    Raises:
-        UserError: the folder is missing or empty.
-    """
-    root = data_dir / motion / mode
-    if not root.is_dir():
-        motions = sorted(path.name for path in data_dir.glob("*") if path.is_dir())
-        raise UserError(
-            f"no folder {root}; {data_dir} holds {', '.join(motions) or 'no motion'}; "
-            "put each video's folder there (see Input in README.md) or name another --dataset"
-        )
-    folders = list_clips(root)
-    names = {folder.name for folder in folders}
-    waiting = [path.name for path in find_videos(root) if path.stem not in names]
-    convert = f"run: python3 tcc_get_pose.py --dataset {motion} --mode {mode}"
-    if not folders:
-        raise UserError(
-            f"{root} holds {len(waiting)} video(s) without keypoints; {convert}"
-            if waiting
-            else f"{root} holds no clip; put one folder with an AlphaPose .json per video there"
-        )
-    if waiting:
-        log.warning("%s: left out, without keypoints: %s; %s", root, ", ".join(waiting), convert)
-    return folders
-
-
 def load_clip(folder: Path, config: Config, person: int | None = None) -> Clip:
-    """Read one clip and follow its skater.
-
-    Args:
-        folder: holds one AlphaPose *.json, vis/ with the frames if anything is to be drawn,
-            video.json with the frames' times if tcc_get_pose.py made it, and clip.toml with a line
-            `person = 2` if another person than the one chosen is the skater.
-        person: 1 the main person, 2 the next ...; None: clip.toml decides, else 1.
-
-    Raises:
-        UserError: the clip can't be used; says why.
-    """
-    require_utf8(folder.resolve())
-    images, _, track, times_s = read_track(
-        folder, person, config.FPS, config.SKELETON_CONF_THRESHOLD
-    )
-    return Clip(
-        name=folder.resolve().name,
-        keypoints=track.keypoints,
-        observed=track.observed,
-        times_s=times_s,
-        margin=track.margin,
-        num_people=track.num_people,
-        images=images,
-    )
-
-
-def find_clip(
-    name: str, data_dir: Path, motion: str, mode: str, cache: VideoCache | None = None
-) -> Path:
-    """Return the folder of the clip that a name, or a path to a folder or video, stands for.
-
-    Args:
-        name: of a clip or video of the mode, or a path.
-        cache: makes the clips of videos; None: they are not taken.
-
-    Raises:
-        UserError: there is none; lists those there are. There are two. A video can't be used.
-    """
-    root = data_dir / motion / mode
-    for path in (root / name, Path(name)):
-        if path.is_dir():
-            return path
-    videos = find_videos(root)
-    videos = (
-        [path for path in videos if path.name == name]
-        or [path for path in videos if path.stem == name]
-        or [Path(name)] * Path(name).is_file()
-    )
-    if len(videos) > 1:
-        names = " or ".join(path.name for path in videos)
-        raise UserError(f"{name} in {root} may be {names}; give the whole name")
-    if videos and cache is None:
-        raise UserError(f"{videos[0]} is a file; run: python3 tcc_get_pose.py {videos[0]}")
-    if videos and cache is not None:
-        video = videos[0]
-        return cache.find_clip(video, (video.with_suffix(""), root / video.stem))
-    names = ", ".join(path.name for path in clip_folders(data_dir, motion, mode))
-    raise UserError(f"no clip {name} in {root}; it holds {names}")
-
-
-def require_images(clip: Clip) -> None:
-    """Check that a clip can be drawn.
-
-    Raises:
-        UserError: it has no frames.
-    """
-    if not clip.images:
-        raise UserError(
-            f"clip {clip.name} has no vis/ with its frames to draw; add it or use --no-video"
-        )
+    """Read one clip and follow its skater: see `tcc.clips.load_clip`."""
+    return clip_files.load_clip(folder, config.FPS, config.SKELETON_CONF_THRESHOLD, person)
 
 
 def load_clips(folders: Sequence[Path], config: Config) -> list[Clip]:
     """Read several clips, with a progress bar; say what is doubtful and what interpolated."""
     clips = [load_clip(folder, config) for folder in progress(folders, "reading", "clip")]
     for clip in clips:
-        for doubt in doubt_margin(clip.name, clip.margin):
+        for doubt in doubt_margin(clip.name, clip.track.margin):
             log.warning("%s", doubt)
-        for doubt in doubt_gaps(clip.observed, clip.num_people, clip.times_s):
+        for doubt in doubt_gaps(clip.track.observed, clip.track.num_people, clip.times_s):
             log.warning("%s: the skater is %s, where the pose is made up", clip.name, doubt)
-    gaps = [clip.name for clip in clips if not clip.observed.all()]
+    gaps = [clip.name for clip in clips if not clip.track.observed.all()]
     if gaps:
-        missed = sum(int((~clip.observed).sum()) for clip in clips)
-        empty = sum(int((clip.num_people == 0).sum()) for clip in clips)
+        missed = sum(int((~clip.track.observed).sum()) for clip in clips)
+        empty = sum(int((clip.track.num_people == 0).sum()) for clip in clips)
         log.info(
             "no skater in %d of %d frames (%d with nobody), interpolated: %s",
             missed, sum(clip.num_frames for clip in clips), empty,
@@ -340,7 +177,3 @@ class KeypointSequences(Dataset[Batch]):
             ]
         ).astype(np.float32)
         return Batch(*map(torch.from_numpy, (features, lengths, steps, mask, phase)))
-
-
-if __name__ == "__main__":
-    cli.run(main)

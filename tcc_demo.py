@@ -18,11 +18,11 @@ from pathlib import Path
 from tqdm import tqdm
 
 from tcc import cli
+from tcc.clips import clip_folders
 from tcc.evaluate.labels import read_labels
 from tcc.files import UserError
 from tcc.synthetic.rink import write_dataset
 from tcc_config import CONFIG
-from tcc_data import clip_folders
 
 MOTION = "demo"
 COUNTS = {"train": 24, "val": 6, "test": 2}

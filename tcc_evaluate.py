@@ -28,6 +28,7 @@ import torch
 from numpy.typing import NDArray
 
 from tcc import cli
+from tcc.clips import clip_folders
 from tcc.dtw import CONFIDENT
 from tcc.evaluate import errors as evaluation
 from tcc.evaluate.errors import Errors, Matches
@@ -38,7 +39,7 @@ from tcc.evaluate.tables import print_results
 from tcc.files import UserError, write_json
 from tcc.plots import plot_error_distribution
 from tcc_config import CONFIG, Config
-from tcc_data import clip_folders, clip_turn, feature_times, load_clips, make_features
+from tcc_data import clip_turn, feature_times, load_clips, make_features
 from tcc_model import Encoder, embed, load_encoder
 
 log = logging.getLogger("tcc")

@@ -12,9 +12,10 @@ from __future__ import annotations
 import numpy as np
 
 from tcc import cli
+from tcc.clips import clip_folders
 from tcc.files import sha256, whole, write_json
 from tcc_config import CONFIG
-from tcc_data import clip_folders, load_clips, make_features, per_frame
+from tcc_data import load_clips, make_features, per_frame
 from tcc_model import embed, load_encoder
 
 

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tcc import cli
+from tcc.clips import Clip, clip_folders
 from tcc.evaluate.intervals import finite_mean
 from tcc.evaluate.labels import check_labels, order_events, read_labels
 from tcc.evaluate.metrics import event_errors, tau_matrix
@@ -27,7 +28,7 @@ from tcc.evaluate.sides import SHORTEST_CROP
 from tcc.files import UserError, write_json
 from tcc.plots import plot_tau
 from tcc_config import CONFIG, Config
-from tcc_data import Clip, clip_folders, load_clips, make_features, per_frame
+from tcc_data import load_clips, make_features, per_frame
 from tcc_model import Encoder, embed, load_encoder, tell_other_embeddings
 
 Features = NDArray[np.float32]

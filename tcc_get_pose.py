@@ -16,13 +16,19 @@ import logging
 from pathlib import Path
 
 from tcc import cli
-from tcc.clips import SIDECAR, find_videos, list_clips, write_person
+from tcc.clips import (
+    SIDECAR,
+    VIDEO_SUFFIXES,
+    find_videos,
+    list_clips,
+    load_clip,
+    write_person,
+)
+from tcc.contact_sheet import check_and_print
 from tcc.estimator import EstimatorError, Rtmo
 from tcc.files import UserError
 from tcc.pose import video_to_keypoints
-from tcc.video import VIDEO_SUFFIXES
 from tcc_config import CONFIG
-from tcc_data import check, load_clip
 
 log = logging.getLogger("tcc")
 MAX_CAPTURE_FPS = 100_000
@@ -77,7 +83,11 @@ def main() -> None:
         problems.append(f"{len(failed)} of {len(videos)} videos failed: {', '.join(failed)}")
     if len(failed) < len(videos):
         folders = list_clips(root)
-        if unreadable := check(folders, args.mode, args.result_dir, CONFIG):
+        unreadable = check_and_print(
+            folders, args.result_dir, CONFIG.DATASET, args.mode,
+            CONFIG.FPS, CONFIG.SKELETON_CONF_THRESHOLD,
+        )  # fmt: skip
+        if unreadable:
             names = ", ".join(unreadable)
             problems.append(f"{len(unreadable)} of {len(folders)} clips can't be read: {names}")
     if problems:
@@ -86,7 +96,7 @@ def main() -> None:
 
 def keep_person(folder: Path, person: int) -> None:
     """Write clip.toml; a person that is not there is a UserError."""
-    load_clip(folder, CONFIG, person)
+    load_clip(folder, CONFIG.FPS, CONFIG.SKELETON_CONF_THRESHOLD, person)
     write_person(folder, person)
 
 

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from tcc import cli
 from tcc.clip_cache import VideoCache
+from tcc.clips import Clip, clip_folders, find_clip, require_images
 from tcc.clock import clock, nearest
 from tcc.draw import ClipPanel
 from tcc.dtw import CONFIDENT, Match, confidence, locate, map_frames, start_curve
@@ -34,17 +35,7 @@ from tcc.plots import plot_start
 from tcc.tracking import doubt_margin
 from tcc.video import write_video
 from tcc_config import CONFIG, Config
-from tcc_data import (
-    Clip,
-    clip_folders,
-    clip_turn,
-    feature_times,
-    find_clip,
-    load_clip,
-    make_features,
-    match_frames,
-    require_images,
-)
+from tcc_data import clip_turn, feature_times, load_clip, make_features, match_frames
 from tcc_model import Encoder, embed, load_encoder, tell_other_embeddings
 
 log = logging.getLogger("tcc")
@@ -124,7 +115,7 @@ def load_pair(args: argparse.Namespace, settings: Config) -> tuple[Clip, Clip]:
         UserError: only one clip is there and not both are named.
     """
     where = (args.data_dir, CONFIG.DATASET, args.mode)
-    cache = VideoCache(args.result_dir / "keypoints", args.weights, args.device)
+    cache = VideoCache(args.result_dir / "keypoints", args.weights, args.device).find_clip
     learner = find_clip(args.learner, *where, cache) if args.learner else None
     standard = find_clip(args.standard, *where, cache) if args.standard else None
     if learner is None or standard is None:
@@ -186,8 +177,8 @@ def find_start(
             f"of {standard.num_frames}: film the motion from before its start to after its end"
         )
     for clip in (learner, standard):
-        warnings += doubt_margin(clip.name, clip.margin)
-        if (missed := clip.num_frames - int(clip.observed.sum())) > 0:
+        warnings += doubt_margin(clip.name, clip.track.margin)
+        if (missed := clip.num_frames - int(clip.track.observed.sum())) > 0:
             warnings.append(f"{clip.name}: no skater in {missed} of {clip.num_frames} frames")
     return Result(
         matches,

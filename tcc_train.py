@@ -29,7 +29,7 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from tcc import checkpoint, cli
-from tcc.clips import find_videos, list_clips
+from tcc.clips import Clip, clip_folders, find_videos, list_clips
 from tcc.consensus import common_clock
 from tcc.evaluate.intervals import finite_mean
 from tcc.evaluate.metrics import tau_matrix
@@ -39,9 +39,7 @@ from tcc.losses import LossOptions, both_halves, correspondence_loss, training_l
 from tcc_config import CONFIG
 from tcc_data import (
     Batch,
-    Clip,
     KeypointSequences,
-    clip_folders,
     clip_turn,
     feature_times,
     load_clips,

@@ -30,9 +30,10 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tcc.estimator import People, Rtmo
+from tcc.images import Image
 from tcc.pose import CROP, NEAR, video_to_keypoints
 from tcc.tracking import choose_person
-from tcc.video import Image, read_frames, write_video
+from tcc.video import read_frames, write_video
 
 ROUNDS = 5  # the best counts: other programs only slow down
 LENGTHS_S = (10, 60, 600)

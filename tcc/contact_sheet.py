@@ -12,13 +12,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tcc.alphapose import Detections
-from tcc.clips import read_frame, read_track
+from tcc.cli import progress
+from tcc.clips import ClipFolder, choose_skater, read_folder
 from tcc.clock import rate
 from tcc.draw import DARK, FAINT, FONT, LIGHT, MARK, Color, Image, View, draw_skeleton, follow
-from tcc.files import UserError, write_json
+from tcc.files import UserError, require_utf8, write_json
+from tcc.images import read_frame, write_image
 from tcc.tracking import CLEAR_MARGIN, Track, choose_person
-from tcc.video import write_image
 
 log = logging.getLogger("tcc")
 
@@ -53,6 +53,42 @@ class CheckedClip:
     doubts: list[str]
 
 
+def check_and_print(
+    folders: Sequence[Path],
+    result_dir: Path,
+    motion: str,
+    mode: str,
+    fps: float,
+    confidence_threshold: float,
+) -> list[str]:
+    """Check the clips of a mode and print what was found and written.
+
+    Args:
+        folders: of the clips.
+        result_dir: where the sheets and the JSON go, as check_<motion>_<mode>.
+        motion: name of the motion.
+        mode: train, val or test.
+        fps: frames per second of clips without video.json.
+        confidence_threshold: joints below it are not drawn.
+
+    Returns:
+        The names of the clips that can't be read; the log says why.
+
+    Raises:
+        UserError: a name is not UTF-8.
+    """
+    for folder in folders:
+        require_utf8(folder)
+    checked, failed, sheets = check_clips(
+        progress(folders, "checking", "clip"), result_dir / f"check_{motion}_{mode}",
+        f"{motion} {mode}", fps, confidence_threshold,
+    )  # fmt: skip
+    print(describe_clips(checked))
+    for sheet in sheets:
+        print(sheet)
+    return failed
+
+
 def check_clips(
     folders: Iterable[Path], stem: Path, title: str, fps: float, confidence_threshold: float
 ) -> tuple[list[CheckedClip], list[str], list[Path]]:
@@ -84,7 +120,8 @@ def check_clips(
 
     for folder in folders:
         try:
-            images, detections, track, times_s = read_track(folder, None, fps, confidence_threshold)
+            contents = read_folder(folder, fps)
+            track, times_s = choose_skater(contents, confidence_threshold), contents.times_s
             clip = CheckedClip(
                 folder.name,
                 len(times_s),
@@ -95,7 +132,7 @@ def check_clips(
                 track.margin,
                 find_doubts(track, times_s),
             )
-            strips.append(draw_strip(clip, images, detections, track, confidence_threshold))
+            strips.append(draw_strip(clip, contents, track, confidence_threshold))
             checked.append(clip)
         except UserError as error:
             log.error("%s", error)
@@ -169,8 +206,7 @@ def doubt_gaps(
 
 def draw_strip(
     clip: CheckedClip,
-    images: Sequence[Path],
-    detections: Detections,
+    contents: ClipFolder,
     track: Track,
     confidence_threshold: float,
 ) -> Image:
@@ -178,12 +214,15 @@ def draw_strip(
 
     In a doubtful clip the next choice has a colour of its own. Without `images` the ground is dark.
     """
+    images, detections = contents.images, contents.detections
     second = None
     if track.margin < CLEAR_MARGIN:
         with suppress(UserError):  # there is nobody else
-            second = choose_person(detections, 2, clip.fps)
+            second = choose_person(detections, 2, clip.fps, contents.picture_px)
     if images:
         height, width = read_frame(images, 0).shape[:2]
+    elif contents.picture_px:
+        width, height = contents.picture_px
     else:  # only keypoints tell how large the picture was
         width, height = (1.2 * detections.keypoints[..., :2].max(axis=(0, 1)).clip(1)).astype(int)
     views = follow(track.keypoints, (int(width), int(height)), CELL_PX, EXTENTS)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tcc.files import UserError, sha256
-from tcc.video import Image
+from tcc.images import Image
 
 Array = NDArray[np.float32]
 

@@ -23,8 +23,9 @@ from tcc.clips import SIDECAR, write_person
 from tcc.clock import rate
 from tcc.estimator import Estimator, People
 from tcc.files import UserError, require_utf8, sha256, write_json
+from tcc.images import Image, read_image, write_image
 from tcc.tracking import choose_person
-from tcc.video import Frame, Image, count_frames, read_frames, read_image, write_image
+from tcc.video import Frame, count_frames, read_frames
 
 log = logging.getLogger("tcc")
 Item = TypeVar("Item")

@@ -1,4 +1,4 @@
-"""Videos and pictures: frames out of them, and into files that every browser and phone shows."""
+"""Video files: frames out of them, and into files that every browser and phone plays."""
 
 from __future__ import annotations
 
@@ -21,11 +21,9 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from tcc.files import UserError, whole
+from tcc.images import Image
 
 log = logging.getLogger("tcc")
-Image = NDArray[np.uint8]
-VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".webm")
-JPEG_QUALITY = 90  # 45 dB at 0.2 MB a 720p frame: no block is seen around a drawn limb
 DECODER_THREADS = 4  # each holds a frame
 ROTATE = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
 
@@ -149,38 +147,6 @@ def write_video(path: Path, frames: Iterable[Image], fps: float | Fraction) -> i
             raise ValueError(f"{path}: no frames to write")
         container.mux(stream.encode())
     return count
-
-
-def read_image(path: Path) -> Image:
-    """Read a picture (H, W, 3) BGR.
-
-    Raises:
-        UserError: the file is not a picture, or can't be read.
-    """
-    image, reason = None, " is not a picture"
-    try:
-        image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
-    except OSError as error:
-        reason = f": {error.strerror}"
-    except cv2.error:  # of an empty file, or of more pixels than it takes
-        pass
-    if image is None:
-        raise UserError(f"{path}{reason}; extract the video's frames again")
-    return np.asarray(image, np.uint8)
-
-
-def write_image(path: Path, image: Image) -> None:
-    """Write a picture (H, W, 3) BGR as JPEG, whole or not at all.
-
-    Raises:
-        UserError: no JPEG is as large as the picture.
-    """
-    done, encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    if not done:
-        height, width = image.shape[:2]
-        raise UserError(f"{path}: no JPEG holds {width} x {height} px; draw less at once")
-    with whole(path) as temporary:
-        temporary.write_bytes(encoded.tobytes())
 
 
 @contextmanager

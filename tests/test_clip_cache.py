@@ -18,11 +18,10 @@ import tcc_align
 import tcc_get_start
 from tcc import checkpoint, clip_cache
 from tcc.clip_cache import VideoCache
-from tcc.clips import find_videos
+from tcc.clips import find_clip, find_videos
 from tcc.files import UserError, sha256
 from tcc.video import read_frames
 from tcc_config import Config
-from tcc_data import find_clip
 from tcc_model import Encoder, EncoderOptions
 from tests.test_pose import FRAMES, Stub, write_clip
 
@@ -81,7 +80,7 @@ def test_what_get_pose_has_made_is_used(tmp_path: Path) -> None:
     root = tmp_path / "data" / "axel" / "test"
     video = write_clip(root / "jump.mp4")
     cache = VideoCache(tmp_path / "cache", None, "cpu")
-    where = (tmp_path / "data", "axel", "test", cache)
+    where = (tmp_path / "data", "axel", "test", cache.find_clip)
     kept = cache.find_clip(video)
     assert find_clip("jump", *where) == find_clip("jump.mp4", *where) == kept
     shutil.copytree(kept, root / "jump")
@@ -99,7 +98,7 @@ def test_a_name_of_two_videos_is_refused(tmp_path: Path) -> None:
     root = tmp_path / "axel" / "test"
     write_clip(root / "jump.mov")
     write_clip(root / "jump.mp4", 7)
-    where = (tmp_path, "axel", "test", VideoCache(tmp_path / "cache", None, "cpu"))
+    where = (tmp_path, "axel", "test", VideoCache(tmp_path / "cache", None, "cpu").find_clip)
     with pytest.raises(UserError, match=r"jump in .*axel/test may be jump.mov or jump.mp4; g"):
         find_clip("jump", *where)
     made = find_clip("jump.mp4", *where)

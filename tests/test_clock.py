@@ -17,11 +17,13 @@ from scipy.interpolate import CubicSpline
 
 import tcc_get_start
 from tcc import checkpoint
+from tcc.clips import Clip
 from tcc.clock import clock, nearest, rate, resample
 from tcc.draw import BAR_PX, HEADER_PX
 from tcc.files import UserError
+from tcc.tracking import Track
 from tcc_config import Config
-from tcc_data import Clip, feature_times, make_features, per_frame
+from tcc_data import feature_times, make_features, per_frame
 from tcc_model import Encoder, EncoderOptions, load_encoder
 
 LENGTH_S, START_S, END_S = 6.0, 2.5, 4.5
@@ -48,9 +50,8 @@ def performed(times_s: NDArray[np.float64]) -> NDArray[np.float32]:
 
 def make_clip(name: str, times_s: NDArray[np.float64], keypoints: NDArray[np.float32]) -> Clip:
     count = len(times_s)
-    return Clip(
-        name, keypoints, np.ones(count, np.bool_), times_s, 1.0, np.ones(count, np.int32), []
-    )
+    ones = np.ones(count, np.int32)
+    return Clip(name, Track(keypoints, ones > 0, ones, 1.0, ones), times_s, [])
 
 
 @pytest.fixture

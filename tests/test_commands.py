@@ -115,7 +115,7 @@ def probe(path: Path) -> tuple[int, int, list[np.ndarray[Any, Any]]]:
 
 def test_this_file_runs_every_command_or_another_does() -> None:
     elsewhere = {
-        "tcc_data.py",
+        "tcc_check.py",
         "tcc_get_pose.py",
         "tcc_demo.py",
         "tcc_evaluate.py",

@@ -12,13 +12,13 @@ import pytest
 from numpy.typing import NDArray
 
 from tcc.alphapose import Detections
-from tcc.clips import write_person
+from tcc.clips import clip_folders, write_person
 from tcc.contact_sheet import CELL_PX, SECOND, SHOWN, TITLE_PX, check_clips, find_doubts
 from tcc.draw import FAINT, LEFT, MARK
 from tcc.files import UserError
 from tcc.tracking import Track, choose_person
 from tcc_config import Config
-from tcc_data import clip_folders, load_clip
+from tcc_data import load_clip
 from tests.conftest import Run, wave, write_clip, write_frames
 
 Shift = tuple[float, float]
@@ -95,7 +95,7 @@ def test_clip_toml_settles_it(folders: list[Path], tmp_path: Path) -> None:
     assert abs(float((second.keypoints - first.keypoints)[..., 0].mean())) == pytest.approx(
         260, abs=15
     )
-    assert second.margin == 1
+    assert second.track.margin == 1
     checked, _, _ = check_clips(folders, tmp_path / "check", "wave", 30, 0.2)
     assert checked[1].doubts == []
     np.testing.assert_array_equal(load_clip(folders[1], Config(), 1).keypoints, first.keypoints)
@@ -147,7 +147,7 @@ def test_times_that_are_no_seconds_are_told(folders: list[Path], step_s: float) 
 
 def test_a_byte_order_mark_in_the_sidecar_is_no_mistake(folders: list[Path]) -> None:
     (folders[1] / "clip.toml").write_text("person = 2\n", encoding="utf-8-sig")
-    assert load_clip(folders[1], Config()).margin == 1
+    assert load_clip(folders[1], Config()).track.margin == 1
 
 
 @pytest.mark.parametrize("picture", [b"no picture", None])
@@ -192,9 +192,11 @@ def test_people_are_followed_at_the_rate_of_the_clip(
 ) -> None:
     rates: list[float] = []
 
-    def choose(detections: Detections, person: int, fps: float) -> Track:
+    def choose(
+        detections: Detections, person: int, fps: float, picture_px: tuple[int, int] | None
+    ) -> Track:
         rates.append(fps)
-        return choose_person(detections, person, fps)
+        return choose_person(detections, person, fps, picture_px)
 
     monkeypatch.setattr("tcc.clips.choose_person", choose)
     load_clip(folders[0], Config(FPS=25))
@@ -281,8 +283,8 @@ def test_command_prints_lengths_and_goes_on_after_a_bad_clip(
     folders: list[Path], tmp_path: Path, run: Run
 ) -> None:
     write_clip(folders[0].with_name("short"), wave(12, 5))
-    arguments = ("--check", "--dataset", "wave", "--mode", "train")
-    done = run("tcc_data.py", *arguments, cwd=tmp_path)
+    arguments = ("--dataset", "wave", "--mode", "train")
+    done = run("tcc_check.py", *arguments, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-3:] == [
         "3 clips, min(seq_lens) 12 (short)",
@@ -291,14 +293,11 @@ def test_command_prints_lengths_and_goes_on_after_a_bad_clip(
     ]
     assert done.stdout.splitlines()[2] == "short      12     0.40       0     1.0    1.00"
     (folders[0] / "alphapose-results.json").write_text("[]")
-    broken = run("tcc_data.py", *arguments, cwd=tmp_path)
+    broken = run("tcc_check.py", *arguments, cwd=tmp_path)
     assert broken.returncode == 2
     assert "clear/alphapose-results.json holds no person" in broken.stderr
     assert broken.stderr.endswith("error: 1 of 3 clips can't be read: clear\n")
     assert "twins" in broken.stdout
-    nothing = run("tcc_data.py", "--dataset", "wave", cwd=tmp_path)
-    assert nothing.returncode == 2
-    assert "--check" in nothing.stderr
 
 
 def test_videos_without_keypoints_are_told(

@@ -6,6 +6,8 @@ import json
 import logging
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -15,22 +17,12 @@ import torch
 
 from tcc.augment import choose_clips, sample_steps
 from tcc.cli import parse, parser
-from tcc.clips import image_files
+from tcc.clips import Clip, clip_folders, find_clip, image_files, require_images
+from tcc.contact_sheet import check_and_print
 from tcc.files import UserError
 from tcc_config import Config
-from tcc_data import (
-    Clip,
-    KeypointSequences,
-    check,
-    clip_folders,
-    find_clip,
-    load_clip,
-    load_clips,
-    make_features,
-    pick_num_steps,
-    require_images,
-)
-from tests.conftest import wave, write_clip, write_frames
+from tcc_data import KeypointSequences, load_clip, load_clips, make_features, pick_num_steps
+from tests.conftest import ROOT, wave, write_clip, write_frames
 
 
 def write(folder: Path, num_frames: int = 20, seed: int = 0) -> Path:
@@ -217,7 +209,7 @@ def test_a_name_that_is_not_utf_8_is_refused_before_it_is_drawn(tmp_path: Path) 
     folder = tmp_path / os.fsdecode(b"J\xfcrgen")
     for use in (
         lambda: load_clip(folder, Config()),
-        lambda: check([folder], "val", tmp_path, Config()),
+        lambda: check_and_print([folder], tmp_path, "axel", "val", 30, 0.2),
         lambda: parse(parser(""), Config(), ["--dataset", folder.name]),
     ):
         with pytest.raises(UserError, match=r"J\\udcfcrgen': the name is not UTF-8; rename it"):
@@ -334,3 +326,48 @@ def test_mirrored_features_are_those_of_the_mirrored_skater(tmp_path: Path) -> N
     np.testing.assert_allclose(
         mirrored[:, :34].reshape(10, 17, 2)[:, 5], right * [-1, 1], atol=1e-4
     )
+
+
+def people_at(folder: Path, *places: tuple[float, float]) -> None:
+    """Write a clip of people who stand at these places, the same all the time."""
+    persons = []
+    for frame in range(20):
+        for x, y in places:
+            shape = wave(20, 3)[frame] * [0.5, 0.5, 1] + [x - 160, y - 100, 0]
+            persons.append(
+                {"image_id": f"{frame}.jpg", "keypoints": shape.ravel().tolist(), "score": 2}
+            )
+    folder.mkdir(parents=True)
+    (folder / "alphapose-results.json").write_text(json.dumps(persons))
+
+
+@pytest.mark.parametrize("source", ["video.json", "vis"])
+def test_the_size_of_the_picture_says_who_is_at_its_centre(tmp_path: Path, source: str) -> None:
+    folder = tmp_path / "clip"
+    people_at(folder, (430, 540), (960, 540))
+    assert load_clip(folder, Config()).keypoints[..., 0].mean() < 500  # guessed: half as wide
+    if source == "vis":
+        write_frames(folder, 20, (1920, 1080))
+    else:
+        times_s = [frame / 30 for frame in range(20)]
+        info = {"timestamps_s": times_s, "width_px": 1920, "height_px": 1080}
+        (folder / source).write_text(json.dumps(info))
+    assert load_clip(folder, Config()).keypoints[..., 0].mean() > 900
+
+
+@pytest.mark.parametrize(
+    ("module", "unused"),
+    [
+        ("tcc_data", {"cv2", "av", "rtmlib", "tcc.estimator", "matplotlib", "sklearn", "tslearn"}),
+        ("tcc_check", {"torch", "av", "rtmlib", "matplotlib", "sklearn", "tslearn"}),
+        ("tcc_get_pose", {"torch", "rtmlib", "matplotlib", "sklearn", "tslearn"}),
+        ("tcc_get_start", {"av", "rtmlib", "sklearn", "tslearn", "tensorboard"}),
+        ("tcc_get_embed", {"cv2", "av", "matplotlib", "sklearn", "tslearn", "tensorboard"}),
+    ],
+)
+def test_importing_brings_only_what_is_used(module: str, unused: set[str]) -> None:
+    script = f"import sys, {module}; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert not unused & set(done.stdout.split())

@@ -12,11 +12,12 @@ import pytest
 
 import tcc_demo
 from tcc.alphapose import read_detections
+from tcc.clips import clip_folders
 from tcc.evaluate.labels import read_labels
 from tcc.files import UserError
 from tcc.synthetic import rink
 from tcc_config import CONFIG, Config
-from tcc_data import clip_folders, load_clip
+from tcc_data import load_clip
 from tests.conftest import Run
 
 COUNTS = {"train": 4, "val": 4, "test": 2}
@@ -55,7 +56,7 @@ def test_there_are_bystanders_and_missed_frames(demo_dir: Path) -> None:
         images = [path.name for path in clip.images]
         people = read_detections(folder / "alphapose-results.json", images)
         alone += len(people.frame) <= clip.num_frames
-        missed += int((~clip.observed).sum())
+        missed += int((~clip.track.observed).sum())
     assert alone < COUNTS["train"]
     assert missed > 0
 

@@ -26,9 +26,10 @@ from tcc import cli, pose
 from tcc.alphapose import read_detections
 from tcc.estimator import EstimatorError, People, Rtmo
 from tcc.files import UserError
+from tcc.images import Image
 from tcc.pose import video_to_keypoints
 from tcc.tracking import choose_person
-from tcc.video import Frame, Image, read_frames, write_video
+from tcc.video import Frame, read_frames, write_video
 from tcc_config import Config
 from tests.conftest import ROOT, hash_folder
 

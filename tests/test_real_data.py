@@ -5,10 +5,11 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmarks import real_data as benchmark
+from tcc.clips import clip_folders
 from tcc.coco import JOINTS
 from tcc.evaluate.labels import read_labels, read_recordings
 from tcc_config import Config
-from tcc_data import clip_folders, load_clip
+from tcc_data import load_clip
 
 
 def standing_person(num_frames: int) -> NDArray[np.float64]:

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from tcc.files import UserError
-from tcc.video import Frame, Image, count_frames, read_frames, read_image, write_image, write_video
+from tcc.images import Image, read_image, write_image
+from tcc.video import Frame, count_frames, read_frames, write_video
 
 HEIGHT, WIDTH = 64, 96
 KEY = "0123456789abcdef0123456789abcdef"

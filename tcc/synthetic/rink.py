@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tcc.coco import LIMBS
+from tcc.images import write_image
 from tcc.synthetic.camera import Camera, detect, sample_camera
 from tcc.synthetic.skater import Motion, sample_motion
-from tcc.video import write_image
 
 Array = NDArray[np.float64]
 Image = NDArray[np.uint8]
