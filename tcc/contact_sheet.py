@@ -190,11 +190,15 @@ def find_doubts(track: Track, times_s: NDArray[np.float64]) -> list[str]:
 def doubt_gaps(
     observed: NDArray[np.bool_], num_people: NDArray[np.int32], times_s: NDArray[np.float64]
 ) -> list[str]:
-    """Return where a skater is missed much, or long in one go, in words; else nothing."""
+    """Return where a skater is missed much, or long in one go, in words; else nothing.
+
+    A video of variable rate may pause between two frames that both show the skater: no gap.
+    """
     missed = int((~observed).sum())
     # A clip's ends count as seen: what is missing there is a gap as well.
     seen = np.unique(np.concatenate([[0], np.flatnonzero(observed), [len(observed) - 1]]))
-    gaps_s = np.diff(times_s[seen])
+    paused = (np.diff(seen) == 1) & observed[seen[:-1]] & observed[seen[1:]]
+    gaps_s = np.where(paused, 0.0, np.diff(times_s[seen]))
     if not missed or (missed <= MAX_MISSED * len(times_s) and gaps_s.max() <= MAX_GAP_S):
         return []
     longest = int(gaps_s.argmax())

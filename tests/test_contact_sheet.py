@@ -257,6 +257,22 @@ def test_a_gap_is_judged_in_seconds() -> None:
     assert find_doubts(track(observed), np.arange(100) / 30) == [told]
 
 
+@pytest.mark.parametrize(
+    ("pause", "missed", "told"),
+    [
+        (10, 0, []), (10, 5, []), (10, 29, []),
+        (10, 10, ["missed in 1 of 30 frames (1 with nobody), for 2.07 s from frame 10"]),
+        (10, 11, ["missed in 1 of 30 frames (1 with nobody), for 2.07 s from frame 11"]),
+        (0, 0, ["missed in 1 of 30 frames (1 with nobody), for 2.03 s from frame 0"]),
+        (28, 29, ["missed in 1 of 30 frames (1 with nobody), for 2.03 s from frame 29"]),
+    ],
+)  # fmt: skip
+def test_a_pause_of_the_video_is_not_a_gap(pause: int, missed: int, told: list[str]) -> None:
+    """Nothing is filmed for 2 s after a frame: a gap only where the skater is missed there."""
+    times_s = TIMES_S + 2 * (np.arange(30) > pause)
+    assert find_doubts(track(without(missed)), times_s) == told
+
+
 def test_a_frame_with_others_is_not_one_with_nobody() -> None:
     missed = track(without(*range(10, 20)))
     missed.num_people[10:16] = 1
