@@ -17,11 +17,10 @@ from tcc.augment import AugmentOptions, augment, choose_clips, sample_steps
 from tcc.cli import progress
 from tcc.clips import Clip
 from tcc.clock import clock, nearest, rate, resample
-from tcc.contact_sheet import doubt_gaps
 from tcc.dtw import Match, at_frames
 from tcc.features import extract, fill_joints, flip, turn
 from tcc.files import UserError
-from tcc.tracking import doubt_margin
+from tcc.tracking import find_doubts
 from tcc_config import Config
 
 log = logging.getLogger("tcc")
@@ -50,14 +49,17 @@ def load_clip(folder: Path, config: Config, person: int | None = None) -> Clip:
     return clip_files.load_clip(folder, config.FPS, config.SKELETON_CONF_THRESHOLD, person)
 
 
+def clip_doubts(clip: Clip) -> list[str]:
+    """Return what is doubtful about the skater of a clip, with the clip's name."""
+    return [f"{clip.name}: {doubt}" for doubt in find_doubts(clip.track, clip.times_s)]
+
+
 def load_clips(folders: Sequence[Path], config: Config) -> list[Clip]:
     """Read several clips, with a progress bar; say what is doubtful and what interpolated."""
     clips = [load_clip(folder, config) for folder in progress(folders, "reading", "clip")]
     for clip in clips:
-        for doubt in doubt_margin(clip.name, clip.track.margin):
+        for doubt in clip_doubts(clip):
             log.warning("%s", doubt)
-        for doubt in doubt_gaps(clip.track.observed, clip.track.num_people, clip.times_s):
-            log.warning("%s: the skater is %s, where the pose is made up", clip.name, doubt)
     gaps = [clip.name for clip in clips if not clip.track.observed.all()]
     if gaps:
         missed = sum(int((~clip.track.observed).sum()) for clip in clips)

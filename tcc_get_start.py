@@ -32,10 +32,9 @@ from tcc.dtw import CONFIDENT, Match, confidence, locate, map_frames, start_curv
 from tcc.features import opposed
 from tcc.files import UserError, write_json
 from tcc.plots import plot_start
-from tcc.tracking import doubt_margin
 from tcc.video import write_video
 from tcc_config import CONFIG, Config
-from tcc_data import clip_turn, feature_times, load_clip, make_features, match_frames
+from tcc_data import clip_doubts, clip_turn, feature_times, load_clip, make_features, match_frames
 from tcc_model import Encoder, embed, load_encoder, tell_other_embeddings
 
 log = logging.getLogger("tcc")
@@ -176,10 +175,7 @@ def find_start(
             f"{learner.name} shows a part of {standard.name} alone, its frames {first} to {last} "
             f"of {standard.num_frames}: film the motion from before its start to after its end"
         )
-    for clip in (learner, standard):
-        warnings += doubt_margin(clip.name, clip.track.margin)
-        if (missed := clip.num_frames - int(clip.track.observed.sum())) > 0:
-            warnings.append(f"{clip.name}: no skater in {missed} of {clip.num_frames} frames")
+    warnings += clip_doubts(learner) + clip_doubts(standard)
     return Result(
         matches,
         confidences[: CONFIG.TOP_K],

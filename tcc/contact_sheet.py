@@ -1,4 +1,4 @@
-"""Whether the right person is followed: what to doubt in a track, and a contact sheet to see it."""
+"""Whether the right person is followed: a contact sheet of clips, and a table of them."""
 
 from __future__ import annotations
 
@@ -18,13 +18,9 @@ from tcc.clock import rate
 from tcc.draw import DARK, FAINT, FONT, LIGHT, MARK, Color, Image, View, draw_skeleton, follow
 from tcc.files import UserError, require_utf8, write_json
 from tcc.images import read_frame, write_image
-from tcc.tracking import CLEAR_MARGIN, Track, choose_person
+from tcc.tracking import CLEAR_MARGIN, Track, choose_person, find_doubts
 
 log = logging.getLogger("tcc")
-
-MAX_MISSED = 0.1  # share of the frames
-MAX_GAP_S = 0.2  # a third of the time in the air
-MAX_LEAP = 0.5  # body heights between two frames; a jump in the recorded clips stays below it
 
 SHOWN = 6  # frames of a clip, evenly spaced
 COLUMNS = 2  # clips side by side
@@ -32,7 +28,10 @@ CLIPS_PER_SHEET = 100  # about 10,000 px high; many programs show no more than 1
 CELL_PX = (220, 165)
 TITLE_PX = 24
 EXTENTS = 3.0  # skater's extents that a cell shows at least, so that the others are seen too
-REMEDY = "The wrong person? Put a line  person = 2  into clip.toml in the clip's folder."
+REMEDY = (
+    "Purple: who else is nearly as likely. If the wrong person is followed, write the line "
+    "person = 2 into clip.toml in the clip's folder."
+)
 SECOND: Color = (167, 121, 204)  # reddish purple of Okabe and Ito
 
 
@@ -171,41 +170,6 @@ def describe_clips(clips: Sequence[CheckedClip]) -> str:
         lines.append(f"{len(clips)} clips, min(seq_lens) {shortest.num_frames} ({shortest.name})")
     doubtful = [clip.name for clip in clips if clip.doubts]
     return "\n".join([*lines, f"look at: {', '.join(doubtful) or 'none'}"])
-
-
-def find_doubts(track: Track, times_s: NDArray[np.float64]) -> list[str]:
-    """Return why somebody should look at a track (F frames at times_s), in words; none if clear."""
-    doubts = []
-    if track.margin < CLEAR_MARGIN:
-        doubts.append("another person (purple) is nearly as likely")
-    doubts += doubt_gaps(track.observed, track.num_people, times_s)
-    centres = track.keypoints[..., :2].mean(axis=1)
-    extent = np.ptp(track.keypoints[..., :2], axis=1).max(axis=1)
-    leaps = np.linalg.norm(np.diff(centres, axis=0), axis=1) / max(float(np.median(extent)), 1.0)
-    if leaps.max(initial=0) > MAX_LEAP:
-        doubts.append(f"leaps at frame {int(leaps.argmax()) + 1}")
-    return doubts
-
-
-def doubt_gaps(
-    observed: NDArray[np.bool_], num_people: NDArray[np.int32], times_s: NDArray[np.float64]
-) -> list[str]:
-    """Return where a skater is missed much, or long in one go, in words; else nothing.
-
-    A video of variable rate may pause between two frames that both show the skater: no gap.
-    """
-    missed = int((~observed).sum())
-    # A clip's ends count as seen: what is missing there is a gap as well.
-    seen = np.unique(np.concatenate([[0], np.flatnonzero(observed), [len(observed) - 1]]))
-    paused = (np.diff(seen) == 1) & observed[seen[:-1]] & observed[seen[1:]]
-    gaps_s = np.where(paused, 0.0, np.diff(times_s[seen]))
-    if not missed or (missed <= MAX_MISSED * len(times_s) and gaps_s.max() <= MAX_GAP_S):
-        return []
-    longest = int(gaps_s.argmax())
-    first = int(seen[longest]) + int(observed[seen[longest]])
-    empty = int((num_people == 0).sum())
-    counts = f"missed in {missed} of {len(times_s)} frames ({empty} with nobody)"
-    return [f"{counts}, for {gaps_s[longest]:.2f} s from frame {first}"]
 
 
 def draw_strip(

@@ -24,12 +24,17 @@ REACH = 1.2  # body sizes that nobody moves in a frame; over a gap it grows with
 SWITCH_COST = 12.0  # of moving that far or farther; a good detection earns about 1
 STRAY_COST = 2.0  # of a step that is not to each other's nearest
 GAP_COST = 0.3  # of a missed frame
-CLEAR_MARGIN = 0.5  # of 40 recorded clips with one to nine people, four are below it
 LEAST_REWARD = 0.1
 DUPLICATE = 0.2  # body sizes apart, two detections in a frame are one person
 MAX_GROWTH = 2.0  # of a size over a gap
 MAX_PIECES = 10  # best tracks that are joined, so that time stays linear
 CHUNK = 50_000  # links at a time, so that memory stays small
+
+# What is doubtful.
+CLEAR_MARGIN = 0.5  # of 40 recorded clips with one to nine people, four are below it
+MAX_MISSED = 0.1  # share of the frames
+MAX_MISSED_S = 0.2  # in one go; a third of the time in the air
+MAX_LEAP = 0.5  # body sizes between two frames; a jump in the recorded clips stays below it
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +65,6 @@ class _Links:
         """Keep the links between detections that are free."""
         kept = free[self.source] & free[self.target]
         return _Links(self.source[kept], self.target[kept], self.gain[kept])
-
-
-def doubt_margin(name: str, margin: float) -> list[str]:
-    """Return a warning where another person of a clip may be the skater, else nothing."""
-    text = (
-        f"{name}: another person is nearly as likely the skater (margin {margin:.2f}); "
-        "if the wrong one is followed, write a line `person = 2` into clip.toml in its folder"
-    )
-    return [text] if margin < CLEAR_MARGIN else []
 
 
 def choose_person(
@@ -301,3 +297,51 @@ def _fill(detections: Detections, chosen: Indices, margin: float) -> Track:
     keypoints[~observed, :, 2] = 0
     num_people = np.bincount(detections.frame, minlength=num_frames).astype(np.int32)
     return Track(keypoints.astype(np.float32), observed, detection, margin, num_people)
+
+
+def find_doubts(track: Track, times_s: Array) -> list[str]:
+    """Return why somebody should look at a track, one clause for each reason; none if it is clear.
+
+    Args:
+        track: F frames.
+        times_s: (F,) of the frames.
+    """
+    centres = track.keypoints[..., :2].mean(axis=1)
+    extent = np.ptp(track.keypoints[..., :2], axis=1).max(axis=1)
+    leaps = np.linalg.norm(np.diff(centres, axis=0), axis=1) / max(float(np.median(extent)), 1.0)
+    doubts = doubt_margin(track.margin) + doubt_gaps(track.observed, track.num_people, times_s)
+    if leaps.max(initial=0) > MAX_LEAP:
+        leap = int(leaps.argmax()) + 1
+        doubts.append(f"the skater leaps at frame {leap}, from where it may be another person")
+    return doubts
+
+
+def doubt_margin(margin: float) -> list[str]:
+    """Return that another person may be the skater, else nothing."""
+    text = (
+        f"another person is nearly as likely the skater (margin {margin:.2f}); `person = 2` in "
+        "clip.toml follows that one"
+    )
+    return [text] if margin < CLEAR_MARGIN else []
+
+
+def doubt_gaps(
+    observed: NDArray[np.bool_], num_people: NDArray[np.int32], times_s: Array
+) -> list[str]:
+    """Return that the skater is missed often or for long, else nothing.
+
+    A video of variable rate may pause between two frames that both show the skater: no gap.
+    """
+    missed = int((~observed).sum())
+    # A clip's ends count as seen: what is missing there is a gap as well.
+    seen = np.unique(np.concatenate([[0], np.flatnonzero(observed), [len(observed) - 1]]))
+    paused = (np.diff(seen) == 1) & observed[seen[:-1]] & observed[seen[1:]]
+    gaps_s = np.where(paused, 0.0, np.diff(times_s[seen]))
+    if not missed or (missed <= MAX_MISSED * len(times_s) and gaps_s.max() <= MAX_MISSED_S):
+        return []
+    longest = int(gaps_s.argmax())
+    first = int(seen[longest]) + int(observed[seen[longest]])
+    empty = int((num_people == 0).sum())
+    counts = f"missed in {missed} of {len(times_s)} frames ({empty} with nobody)"
+    longest_s = f"for {gaps_s[longest]:.2f} s from frame {first}"
+    return [f"the skater is {counts}, {longest_s}; the pose is interpolated there"]

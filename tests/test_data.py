@@ -128,7 +128,7 @@ def test_frames_without_a_skater_are_counted(
     load_clips([folder, write(tmp_path / "b", 8)], Config())
     told = "missed in 2 of 12 frames (2 with nobody), for 0.10 s from frame 4"
     assert caplog.messages == [
-        f"a: the skater is {told}, where the pose is made up",
+        f"a: the skater is {told}; the pose is interpolated there",
         "no skater in 2 of 20 frames (2 with nobody), interpolated: a",
     ]
     caplog.clear()

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from tcc.alphapose import Detections, natural_key, read_detections
 from tcc.files import UserError
-from tcc.tracking import _best_track, _Links, choose_person
+from tcc.tracking import Track, _best_track, _Links, choose_person, find_doubts
+from tests.conftest import wave
 
 F = 60
 Pose = NDArray[np.float32]
@@ -289,6 +290,96 @@ def test_best_track_is_the_best_of_all_paths(data: st.DataObject) -> None:
     total, chosen = _best_track(frame, rewards, _Links(source, target, gains))
     assert total == pytest.approx(best)
     assert tuple(chosen.tolist()) == path
+
+
+TIMES_S = np.arange(30) / 30
+DOUBT = (
+    "another person is nearly as likely the skater (margin 0.49); `person = 2` in clip.toml "
+    "follows that one"
+)
+
+
+def track(observed: NDArray[np.bool_], leap_px: float = 0, margin: float = 1.0) -> Track:
+    keypoints = wave(len(observed), 0)
+    keypoints[12:, :, 0] += leap_px
+    keypoints[~observed, :, 2] = 0
+    return Track(
+        keypoints,
+        observed,
+        np.where(observed, 0, -1).astype(np.int32),
+        margin,
+        observed.astype(np.int32),
+    )
+
+
+def missed_in(count: int, num_frames: int, empty: int, longest_s: str, first: int) -> str:
+    return (
+        f"the skater is missed in {count} of {num_frames} frames ({empty} with nobody), for "
+        f"{longest_s} s from frame {first}; the pose is interpolated there"
+    )
+
+
+def without(*missed: int) -> NDArray[np.bool_]:
+    observed = np.ones(30, np.bool_)
+    observed[list(missed)] = False
+    return observed
+
+
+@pytest.mark.parametrize(
+    ("tracked", "doubts"),
+    [
+        (track(without()), []),
+        (track(without(3, 20)), []),
+        (track(without(5, 6, 7)), []),
+        (
+            track(without(*range(4))),
+            [missed_in(4, 30, 4, "0.13", 0)],
+        ),
+        (
+            track(without(3, *range(26, 30))),
+            [missed_in(5, 30, 5, "0.13", 26)],
+        ),
+        (track(without(), leap_px=60), []),
+        (
+            track(without(), leap_px=180),
+            ["the skater leaps at frame 12, from where it may be another person"],
+        ),
+        (track(without(), margin=0.49), [DOUBT]),
+    ],
+)
+def test_what_is_doubtful(tracked: Track, doubts: list[str]) -> None:
+    assert find_doubts(tracked, TIMES_S) == doubts
+
+
+def test_a_gap_is_judged_in_seconds() -> None:
+    observed = np.ones(100, np.bool_)
+    observed[50:57] = False
+    assert find_doubts(track(observed), np.arange(100) / 120) == []
+    told = missed_in(7, 100, 7, "0.27", 50)
+    assert find_doubts(track(observed), np.arange(100) / 30) == [told]
+
+
+@pytest.mark.parametrize(
+    ("pause", "missed", "told"),
+    [
+        (10, 0, []), (10, 5, []), (10, 29, []),
+        (10, 10, [missed_in(1, 30, 1, "2.07", 10)]),
+        (10, 11, [missed_in(1, 30, 1, "2.07", 11)]),
+        (0, 0, [missed_in(1, 30, 1, "2.03", 0)]),
+        (28, 29, [missed_in(1, 30, 1, "2.03", 29)]),
+    ],
+)  # fmt: skip
+def test_a_pause_of_the_video_is_not_a_gap(pause: int, missed: int, told: list[str]) -> None:
+    """Nothing is filmed for 2 s after a frame: a gap only where the skater is missed there."""
+    times_s = TIMES_S + 2 * (np.arange(30) > pause)
+    assert find_doubts(track(without(missed)), times_s) == told
+
+
+def test_a_frame_with_others_is_not_one_with_nobody() -> None:
+    missed = track(without(*range(10, 20)))
+    missed.num_people[10:16] = 1
+    told = missed_in(10, 30, 4, "0.37", 10)
+    assert find_doubts(missed, TIMES_S) == [told]
 
 
 def read_clip(folder: Path) -> Detections:
