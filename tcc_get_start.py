@@ -32,7 +32,6 @@ from tcc.dtw import CONFIDENT, Match, confidence, locate, map_frames, start_curv
 from tcc.features import opposed
 from tcc.files import UserError, write_json
 from tcc.plots import plot_start
-from tcc.video import write_video
 from tcc_config import CONFIG, Config
 from tcc_data import clip_doubts, clip_turn, feature_times, load_clip, make_features, match_frames
 from tcc_model import Encoder, embed, load_encoder, tell_other_embeddings
@@ -94,6 +93,8 @@ def main() -> None:
 
     stem = args.result_dir / f"start_{CONFIG.DATASET}_{learner.name}_vs_{standard.name}"
     if not args.no_video:
+        from tcc.video import write_video
+
         frames = draw_frames(result, learner, standard, settings.SKELETON_CONF_THRESHOLD)
         write_video(
             Path(f"{stem}.mp4"),

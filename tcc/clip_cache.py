@@ -7,9 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tcc.estimator import Rtmo
 from tcc.files import sha256
-from tcc.pose import read_info, video_to_keypoints
 
 log = logging.getLogger("tcc")
 
@@ -32,6 +30,9 @@ class VideoCache:
         Raises:
             UserError: see `video_to_keypoints`.
         """
+        from tcc.estimator import Rtmo  # OpenCV and PyAV, which clips with keypoints do without
+        from tcc.pose import read_info, video_to_keypoints
+
         source = sha256(video)
         kept = self.folder / source[:16] / video.stem
         model = self.weights and self.weights.is_file() and sha256(self.weights)

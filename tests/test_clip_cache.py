@@ -16,7 +16,7 @@ import torch
 
 import tcc_align
 import tcc_get_start
-from tcc import checkpoint, clip_cache
+from tcc import checkpoint
 from tcc.clip_cache import VideoCache
 from tcc.clips import find_clip, find_videos
 from tcc.files import UserError, sha256
@@ -42,7 +42,7 @@ class Made(Stub):
 
 @pytest.fixture(autouse=True)
 def estimator(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clip_cache, "Rtmo", Made)
+    monkeypatch.setattr("tcc.estimator.Rtmo", Made)
     monkeypatch.setattr(Made, "made", 0)
 
 

@@ -358,7 +358,7 @@ def test_the_size_of_the_picture_says_who_is_at_its_centre(tmp_path: Path, sourc
 @pytest.mark.parametrize(
     ("module", "unused"),
     [
-        ("tcc_data", {"cv2", "av", "rtmlib", "tcc.estimator", "matplotlib", "sklearn", "tslearn"}),
+        ("tcc_data", {"cv2", "av", "rtmlib", "tcc.estimator", "sklearn", "tslearn"}),
         ("tcc_check", {"torch", "av", "rtmlib", "matplotlib", "sklearn", "tslearn"}),
         ("tcc_get_pose", {"torch", "rtmlib", "matplotlib", "sklearn", "tslearn"}),
         ("tcc_get_start", {"av", "rtmlib", "sklearn", "tslearn", "tensorboard"}),
