@@ -28,7 +28,7 @@ from tcc.dtw import map_frames
 from tcc.files import UserError, write_json
 from tcc.plots import plot_tsne
 from tcc.video import write_video
-from tcc_config import CONFIG
+from tcc_config import AFTER_TRAINING, CONFIG
 from tcc_data import load_clips, make_features, per_frame
 from tcc_model import embed, load_encoder, tell_other_embeddings
 
@@ -38,7 +38,7 @@ LEAST_VIDEOS = 4
 
 def main() -> None:
     """Choose the clips, embed, align, save."""
-    parser = cli.parser(__doc__)
+    parser = cli.parser(__doc__, AFTER_TRAINING["tcc_align.py"])
     cli.add_checkpoint(parser)
     cli.add_weights(parser)
     parser.add_argument(

@@ -18,7 +18,7 @@ from tcc_config import CONFIG
 
 def main() -> None:
     """Check every clip, draw the sheet, name what can't be read."""
-    parser = cli.parser(__doc__, mode="train")
+    parser = cli.parser(__doc__, settings=["SKELETON_CONF_THRESHOLD"], mode="train")
     args = cli.parse(parser, CONFIG, None)
     folders = clip_folders(args.data_dir, CONFIG.DATASET, args.mode)
     failed = check_and_print(

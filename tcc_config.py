@@ -92,4 +92,16 @@ class Config:
         return group(**values)
 
 
+# Settings that one command reads, which uses the trained encoder. Training reads all the others.
+AFTER_TRAINING = {
+    "tcc_align.py": ("NUM_VIDEOS",),
+    "tcc_get_kendalls_tau.py": ("KENDALLS_TAU_STRIDE", "KENDALLS_TAU_DISTANCE"),
+    "tcc_get_start.py": ("TOP_K",),
+}
+TRAINING = tuple(
+    field.name
+    for field in fields(Config)
+    if not any(field.name in names for names in AFTER_TRAINING.values())
+)
+
 CONFIG = Config()

@@ -22,7 +22,7 @@ from tcc.clips import clip_folders
 from tcc.evaluate.labels import read_labels
 from tcc.files import UserError
 from tcc.synthetic.rink import write_dataset
-from tcc_config import CONFIG
+from tcc_config import AFTER_TRAINING, CONFIG, TRAINING
 
 MOTION = "demo"
 COUNTS = {"train": 24, "val": 6, "test": 2}
@@ -31,7 +31,7 @@ NUM_STEPS = 200  # enough from the generic encoder on clips this clean, within t
 
 def main() -> None:
     """Film the clips, run the commands, compare the start with the true one."""
-    args = cli.parse(cli.parser(__doc__, mode="val"), CONFIG, None)
+    args = cli.parse(cli.parser(__doc__, CONFIG.__slots__, mode="val"), CONFIG, None)
     CONFIG.DATASET = motion = args.dataset or MOTION
     film(args.data_dir / motion)
     learner, standard, true = read_truth(args.data_dir)
@@ -90,7 +90,8 @@ def run(args: argparse.Namespace, command: str, *options: str) -> None:
     options = ("--dataset", CONFIG.DATASET, *options)
     shared = [f"--{name}-dir={getattr(args, f'{name}_dir')}" for name in ("data", "log", "result")]
     shared += [f"--device={args.device}", f"--seed={CONFIG.SEED}"]
-    shared += [f"--set={setting}" for setting in args.set]
+    read = (*cli.SHARED_SETTINGS, *(AFTER_TRAINING | {"tcc_train.py": TRAINING}).get(command, ()))
+    shared += [f"--set={setting}" for setting in args.set if setting.partition("=")[0] in read]
     print(f"\n$ python3 {command} {' '.join(options)}", flush=True)
     program = Path(__file__).with_name(command)
     code = subprocess.run([sys.executable, program, *options, *shared], check=False).returncode

@@ -38,7 +38,7 @@ from tcc.evaluate.sides import Side, crop, hold_pose, represent, reverse
 from tcc.evaluate.tables import print_results
 from tcc.files import UserError, write_json
 from tcc.plots import plot_error_distribution
-from tcc_config import CONFIG, Config
+from tcc_config import CONFIG, TRAINING, Config
 from tcc_data import clip_turn, feature_times, load_clips, make_features
 from tcc_model import Encoder, embed, load_encoder
 
@@ -60,7 +60,7 @@ class Run:
 
 def main() -> None:
     """Load the clips of both roles, score every encoder on every pair, save."""
-    parser = cli.parser(__doc__)
+    parser = cli.parser(__doc__, TRAINING)
     cli.add_checkpoint(parser)
     add = parser.add_argument
     for role in ("standards", "learners"):
@@ -70,6 +70,9 @@ def main() -> None:
     args = cli.parse(parser, CONFIG, None)
     if args.seeds and args.checkpoint:
         raise UserError("--seeds trains encoders of its own; leave --checkpoint out")
+    unread = [name for name in args.set if name.partition("=")[0] not in cli.SHARED_SETTINGS]
+    if unread and not args.seeds:
+        raise UserError(f"--set {unread[0]}: a setting of the training; add --seeds N to train")
     if args.clips < 1 or args.seeds < 0:
         raise UserError(
             f"--clips {args.clips} --seeds {args.seeds}: expected at least 1 clip and 0 seeds"

@@ -21,7 +21,7 @@ from tcc_model import embed, load_encoder
 
 def main() -> None:
     """Load the encoder, embed every clip, save."""
-    parser = cli.parser(__doc__)
+    parser = cli.parser(__doc__, settings=[])
     cli.add_checkpoint(parser)
     args = cli.parse(parser, CONFIG, None)
     encoder, settings, path = load_encoder(

@@ -27,7 +27,7 @@ from tcc.evaluate.metrics import event_errors, tau_matrix
 from tcc.evaluate.sides import SHORTEST_CROP
 from tcc.files import UserError, write_json
 from tcc.plots import plot_tau
-from tcc_config import CONFIG, Config
+from tcc_config import AFTER_TRAINING, CONFIG, Config
 from tcc_data import load_clips, make_features, per_frame
 from tcc_model import Encoder, embed, load_encoder, tell_other_embeddings
 
@@ -37,7 +37,7 @@ Matrix = NDArray[np.floating[Any]]
 
 def main() -> None:
     """Load, embed, score the clips and the leak tests, save."""
-    parser = cli.parser(__doc__)
+    parser = cli.parser(__doc__, AFTER_TRAINING["tcc_get_kendalls_tau.py"])
     cli.add_checkpoint(parser)
     args = cli.parse(parser, CONFIG, None)
     encoder, settings, path = load_encoder(

@@ -36,7 +36,7 @@ MAX_CAPTURE_FPS = 100_000
 
 def main() -> None:
     """Convert one video after the other; one that can't be is told and doesn't stop the rest."""
-    parser = cli.parser(__doc__)
+    parser = cli.parser(__doc__, settings=["SKELETON_CONF_THRESHOLD"])
     add = parser.add_argument
     add("videos", nargs="*", type=Path, help="(default: every video of data/MOTION/MODE/)")
     cli.add_weights(parser)

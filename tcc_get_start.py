@@ -32,7 +32,7 @@ from tcc.dtw import CONFIDENT, Match, confidence, locate, map_frames, start_curv
 from tcc.features import opposed
 from tcc.files import UserError, write_json
 from tcc.plots import plot_start
-from tcc_config import CONFIG, Config
+from tcc_config import AFTER_TRAINING, CONFIG, Config
 from tcc_data import clip_doubts, clip_turn, feature_times, load_clip, make_features, match_frames
 from tcc_model import Encoder, embed, load_encoder, tell_other_embeddings
 
@@ -58,7 +58,7 @@ class Result:
 
 def main() -> None:
     """Load the pair, search, save."""
-    parser = cli.parser(__doc__)
+    parser = cli.parser(__doc__, AFTER_TRAINING["tcc_get_start.py"])
     cli.add_checkpoint(parser)
     cli.add_pair(parser)
     cli.add_weights(parser)

@@ -180,9 +180,13 @@ def load_encoder(
         what = ", ".join(missing) or "feature_size"
         raise UserError(f"{path} was made by an earlier version, without {what}; train again")
     trained = {name: content["config"][name] for name in names}
-    for name, then in trained.items():
-        if then != (now := getattr(config, name)):
-            log.warning("%s: trained with %s=%s (now %s); using %s", path, name, then, now, then)
+    different = [
+        f"{name}={then} (now {getattr(config, name)})"
+        for name, then in trained.items()
+        if then != getattr(config, name)
+    ]
+    if different:
+        log.warning("%s was trained with %s; these are used", path, ", ".join(different))
     settings = replace(config, **trained)
     try:
         encoder = Encoder(content["feature_size"], settings.fill(EncoderOptions))

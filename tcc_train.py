@@ -36,7 +36,7 @@ from tcc.evaluate.metrics import tau_matrix
 from tcc.features import extract, flip
 from tcc.files import UserError
 from tcc.losses import LossOptions, both_halves, correspondence_loss, training_loss
-from tcc_config import CONFIG
+from tcc_config import CONFIG, TRAINING
 from tcc_data import (
     Batch,
     KeypointSequences,
@@ -53,12 +53,11 @@ MAX_VAL_CLIPS = 16
 NUM_VALIDATIONS = 5  # of the last loss, evenly spaced
 MAX_GRADIENT_NORM = 1.0
 SIGMA = 1.0  # frames of the common clock that are one moment
-NOT_TRAINING = ("DATASET", "NUM_VIDEOS", "KENDALLS_TAU_STRIDE", "KENDALLS_TAU_DISTANCE", "TOP_K")
 
 
 def main() -> None:
     """Read the clips, train, save."""
-    parser = cli.parser(__doc__, mode="train")
+    parser = cli.parser(__doc__, TRAINING, mode="train")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
     args = cli.parse(parser, CONFIG, None)
     path = args.log_dir / f"{CONFIG.DATASET}_checkpoint.pt"
@@ -303,7 +302,7 @@ class Trainer:
             )
         for name, now in asdict(CONFIG).items():
             then = content["config"].get(name)
-            if name not in NOT_TRAINING and then != now:
+            if name in TRAINING and name != "DATASET" and then != now:
                 raise UserError(
                     f"--resume: {name} was {then} and is now {now}; set it back or train anew "
                     "without --resume"

@@ -9,7 +9,7 @@ what tcc_train.py starts from and every other command falls back on.
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from functools import partial
 
 import numpy as np
@@ -35,11 +35,16 @@ MAX_LEAD_S = 1.5
 MIN_CROP = 0.6
 SQUEEZE_PROBABILITY = 0.5
 MAX_GRADIENT_NORM = 1.0
+SETTINGS = (
+    *(field.name.upper() for group in (AugmentOptions, EncoderOptions) for field in fields(group)),
+    "FEATURE_FPS", "SKELETON_CONF_THRESHOLD", "BATCH_SIZE", "MAX_NUM_STEPS", "TEMPERATURE",
+    "LEARNING_RATE", "WEIGHT_DECAY",
+)  # fmt: skip
 
 
 def main() -> None:
     """Skate, film, train, save."""
-    parser = cli.parser(__doc__, mode="train")
+    parser = cli.parser(__doc__, SETTINGS, mode="train")
     parser.add_argument("--steps", type=int, default=NUM_STEPS, metavar="N", help="(%(default)s)")
     args = cli.parse(parser, CONFIG, None)
     device = cli.pick_device(args.device)

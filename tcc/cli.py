@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import errno
 import logging
 import os
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("tcc")
 Item = TypeVar("Item")
+SHARED_SETTINGS = ("DATASET", "SEED", "FPS")  # every command takes them
 # Of the user's disk and names, not of a wrong path in the program.
 MENDABLE = {
     errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT,
@@ -30,11 +32,15 @@ MENDABLE = {
 }  # fmt: skip
 
 
-def parser(description: str | None, mode: str = "test") -> argparse.ArgumentParser:
+def parser(
+    description: str | None, settings: Iterable[str], mode: str = "test"
+) -> argparse.ArgumentParser:
     """Return the parser that all commands share.
 
     Args:
         description: the command's docstring; its first line heads the help, the rest ends it.
+        settings: names of the settings that the command reads, besides SHARED_SETTINGS. `parse`
+            refuses --set of any other.
         mode: default of --mode.
     """
     head, _, rest = (description or "").partition("\n")
@@ -70,8 +76,9 @@ def parser(description: str | None, mode: str = "test") -> argparse.ArgumentPars
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="any setting of tcc_config.py, for this run",
+        help=f"for this run, one of {', '.join(dict.fromkeys([*SHARED_SETTINGS, *settings]))}",
     )
+    result.set_defaults(settings=frozenset([*SHARED_SETTINGS, *settings]))
     return result
 
 
@@ -106,7 +113,7 @@ def parse(
     """Parse `argv`, put --dataset, --seed and --set into `config` and check every setting.
 
     Raises:
-        UserError: a setting is unknown or its value is not allowed.
+        UserError: a setting is unknown, is not read by the command, or its value is not allowed.
     """
     args = command_parser.parse_args(argv)
     for setting in args.set:
@@ -114,6 +121,11 @@ def parse(
         if not equals:
             raise UserError(f"--set {setting}: expected NAME=VALUE, as in --set BATCH_SIZE=8")
         override(config, name, value)
+        if name not in args.settings:
+            raise UserError(
+                f"--set {name}: {command_parser.prog} does not read this setting, only "
+                f"{', '.join(sorted(args.settings))}"
+            )
     if args.dataset is not None:
         config.DATASET = args.dataset
     if args.seed is not None:
@@ -138,7 +150,9 @@ def override(config: Any, name: str, value: object) -> None:
     """
     hints = get_type_hints(type(config), include_extras=True)
     if name not in hints:
-        raise UserError(f"no setting {name}; tcc_config.py has {', '.join(hints)}")
+        near = difflib.get_close_matches(name.upper(), hints, n=3, cutoff=0.5)
+        meant = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise UserError(f"no setting {name} in tcc_config.py{meant}")
     if value == "None" and type(None) in get_args(hints[name]):
         value = None
     try:

@@ -6,7 +6,7 @@ import errno
 import hashlib
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -39,22 +39,20 @@ def whole(path: Path) -> Iterator[Path]:
     Raises:
         UserError: nothing can be written there.
     """
+    temporary = path.with_name(f".{secrets.token_hex(8)}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileNotFoundError):  # before hours of work: a name too long, a folder
+        with suppress(FileNotFoundError):  # a name too long or a folder is told before the work
             if S_ISDIR(path.stat().st_mode):
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        handle, name = tempfile.mkstemp(prefix=".", suffix=path.suffix, dir=path.parent)
+        temporary.touch(exist_ok=False)  # with the permissions that the user's umask leaves
     except OSError as error:
         raise UserError(
             f"can't write {path} ({error.strerror}); free or rename it, or choose another folder "
             "with --log-dir or --result-dir"
         ) from None
-    os.close(handle)
-    temporary = Path(name)
     try:
         yield temporary
-        temporary.chmod(0o644)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -15,17 +15,17 @@ import pytest
 
 from tcc import cli
 from tcc.files import UserError, whole, write_json
-from tcc_config import Config
+from tcc_config import AFTER_TRAINING, TRAINING, Config
 from tests.conftest import ROOT, Call
 
 
 def test_set_dataset_and_seed_reach_the_config() -> None:
     config = Config()
     argv = ["--dataset", "lutz", "--seed", "7", "--set", "BATCH_SIZE=8", "--set", "NUM_STEPS=20"]
-    args = cli.parse(cli.parser("Do it."), config, argv)
+    args = cli.parse(cli.parser("Do it.", Config.__slots__), config, argv)
     assert (config.DATASET, config.SEED, config.BATCH_SIZE, config.NUM_STEPS) == ("lutz", 7, 8, 20)
     assert args.mode == "test"
-    cli.parse(cli.parser("Do it."), config, ["--set", "NUM_STEPS=None"])
+    cli.parse(cli.parser("Do it.", Config.__slots__), config, ["--set", "NUM_STEPS=None"])
     assert config.NUM_STEPS is None
 
 
@@ -33,7 +33,7 @@ def test_set_dataset_and_seed_reach_the_config() -> None:
     ("setting", "message"),
     [
         ("BATCH_SIZE", "expected NAME=VALUE"),
-        ("BATCHSIZE=3", "no setting BATCHSIZE; tcc_config.py has DATASET"),
+        ("BATCHSIZE=3", "no setting BATCHSIZE in tcc_config.py; did you mean BATCH_SIZE"),
         ("BATCH_SIZE=1", "BATCH_SIZE=1: Expected `int` >= 2"),
         ("BATCH_SIZE=many", "BATCH_SIZE=many"),
         (
@@ -62,13 +62,31 @@ def test_set_dataset_and_seed_reach_the_config() -> None:
 )
 def test_bad_setting_is_named(setting: str, message: str) -> None:
     with pytest.raises(UserError, match=re.escape(message)):
-        cli.parse(cli.parser("Do it."), Config(), ["--set", setting])
+        cli.parse(cli.parser("Do it.", Config.__slots__), Config(), ["--set", setting])
+
+
+def test_a_setting_that_the_command_does_not_read_is_refused() -> None:
+    parser = cli.parser("Do it.", ["TOP_K"])
+    parser.prog = "tcc_x.py"
+    config = Config()
+    cli.parse(parser, config, ["--set", "TOP_K=7", "--set", "FPS=25"])
+    assert (config.TOP_K, config.FPS) == (7, 25)
+    message = (
+        "--set BATCH_SIZE: tcc_x.py does not read this setting, only DATASET, FPS, SEED, TOP_K"
+    )
+    with pytest.raises(UserError, match=message):
+        cli.parse(parser, config, ["--set", "BATCH_SIZE=8"])
+
+
+def test_training_and_the_commands_after_it_read_every_setting_once() -> None:
+    names = [name for names in AFTER_TRAINING.values() for name in names]
+    assert sorted([*TRAINING, *names]) == sorted(Config.__slots__)
 
 
 def test_seed_below_zero_and_person_zero_are_named() -> None:
     with pytest.raises(UserError, match="SEED=-1: Expected `int` >= 0"):
-        cli.parse(cli.parser("Do it."), Config(), ["--seed", "-1"])
-    parser = cli.parser("Do it.")
+        cli.parse(cli.parser("Do it.", Config.__slots__), Config(), ["--seed", "-1"])
+    parser = cli.parser("Do it.", Config.__slots__)
     cli.add_pair(parser)
     with pytest.raises(UserError, match=r"--person 0: expected 1 \(the main person\), 2"):
         cli.parse(parser, Config(), ["--person", "0"])
@@ -77,7 +95,7 @@ def test_seed_below_zero_and_person_zero_are_named() -> None:
 def test_an_edited_default_is_checked_too() -> None:
     config = Config(LEARNING_RATE=-1.0)
     with pytest.raises(UserError, match="LEARNING_RATE=-1.0"):
-        cli.parse(cli.parser("Do it."), config, [])
+        cli.parse(cli.parser("Do it.", Config.__slots__), config, [])
 
 
 def test_every_default_is_allowed() -> None:
@@ -182,6 +200,16 @@ def test_whole_leaves_the_old_file_when_writing_fails(tmp_path: Path) -> None:
         raise RuntimeError
     assert path.read_text() == "old"
     assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_the_umask_decides_who_reads_a_result(tmp_path: Path, umask: int, mode: int) -> None:
+    before = os.umask(umask)
+    try:
+        write_json(tmp_path / "out.json", {})
+    finally:
+        os.umask(before)
+    assert (tmp_path / "out.json").stat().st_mode & 0o777 == mode
 
 
 def test_json_has_the_schema_version_and_null_for_undefined(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ SETTINGS = {
     "MAX_NUM_TRAINING_STEPS": 60,
     "SAVE_CKPT_STEPS": 30,
 }
-SMALL = ["--dataset", MOTION, *(f"--set={name}={value}" for name, value in SETTINGS.items())]
+SMALL = ["--dataset", MOTION]
 MAINS = {
     "tcc_get_embed.py": tcc_get_embed.main,
     "tcc_get_start.py": tcc_get_start.main,
@@ -68,7 +68,7 @@ def work(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_data(folder)
     before = hash_folder(folder / "data")
     for command, *arguments in (
-        ("tcc_train.py",),
+        ("tcc_train.py", *(f"--set={name}={value}" for name, value in SETTINGS.items())),
         ("tcc_get_embed.py", "--mode", "val"),
         ("tcc_get_start.py", "--mode", "test"),
         ("tcc_align.py", "--mode", "test"),

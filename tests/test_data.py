@@ -210,7 +210,7 @@ def test_a_name_that_is_not_utf_8_is_refused_before_it_is_drawn(tmp_path: Path) 
     for use in (
         lambda: load_clip(folder, Config()),
         lambda: check_and_print([folder], tmp_path, "axel", "val", 30, 0.2),
-        lambda: parse(parser(""), Config(), ["--dataset", folder.name]),
+        lambda: parse(parser("", []), Config(), ["--dataset", folder.name]),
     ):
         with pytest.raises(UserError, match=r"J\\udcfcrgen': the name is not UTF-8; rename it"):
             use()
