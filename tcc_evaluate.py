@@ -18,8 +18,9 @@ import logging
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,18 @@ from numpy.typing import NDArray
 from tcc import cli
 from tcc.clips import clip_folders
 from tcc.dtw import CONFIDENT
-from tcc.evaluate import errors as evaluation
-from tcc.evaluate.errors import Errors, Matches
-from tcc.evaluate.intervals import calibrate, lower_median, resample, share_within, summarize
-from tcc.evaluate.labels import check_labels, order_events, read_labels, read_recordings
-from tcc.evaluate.sides import Side, crop, hold_pose, represent, reverse
+from tcc.evaluate.errors import Comparison, Errors, list_pairs, pool
+from tcc.evaluate.intervals import calibrate, fold, lower_median, share_within
+from tcc.evaluate.labels import (
+    LabelledClip,
+    check_labels,
+    draw_folders,
+    mark_events,
+    read_labels,
+    read_recordings,
+    shared_events,
+)
+from tcc.evaluate.leak_tests import change_clips
 from tcc.evaluate.tables import print_results
 from tcc.files import UserError, write_json
 from tcc.plots import plot_error_distribution
@@ -44,7 +52,6 @@ from tcc_model import Encoder, embed, load_encoder
 
 log = logging.getLogger("tcc")
 Array = NDArray[np.floating[Any]]
-Indices = NDArray[np.int64]
 Represent = Callable[[Any], Array]
 EVERY_FRAME = "same recording, every frame"
 
@@ -60,6 +67,40 @@ class Run:
 
 def main() -> None:
     """Load the clips of both roles, score every encoder on every pair, save."""
+    args = parse_arguments()
+    settings, path = CONFIG, None
+    encoders: Iterable[tuple[int, Encoder]] = train_encoders(args)
+    if not args.seeds:
+        device = cli.pick_device(args.device)
+        encoder, settings, path = load_encoder(args.checkpoint, args.log_dir, CONFIG, device)
+        encoders = [(CONFIG.SEED, encoder)]
+    folders = role_folders(args)
+    names = shared_events(args.data_dir, folders)
+    clips = {folder: load_role(args, settings, folder, names) for folder in dict.fromkeys(folders)}
+    standards, learners = (clips[folder] for folder in folders)
+    pairs = list_pairs(standards, learners)
+    linear = Comparison.by_length(standards, learners, names, pairs)
+    runs = [score(seed, encoder, linear) for seed, encoder in encoders]
+    content: dict[str, Any] = {
+        "motion": CONFIG.DATASET,
+        "checkpoint": str(path) if path else None,
+        "seeds": [CONFIG.SEED + index for index in range(args.seeds)],
+        "standards": {"folder": folders[0], "clips": [clip.name for clip in standards]},
+        "learners": {"folder": folders[1], "clips": [clip.name for clip in learners]},
+        "pairs": len(pairs),
+        "errors": pool([run.errors for run in runs], CONFIG.SEED),
+        **fold([run.scores for run in runs], np.mean),
+        "spread": fold([run.scores for run in runs], np.std),
+        "matches": runs[0].matches,
+    }
+    print_results(content, names)
+    stem = args.result_dir / f"evaluate_{'_vs_'.join(folders).replace('/', '_')}"
+    write_json(stem.with_name(f"{stem.name}.json"), content)
+    plot_errors(stem, runs, names)
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read and check the arguments."""
     parser = cli.parser(__doc__, TRAINING)
     cli.add_checkpoint(parser)
     add = parser.add_argument
@@ -77,49 +118,7 @@ def main() -> None:
         raise UserError(
             f"--clips {args.clips} --seeds {args.seeds}: expected at least 1 clip and 0 seeds"
         )
-    trained, settings = None, CONFIG
-    if not args.seeds:
-        device = cli.pick_device(args.device)
-        encoder, settings, path = load_encoder(args.checkpoint, args.log_dir, CONFIG, device)
-        trained = encoder, path
-    names = read_event_names(args)
-    sides = {
-        folder: load_side(args, settings, folder, names)
-        for folder in dict.fromkeys(role_folders(args))
-    }
-    standards, learners = (sides[folder] for folder in role_folders(args))
-    pairs = list_pairs(standards, learners)
-
-    encoders = [(CONFIG.SEED, trained[0])] if trained else train_encoders(args)
-    runs = [score(*seeded, standards, learners, pairs, names) for seeded in encoders]
-    errors = pool(runs)
-    content: dict[str, Any] = {
-        "motion": CONFIG.DATASET,
-        "checkpoint": str(trained[1]) if trained else None,
-        "seeds": [CONFIG.SEED + index for index in range(args.seeds)],
-        "standards": {"folder": standards.folder, "clips": standards.names},
-        "learners": {"folder": learners.folder, "clips": learners.names},
-        "pairs": len(pairs),
-        "errors": errors,
-        **fold([run.scores for run in runs], np.mean),
-        "spread": fold([run.scores for run in runs], np.std),
-        "matches": runs[0].matches,
-    }
-    print_results(content, names)
-    stem = "evaluate_" + "_vs_".join(
-        side.folder.replace("/", "_") for side in (standards, learners)
-    )
-    write_json(args.result_dir / f"{stem}.json", content)
-    for event in (*names, EVERY_FRAME):
-        shown = {
-            method: np.concatenate([run.errors[method][event].frames for run in runs])
-            for method in errors.get(event, {})
-        }
-        if shown:
-            name = event.partition(",")[0].replace(" ", "_")
-            path = args.result_dir / f"{stem}_{name}.png"
-            plot_error_distribution(path, shown, event)
-            print(path)
+    return args
 
 
 def role_folders(args: argparse.Namespace) -> tuple[str, str]:
@@ -148,34 +147,9 @@ def train_encoders(args: argparse.Namespace) -> Iterator[tuple[int, Encoder]]:
             yield seed, load_encoder(None, Path(folder), CONFIG, device)[0]
 
 
-def read_event_names(args: argparse.Namespace) -> list[str]:
-    """Return the events that are marked in clips of both roles, as they follow one another.
-
-    Raises:
-        UserError: there is none.
-    """
-    found: list[list[str]] = []
-    for folder in role_folders(args):
-        motion, mode = folder.split("/")
-        labels = read_labels(args.data_dir, motion)
-        found.append(order_events(events for (of, _), events in labels.items() if of == mode))
-        if not found[-1]:
-            raise UserError(
-                f"{args.data_dir / motion / 'labels.csv'} marks no event in mode {mode}; add "
-                "rows with mode, video and a frame for each event"
-            )
-    names = [name for name in found[0] if name in found[1]]
-    if not names:
-        raise UserError(
-            f"{' and '.join(role_folders(args))} have no event in common: "
-            f"{', '.join(found[0])} against {', '.join(found[1])}"
-        )
-    return names
-
-
-def load_side(
+def load_role(
     args: argparse.Namespace, settings: Config, folder: str, names: Sequence[str]
-) -> Side:
+) -> list[LabelledClip]:
     """Read at most --clips clips of MOTION/MODE that have an event or a recording.
 
     Raises:
@@ -183,125 +157,97 @@ def load_side(
     """
     motion, mode = folder.split("/")
     labels, table = read_labels(args.data_dir, motion), args.data_dir / motion / "labels.csv"
-    shown = {video: name for (of, video), name in read_recordings(args.data_dir, motion).items()
-             if of == mode}  # fmt: skip
+    recordings = {
+        video: name
+        for (of, video), name in read_recordings(args.data_dir, motion).items()
+        if of == mode
+    }
     paths = clip_folders(args.data_dir, motion, mode)
     marked = [
         path for path in paths
-        if path.name in shown or set(labels.get((mode, path.name), ())) & set(names)
+        if path.name in recordings or set(labels.get((mode, path.name), ())) & set(names)
     ]  # fmt: skip
     if not marked:
         raise UserError(
             f"{table} names no clip of {paths[0].parent} with {' or '.join(names)}; column video "
             f"holds the folders' names, as {paths[0].name}"
         )
-    recordings = [shown.get(path.name, path.name) for path in marked]
-    order = list(dict.fromkeys(np.random.default_rng(CONFIG.SEED).permutation(recordings).tolist()))
-    drawn = sorted(range(len(marked)), key=lambda i: order.index(recordings[i]))[: args.clips]
+    generator = np.random.default_rng(CONFIG.SEED)
+    drawn = draw_folders(marked, recordings, args.clips, generator)
     counts = (len(paths) - len(marked), len(marked) - len(drawn))
     for count, reason in zip(counts, ("have no label", "are left out by --clips"), strict=True):
         if count:
             log.warning("%s: %d of %d clips %s", folder, count, len(paths), reason)
-    clips = load_clips([marked[index] for index in sorted(drawn)], settings)
-    lengths = {clip.name: clip.num_frames for clip in clips}
-    check_labels(args.data_dir, motion, mode, labels, lengths)
-    marks = [labels.get((mode, clip.name), {}) for clip in clips]
-    events = np.array([[mark.get(name, np.nan) for name in names] for mark in marks])
-    if count := int(np.isnan(events).any(axis=1).sum()):
-        log.warning("%s: %d clips lack an event: no phases of them", folder, count)
-    return Side(
-        folder=folder,
-        names=[clip.name for clip in clips],
-        views=[
-            (make_features(clip, settings), make_features(clip, settings, True)) for clip in clips
-        ],
-        ticks_s=[feature_times(clip, settings) for clip in clips],
-        times_s=[clip.times_s for clip in clips],
-        turns=np.array([clip_turn(clip, settings) for clip in clips]),
-        events=events,
-        recordings=[f"{motion}/{shown.get(c.name, f'{mode}/{c.name}')}" for c in clips],
-        starts=np.zeros(len(clips), np.int64),
-    )
-
-
-def list_pairs(standards: Side, learners: Side) -> Indices:
-    """Return (P, 2) standard and learner: different clips that share an event or a recording."""
-    pairs = [
-        (standard, learner)
-        for standard in range(len(standards.names))
-        for learner in range(len(learners.names))
-        if not (standards.folder == learners.folder and standard == learner)
-        and (
-            standards.recordings[standard] == learners.recordings[learner]
-            or np.isfinite(standards.events[standard] + learners.events[learner]).any()
+    clips = load_clips(drawn, settings)
+    check_labels(args.data_dir, motion, mode, labels, {c.name: c.num_frames for c in clips})
+    labelled = [
+        LabelledClip(
+            folder=folder,
+            name=clip.name,
+            features=(make_features(clip, settings), make_features(clip, settings, True)),
+            ticks_s=feature_times(clip, settings),
+            times_s=clip.times_s,
+            events=mark_events(labels.get((mode, clip.name), {}), names),
+            recording=f"{motion}/{recordings.get(clip.name, f'{mode}/{clip.name}')}",
+            turn=clip_turn(clip, settings),
         )
+        for clip in clips
     ]
-    if not pairs:
-        raise UserError(
-            f"no two clips of {standards.folder} and {learners.folder} have an event in common; "
-            "label at least two"
-        )
-    return np.array(pairs, np.int64)
+    if count := sum(bool(np.isnan(clip.events).any()) for clip in labelled):
+        log.warning("%s: %d clips lack an event: no phases of them", folder, count)
+    return labelled
 
 
-def score(
-    seed: int,
-    encoder: Encoder,
-    standards: Side,
-    learners: Side,
-    pairs: Indices,
-    names: Sequence[str],
-) -> Run:
-    """Match all pairs by every method, and by the encoder under every leak test."""
+def score(seed: int, encoder: Encoder, linear: Comparison) -> Run:
+    """Match all pairs by every method, and by the encoder under every leak test.
+
+    Args:
+        seed: of the untrained encoder.
+        encoder: trained.
+        linear: the clips with their features, matched by length.
+    """
     untrained = forget(encoder, seed)
     methods: dict[str, Represent] = {
-        "tcc": lambda features: embed(encoder, features),
+        "tcc": partial(embed, encoder),
         "raw pose": lambda features: features,
-        "random encoder": lambda features: embed(untrained, features),
+        "random encoder": partial(embed, untrained),
         "frame index": lambda features: np.arange(len(features), dtype=np.float64)[:, None],
     }
-    same = np.array([standards.recordings[a] == learners.recordings[b] for a, b in pairs])
-    others = pairs[~same]
-    matches: dict[str, Matches] = {"linear time": evaluation.scale_time(standards, learners, pairs)}
+    comparisons: dict[str, Comparison] = {}
     embeddings: dict[str, dict[str, float]] = {"linear time": {}}
-    for name, change in methods.items():
-        sides = [represent(side, change) for side in (standards, learners)]
-        bar = cli.progress(pairs, name, "pair")
-        matches[name] = evaluation.match_pairs(sides[0], sides[1], bar)
+    for name, function in methods.items():
+        comparisons[name] = linear.represent(function).search(bar(name))
         generator = np.random.default_rng(CONFIG.SEED)
-        embeddings[name] = evaluation.score_embeddings(
-            sides[0], sides[1], pairs, matches[name], generator
-        )
+        embeddings[name] = comparisons[name].score_embeddings(generator)
 
+    one_recording = linear.one_recording()
     errors: dict[str, dict[str, Errors]] = {}
-    for name in (*methods, "linear time"):
-        found = evaluation.find_events(standards, pairs, matches[name])[~same]
-        errors[name] = evaluation.tabulate(found, others, standards, learners, names)
-        if name in methods and len(others):
-            votes, voters = evaluation.vote(found, matches[name].costs[~same], others[:, 1])
-            errors[f"{name}, voting"] = evaluation.tabulate(
-                votes, voters[:, None], standards, learners, names
-            )
-        if same.any():
-            frames = evaluation.frame_errors(standards, learners, pairs, matches[name])
-            errors[name][EVERY_FRAME] = evaluation.errors_of(frames, pairs, standards, learners)
-        embeddings[name]["enclosed_area"] = evaluation.mean_enclosed_area(
-            standards, learners, pairs, matches[name]
-        )
-    if len(others):
-        prior, rows = evaluation.prior_events(standards, learners, others)
-        errors["constant prior"] = evaluation.tabulate(
-            prior, rows[:, None], standards, learners, names
-        )
-    sure = matches["tcc"].confidences[~same] >= CONFIDENT
+    for name, comparison in {**comparisons, "linear time": linear}.items():
+        others = comparison.select(~one_recording)
+        errors[name] = others.tabulate(others.find_events(), others.pairs)
+        if name in methods and len(others.pairs):
+            errors[f"{name}, voting"] = others.tabulate(*others.vote())
+        if one_recording.any():
+            frames = comparison.frame_errors()
+            errors[name][EVERY_FRAME] = comparison.errors_of(frames, comparison.pairs)
+        embeddings[name]["enclosed_area"] = comparison.mean_enclosed_area()
+    others = linear.select(~one_recording)
+    if len(others.pairs):
+        errors["constant prior"] = others.tabulate(*others.prior_events())
+    sure = comparisons["tcc"].confidences[~one_recording] >= CONFIDENT
     scores = {
         "embeddings": embeddings,
-        "leak_tests": leak_tests(methods["tcc"], standards, learners, pairs, names),
-        "calibration": {name: calibrate(errors["tcc"][name].frames, sure) for name in names},
+        "leak_tests": score_leaks(methods["tcc"], linear),
+        "calibration": {
+            name: calibrate(errors["tcc"][name].frames, sure) for name in linear.event_names
+        },
     }
-    return Run(
-        errors, scores, evaluation.list_matches(standards, learners, pairs, matches["tcc"], names)
-    )
+    return Run(errors, scores, comparisons["tcc"].list_matches())
+
+
+def bar(title: str) -> Callable[[Any], Any]:
+    """Return what wraps pairs in a progress bar."""
+    return partial(cli.progress, description=title, unit="pair")
 
 
 def forget(encoder: Encoder, seed: int) -> Encoder:
@@ -314,54 +260,37 @@ def forget(encoder: Encoder, seed: int) -> Encoder:
     return untrained
 
 
-def leak_tests(
-    change: Represent, standards: Side, learners: Side, pairs: Indices, names: Sequence[str]
-) -> dict[str, dict[str, float]]:
-    """Score clips that hold one pose, are cropped, or (the learners) run backwards."""
-    generator = np.random.default_rng(CONFIG.SEED)
-    changed = {
-        "constant pose": (hold_pose(standards), hold_pose(learners)),
-        "random crops": (
-            crop(standards, generator), crop(learners, generator)
-        ),
-        "reversed": (standards, reverse(learners)),
-    }  # fmt: skip
+def score_leaks(function: Represent, linear: Comparison) -> dict[str, dict[str, float]]:
+    """Return the scores of the embeddings that `function` makes, under every leak test."""
     scores: dict[str, dict[str, float]] = {}
-    for test, sides in changed.items():
-        before, after = (represent(side, change) for side in sides)
-        matches = evaluation.match_pairs(before, after, cli.progress(pairs, test, "pair"))
-        found = evaluation.find_events(before, pairs, matches)
-        table = evaluation.tabulate(found, pairs, before, after, names)
-        scores[test] = evaluation.mean_tau(before, after, pairs, matches)
-        for name in names:
+    generator = np.random.default_rng(CONFIG.SEED)
+    for test, roles in change_clips(linear.standards, linear.learners, generator).items():
+        changed = replace(linear, standards=roles[0], learners=roles[1])
+        comparison = changed.represent(function).search(bar(test))
+        table = comparison.tabulate(comparison.find_events(), comparison.pairs)
+        scores[test] = comparison.mean_tau()
+        for name in linear.event_names:
             scores[test][f"{name}_within_3"] = share_within(table[name].frames, 3)
         if test == "random crops":
-            frames = evaluation.frame_errors(before, after, pairs, matches)
+            frames = comparison.frame_errors()
             if len(frames := frames[~np.isnan(frames)]):
                 scores[test]["every_frame_median"] = lower_median(frames)
     return scores
 
 
-def pool(runs: Sequence[Run]) -> dict[str, dict[str, Any]]:
-    """Summarise the errors of all runs together, so that intervals and medians are over all."""
-    summaries: dict[str, dict[str, Any]] = {}
-    for method, tables in runs[0].errors.items():
-        for event, first in tables.items():
-            mine = [run.errors[method][event] for run in runs]
-            clips = np.concatenate([errors.clips for errors in mine])
-            weights = resample(list(clips.T), np.random.default_rng(CONFIG.SEED))
-            frames = np.concatenate([errors.frames for errors in mine])
-            values = summarize(frames, np.tile(first.fps, len(mine)), weights)
-            each = [share_within(errors.frames, 3) for errors in mine]
-            summaries.setdefault(event, {})[method] = {**values, "within_3_spread": np.std(each)}
-    return summaries
-
-
-def fold(values: Sequence[Any], function: Callable[[Any], Any]) -> Any:
-    """Apply a function to the numbers of equal nested dictionaries."""
-    if isinstance(values[0], dict):
-        return {key: fold([value[key] for value in values], function) for key in values[0]}
-    return float(function(values))
+def plot_errors(stem: Path, runs: Sequence[Run], names: Sequence[str]) -> None:
+    """Plot the errors of every event, and of every frame of one recording, and print the paths."""
+    for event in (*names, EVERY_FRAME):
+        shown = {
+            method: np.concatenate([run.errors[method][event].frames for run in runs])
+            for method, tables in runs[0].errors.items()
+            if event in tables
+        }
+        if shown:
+            name = event.partition(",")[0].replace(" ", "_")
+            path = stem.with_name(f"{stem.name}_{name}.png")
+            plot_error_distribution(path, shown, event)
+            print(path)
 
 
 if __name__ == "__main__":

@@ -13,25 +13,32 @@ result/kendalls_tau_<motion>_<mode>.json and .png.
 
 from __future__ import annotations
 
-from pathlib import Path
+import argparse
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tcc import cli
-from tcc.clips import Clip, clip_folders
+from tcc.clips import clip_folders
 from tcc.evaluate.intervals import finite_mean
-from tcc.evaluate.labels import check_labels, order_events, read_labels
+from tcc.evaluate.labels import (
+    LabelledClip,
+    check_labels,
+    mark_events,
+    order_events,
+    read_labels,
+)
+from tcc.evaluate.leak_tests import change_clips
 from tcc.evaluate.metrics import event_errors, tau_matrix
-from tcc.evaluate.sides import SHORTEST_CROP
 from tcc.files import UserError, write_json
 from tcc.plots import plot_tau
 from tcc_config import AFTER_TRAINING, CONFIG, Config
-from tcc_data import load_clips, make_features, per_frame
+from tcc_data import feature_times, load_clips, make_features
 from tcc_model import Encoder, embed, load_encoder, tell_other_embeddings
 
-Features = NDArray[np.float32]
 Matrix = NDArray[np.floating[Any]]
 
 
@@ -43,33 +50,18 @@ def main() -> None:
     encoder, settings, path = load_encoder(
         args.checkpoint, args.log_dir, CONFIG, cli.pick_device(args.device)
     )
-
-    clips = load_clips(clip_folders(args.data_dir, CONFIG.DATASET, args.mode), settings)
-    if len(clips) < 2:
-        raise UserError(
-            f"{args.data_dir / CONFIG.DATASET / args.mode} holds {len(clips)} clip; tau "
-            "compares at least 2: add one or choose another --mode"
-        )
+    clips, events = load_labelled(args, settings)
     tell_other_embeddings(args.log_dir, CONFIG, args.mode, path)
-    features = [make_features(clip, settings) for clip in clips]
-    generator = np.random.default_rng(CONFIG.SEED)
-    constant = [np.repeat(clip[len(clip) // 2, None], len(clip), axis=0) for clip in features]
-    cropped = [crop(clip, generator) for clip in features]
-    backwards = [clip[::-1].copy() for clip in features]
-    matrix = score(encoder, features, features)
-    scores = {
-        "clips": summarize(matrix),
-        "constant_pose": summarize(score(encoder, constant, constant)),
-        "random_crops": summarize(score(encoder, cropped, cropped)),
-        "reversed": summarize(score(encoder, features, backwards)),
-    }
-
+    matrix = score(encoder, clips, clips)
+    scores = {"clips": summarize(matrix)}
+    for test, roles in change_clips(clips, clips, np.random.default_rng(CONFIG.SEED)).items():
+        scores[test.replace(" ", "_")] = summarize(score(encoder, *roles))
     for name, values in scores.items():
         print(
             f"{name.replace('_', ' '):14} tau {values['tau']:6.3f}  "
             f"undefined {values['undefined']} of {values['pairs']} pairs"
         )
-    errors = score_events(encoder, settings, clips, features, args.data_dir, args.mode)
+    errors = score_events(encoder, clips, events)
     for event, values in errors.items():
         print(
             f"{event:14} error of the alignment, mean {values['mean']:.1f} and median "
@@ -77,6 +69,7 @@ def main() -> None:
         )
     if not errors:
         print("alignment error: unknown, labels.csv marks no event of two of these clips")
+    names = [clip.name for clip in clips]
     stem = args.result_dir / f"kendalls_tau_{CONFIG.DATASET}_{args.mode}"
     write_json(
         stem.with_suffix(".json"),
@@ -88,24 +81,61 @@ def main() -> None:
             "distance": CONFIG.KENDALLS_TAU_DISTANCE,
             **scores,
             "alignment_error_frames": errors,
-            "videos": [clip.name for clip in clips],
+            "videos": names,
             "matrix": matrix,
         },
     )
     plot_tau(
         stem.with_suffix(".png"),
         matrix,
-        [clip.name for clip in clips],
+        names,
         f"Kendall's tau, {CONFIG.DATASET} {args.mode}, mean {scores['clips']['tau']:.3f}",
     )
     print(f"{stem}.png")
 
 
-def score(encoder: Encoder, queries: list[Features], references: list[Features]) -> Matrix:
-    """Embed features (F, C) and return tau of every ordered pair of different clips (V, V)."""
+def load_labelled(
+    args: argparse.Namespace, settings: Config
+) -> tuple[list[LabelledClip], list[str]]:
+    """Read the clips of the mode, and the names of the events that labels.csv marks in them.
+
+    Raises:
+        UserError: fewer than 2 clips, or an event lies behind the end of its clip.
+    """
+    folder = args.data_dir / CONFIG.DATASET
+    clips = load_clips(clip_folders(args.data_dir, CONFIG.DATASET, args.mode), settings)
+    if len(clips) < 2:
+        raise UserError(
+            f"{folder / args.mode} holds {len(clips)} clip; tau compares at least 2: add one or "
+            "choose another --mode"
+        )
+    labels = read_labels(args.data_dir, CONFIG.DATASET) if (folder / "labels.csv").exists() else {}
+    lengths = {clip.name: clip.num_frames for clip in clips}
+    check_labels(args.data_dir, CONFIG.DATASET, args.mode, labels, lengths)
+    marks = [labels.get((args.mode, clip.name), {}) for clip in clips]
+    names = order_events(marks)
+    labelled = [
+        LabelledClip(
+            folder=f"{CONFIG.DATASET}/{args.mode}",
+            name=clip.name,
+            features=(make_features(clip, settings),),
+            ticks_s=feature_times(clip, settings),
+            times_s=clip.times_s,
+            events=mark_events(mark, names),
+            recording=clip.name,
+        )
+        for clip, mark in zip(clips, marks, strict=True)
+    ]
+    return labelled, names
+
+
+def score(
+    encoder: Encoder, queries: Sequence[LabelledClip], references: Sequence[LabelledClip]
+) -> Matrix:
+    """Embed the clips and return tau of every ordered pair of different clips (V, V)."""
     return tau_matrix(
-        [embed(encoder, clip) for clip in queries],
-        [embed(encoder, clip) for clip in references],
+        [embed(encoder, clip.features[0]) for clip in queries],
+        [embed(encoder, clip.features[0]) for clip in references],
         CONFIG.KENDALLS_TAU_STRIDE,
         CONFIG.KENDALLS_TAU_DISTANCE,
     )
@@ -124,33 +154,13 @@ def summarize(matrix: Matrix) -> dict[str, float | int]:
 
 
 def score_events(
-    encoder: Encoder,
-    settings: Config,
-    clips: list[Clip],
-    features: list[Features],
-    data_dir: Path,
-    mode: str,
+    encoder: Encoder, clips: Sequence[LabelledClip], names: Sequence[str]
 ) -> dict[str, dict[str, float | int]]:
-    """Return for each marked event the alignment error in frames; empty without labels.csv.
-
-    Raises:
-        UserError: an event lies behind the end of its clip.
-    """
-    if not (data_dir / CONFIG.DATASET / "labels.csv").exists():
-        return {}
-    labels = read_labels(data_dir, CONFIG.DATASET)
-    lengths = {clip.name: clip.num_frames for clip in clips}
-    check_labels(data_dir, CONFIG.DATASET, mode, labels, lengths)
-    marks = [labels.get((mode, clip.name), {}) for clip in clips]
-    embeddings = [
-        per_frame(embed(encoder, values), clip, settings)
-        for clip, values in zip(clips, features, strict=True)
-    ]
+    """Return for each event that two clips have the alignment error in frames."""
+    embeddings = [clip.represent(partial(embed, encoder)).per_frame() for clip in clips]
     summary = {}
-    for event in order_events(marks):
-        errors = event_errors(
-            embeddings, [mark.get(event) for mark in marks], CONFIG.KENDALLS_TAU_DISTANCE
-        )
+    for event, frames in zip(names, np.array([clip.events for clip in clips]).T, strict=True):
+        errors = event_errors(embeddings, frames, CONFIG.KENDALLS_TAU_DISTANCE)
         if errors.size:
             summary[event] = {
                 "mean": float(errors.mean()),
@@ -158,13 +168,6 @@ def score_events(
                 "pairs": len(errors),
             }
     return summary
-
-
-def crop(clip: Features, generator: np.random.Generator) -> Features:
-    """Return a random part of a clip, at least SHORTEST_CROP of it."""
-    length = max(1, round(len(clip) * generator.uniform(SHORTEST_CROP, 1)))
-    first = int(generator.integers(len(clip) - length + 1))
-    return clip[first : first + length]
 
 
 if __name__ == "__main__":

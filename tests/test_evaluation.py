@@ -4,32 +4,22 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from tcc.dtw import locate, map_frames
-from tcc.evaluate.errors import (
-    Matches,
-    carry_events,
-    find_events,
-    frame_errors,
-    list_matches,
-    match_pairs,
-    mean_enclosed_area,
-    mean_tau,
-    prior_events,
-    relative_intervals,
-    scale_time,
-    score_embeddings,
-    tabulate,
-    vote,
-)
+from tcc.evaluate.errors import Comparison, Errors, carry_events, median_vote, relative_intervals
 from tcc.evaluate.intervals import resample, share_within, summarize
-from tcc.evaluate.sides import Side, crop, hold_pose, represent, reverse
+from tcc.evaluate.labels import LabelledClip
+from tcc.evaluate.leak_tests import change_clips, crop, hold_pose, reverse
 from tests.conftest import Run, wave, write_clip
+
+Pairs = NDArray[np.int64]
 
 NAN, INF = np.nan, np.inf
 HARDLY = ["--set", "MAX_NUM_TRAINING_STEPS=2", "--set", "HIDDEN_SIZE=8"]
@@ -58,7 +48,7 @@ def test_events_are_carried_along_the_path_and_missed_outside_it() -> None:
 def test_vote_is_the_median_of_the_better_half() -> None:
     found = np.array([[10.0, NAN], [12, INF], [50, INF], [60, 3], [7, INF], [INF, NAN]])
     costs = np.array([0.2, 0.1, 0.3, 0.4, 0.5, 0.1])
-    votes, learners = vote(found, costs, np.array([4, 4, 4, 4, 6, 6]))
+    votes, learners = median_vote(found, costs, np.array([4, 4, 4, 4, 6, 6]))
     np.testing.assert_array_equal(learners, [4, 6])
     np.testing.assert_array_equal(votes, [[11, 3], [7, INF]])
 
@@ -99,7 +89,7 @@ def test_a_clip_in_both_roles_is_drawn_once() -> None:
 PERIOD = 8.0  # frames between two events of a made clip, at tempo 1
 
 
-def made_side(folder: str, tempos: list[float], seed: int, lead: int = 6) -> Side:
+def made_clips(folder: str, tempos: list[float], seed: int, lead: int = 6) -> list[LabelledClip]:
     """Clips that run through one curve at different tempos, after and before something else.
 
     The embedding is the position on the curve, so that the true match has distance 0 but for
@@ -107,86 +97,109 @@ def made_side(folder: str, tempos: list[float], seed: int, lead: int = 6) -> Sid
     """
     generator = np.random.default_rng(seed)
     curve = np.cumsum(np.random.default_rng(99).normal(size=(400, 8)), axis=0)
-    views, events = [], []
-    for tempo in tempos:
+    clips = []
+    for index, tempo in enumerate(tempos):
         times = np.arange(100, 130, tempo)
         motion = np.stack([np.interp(times, np.arange(400), column) for column in curve.T], 1)
         around = generator.normal(30, 1, (2 * lead, 8))
-        clip = np.concatenate([around[:lead], motion, around[lead:]])
-        views.append((clip, -clip))
-        events.append([lead + PERIOD / tempo, lead + 2 * PERIOD / tempo])
-    count = len(tempos)
-    times_s = [np.arange(len(view)) / 30 for view, _ in views]
-    return Side(
-        folder,
-        [f"clip{index}" for index in range(count)],
-        views,
-        times_s,
-        times_s,
-        np.rint(events),
-        [f"{folder}/{index}" for index in range(count)],
-        np.zeros(count, np.int64),
-        np.zeros(count),
-    )
+        embeddings = np.concatenate([around[:lead], motion, around[lead:]])
+        times_s = np.arange(len(embeddings)) / 30
+        clips.append(
+            LabelledClip(
+                folder=folder,
+                name=f"clip{index}",
+                features=(embeddings, -embeddings),
+                ticks_s=times_s,
+                times_s=times_s,
+                events=np.rint([lead + PERIOD / tempo, lead + 2 * PERIOD / tempo]),
+                recording=f"{folder}/{index}",
+            )
+        )
+    return clips
 
 
-STANDARDS = made_side("made/train", [1.0, 0.8, 1.25], 1, lead=0)
-LEARNERS = made_side("made/val", [1.0, 1.25, 0.8], 2)
+STANDARDS = made_clips("made/train", [1.0, 0.8, 1.25], 1, lead=0)
+LEARNERS = made_clips("made/val", [1.0, 1.25, 0.8], 2)
 PAIRS = np.array([(a, b) for a in range(3) for b in range(3)])
 NAMES = ["takeoff", "landing"]
 
 
+def match(
+    standards: Sequence[LabelledClip], learners: Sequence[LabelledClip], pairs: Pairs = PAIRS
+) -> Comparison:
+    """Search every pair."""
+    return Comparison.by_length(standards, learners, NAMES, pairs).search()
+
+
+def event_table(comparison: Comparison) -> dict[str, Errors]:
+    """Return the errors of the events of all pairs."""
+    return comparison.tabulate(comparison.find_events(), comparison.pairs)
+
+
 def test_perfect_embeddings_score_best_everywhere() -> None:
-    matches = match_pairs(STANDARDS, LEARNERS, PAIRS)
-    found = find_events(STANDARDS, PAIRS, matches)
-    table = tabulate(found, PAIRS, STANDARDS, LEARNERS, NAMES)
+    comparison = match(STANDARDS, LEARNERS)
+    table = event_table(comparison)
     assert list(table) == ["takeoff", "landing", "takeoff to landing"]
     assert share_within(table["takeoff"].frames, 1) == share_within(table["landing"].frames, 1) == 1
-    assert not matches.mirrored.any()
-    scores = score_embeddings(STANDARDS, LEARNERS, PAIRS, matches, np.random.default_rng(0))
+    assert not comparison.mirrored.any()
+    scores = comparison.score_embeddings(np.random.default_rng(0))
     assert scores["tau"] > 0.97
     assert scores["tau_undefined"] == 0
-    assert mean_enclosed_area(STANDARDS, LEARNERS, PAIRS, matches) < 0.02
+    assert comparison.mean_enclosed_area() < 0.02
 
 
 def test_a_mirrored_learner_is_found_by_the_mirrored_standard() -> None:
-    mirrored = represent(LEARNERS, lambda view: -view)
-    matches = match_pairs(STANDARDS, mirrored, PAIRS)
-    assert matches.mirrored.all()
-    assert mean_tau(STANDARDS, mirrored, PAIRS, matches)["tau"] > 0.97
-    listed = list_matches(STANDARDS, mirrored, PAIRS, matches, NAMES)[5]
+    comparison = match(STANDARDS, [clip.represent(np.negative) for clip in LEARNERS])
+    assert comparison.mirrored.all()
+    assert comparison.mean_tau()["tau"] > 0.97
+    listed = comparison.list_matches()[5]
     assert (listed["standard"], listed["learner"], listed["mirrored"]) == ("clip1", "clip2", True)
     assert abs(listed["found"]["landing"] - listed["marked"]["landing"]) <= 1
 
 
 def test_constant_pose_is_undefined_and_reversed_clips_fall() -> None:
-    held = [hold_pose(side) for side in (STANDARDS, LEARNERS)]
-    matches = match_pairs(held[0], held[1], PAIRS)
-    scores = mean_tau(held[0], held[1], PAIRS, matches)
+    held = [[hold_pose(clip) for clip in clips] for clips in (STANDARDS, LEARNERS)]
+    scores = match(held[0], held[1]).mean_tau()
     assert np.isnan(scores["tau"])
     assert scores["tau_undefined"] == 1
-    backwards = reverse(LEARNERS)
-    np.testing.assert_array_equal(backwards.views[0][0][::-1], LEARNERS.views[0][0])
-    last = len(LEARNERS.views[0][0]) - 1
-    np.testing.assert_array_equal(backwards.events[0], last - LEARNERS.events[0])
-    matches = match_pairs(STANDARDS, backwards, PAIRS)
-    assert mean_tau(STANDARDS, backwards, PAIRS, matches)["tau"] < -0.9
+    backwards = [reverse(clip) for clip in LEARNERS]
+    np.testing.assert_array_equal(backwards[0].features[0][::-1], LEARNERS[0].features[0])
+    last = LEARNERS[0].num_frames - 1
+    np.testing.assert_array_equal(backwards[0].events, last - LEARNERS[0].events)
+    assert reverse(replace(LEARNERS[0], turn=2.0)).turn == -2
+    assert match(STANDARDS, backwards).mean_tau()["tau"] < -0.9
+
+
+def test_leak_tests_change_the_roles_that_they_should() -> None:
+    changed = change_clips(STANDARDS, LEARNERS, np.random.default_rng(0))
+    assert list(changed) == ["constant pose", "random crops", "reversed"]
+    for clips in changed["constant pose"]:
+        assert all((clip.features[1] == clip.features[1][0]).all() for clip in clips)
+    standards, learners = changed["random crops"]
+    whole = (*STANDARDS, *LEARNERS)
+    assert sum(clip.num_frames for clip in (*standards, *learners)) < sum(
+        clip.num_frames for clip in whole
+    )
+    standards, learners = changed["reversed"]
+    assert standards == STANDARDS
+    assert all(
+        (after.features[0][::-1] == before.features[0]).all()
+        for after, before in zip(learners, LEARNERS, strict=True)
+    )
 
 
 def test_frame_counter_is_caught_by_cropped_clips_an_aligner_is_not() -> None:
     """The clips are cut alike, so the frame's number aligns them as well as the motion does."""
-    sides = [made_side("made/train", [1.0] * 6, 3), made_side("made/val", [1.0] * 6, 4)]
+    roles = [made_clips("made/train", [1.0] * 6, 3), made_clips("made/val", [1.0] * 6, 4)]
     pairs = np.array([(a, b) for a in range(6) for b in range(6)])
 
     def score(change: bool, counter: bool) -> float:
         generator = np.random.default_rng(5)
-        cut = [crop(side, generator) if change else side for side in sides]
+        cut = [[crop(clip, generator) for clip in clips] if change else clips for clips in roles]
+        comparison = Comparison.by_length(cut[0], cut[1], NAMES, pairs)
         if counter:
-            cut = [
-                represent(side, lambda view: np.arange(float(len(view)))[:, None]) for side in cut
-            ]
-        found = find_events(cut[0], pairs, match_pairs(cut[0], cut[1], pairs))
-        return share_within(tabulate(found, pairs, cut[0], cut[1], NAMES)["takeoff"].frames, 1)
+            comparison = comparison.represent(lambda rows: np.arange(float(len(rows)))[:, None])
+        return share_within(event_table(comparison.search())["takeoff"].frames, 1)
 
     assert score(change=False, counter=True) == 1
     assert score(change=True, counter=True) < 0.6
@@ -196,28 +209,43 @@ def test_frame_counter_is_caught_by_cropped_clips_an_aligner_is_not() -> None:
 
 def test_cropped_clips_keep_their_events() -> None:
     for seed in range(30):
-        cut = crop(LEARNERS, np.random.default_rng(seed))
-        for before, after, old, new in zip(
-            LEARNERS.views, cut.views, LEARNERS.events, cut.events, strict=True
-        ):
-            assert len(after[0]) >= round(0.6 * len(before[0]))
-            np.testing.assert_array_equal(after[0][new.astype(int)], before[0][old.astype(int)])
+        generator = np.random.default_rng(seed)
+        for clip in LEARNERS:
+            cut = crop(clip, generator)
+            assert len(cut.features[0]) >= round(0.6 * len(clip.features[0]))
+            np.testing.assert_array_equal(
+                cut.features[0][cut.events.astype(int)], clip.features[0][clip.events.astype(int)]
+            )
 
 
-def filmed_at(side: Side, rate: int) -> Side:
-    """The same clips by a camera of another rate; the views keep their ticks."""
-    times_s = [np.arange(0, ticks_s[-1] + 1e-9, 1 / rate) for ticks_s in side.ticks_s]
-    return replace(side, times_s=times_s, events=np.rint(side.events / 30 * rate))
+@pytest.mark.parametrize("num_frames", [1, 2, 3])
+def test_the_shortest_clips_can_be_cropped(num_frames: int) -> None:
+    times_s = np.arange(num_frames) / 30
+    rows = np.zeros((num_frames, 2))
+    clip = LabelledClip("made/val", "short", (rows,), times_s, times_s, np.full(2, NAN), "short")
+    for seed in range(10):
+        cut = crop(clip, np.random.default_rng(seed))
+        assert min(2, num_frames) <= cut.num_frames == len(cut.features[0]) <= num_frames
+
+
+def filmed_at(clips: Sequence[LabelledClip], rate: int) -> list[LabelledClip]:
+    """The same clips by a camera of another rate; the features keep their ticks."""
+    return [
+        replace(
+            clip,
+            times_s=np.arange(0, clip.ticks_s[-1] + 1e-9, 1 / rate),
+            events=np.rint(clip.events / 30 * rate),
+        )
+        for clip in clips
+    ]
 
 
 @pytest.mark.parametrize(("first", "second"), [(30, 60), (60, 30), (15, 120)])
 def test_events_are_in_frames_of_the_clips_and_errors_in_ms(first: int, second: int) -> None:
-    standards, learners = filmed_at(STANDARDS, first), filmed_at(LEARNERS, second)
-    matches = match_pairs(standards, learners, PAIRS)
-    for (standard, _), mapped in zip(PAIRS, matches.maps, strict=True):
-        assert len(mapped) == len(standards.times_s[standard])
-    found = find_events(standards, PAIRS, matches)
-    table = tabulate(found, PAIRS, standards, learners, NAMES)
+    comparison = match(filmed_at(STANDARDS, first), filmed_at(LEARNERS, second))
+    for (standard, _), mapped in zip(comparison.clips(), comparison.maps, strict=True):
+        assert len(mapped) == standard.num_frames
+    table = event_table(comparison)
     for event in NAMES:
         errors = table[event]
         np.testing.assert_allclose(errors.fps, second)
@@ -225,63 +253,68 @@ def test_events_are_in_frames_of_the_clips_and_errors_in_ms(first: int, second: 
         assert np.abs(late_s).max() <= 1 / 30 + 1 / first + 0.5 / second
         summary = summarize(errors.frames, errors.fps, np.ones((10, len(PAIRS))))
         assert summary["mean_ms"] == pytest.approx(1000 * np.abs(late_s).mean())
-    scores = score_embeddings(standards, learners, PAIRS, matches, np.random.default_rng(0))
-    assert scores["phase_100%"] > 0.75
-    assert mean_enclosed_area(standards, learners, PAIRS, matches) < 0.03
+    assert comparison.score_embeddings(np.random.default_rng(0))["phase_100%"] > 0.75
+    assert comparison.mean_enclosed_area() < 0.03
 
 
 @pytest.mark.parametrize("rate", [15, 60])
 def test_changed_clips_keep_frames_ticks_and_events_together(rate: int) -> None:
-    side = filmed_at(LEARNERS, rate)
-    cut = crop(side, np.random.default_rng(3))
-    backwards = reverse(side)
-    for clip in range(3):
-        assert cut.events[clip].max() < cut.lengths[clip] < side.lengths[clip]
+    generator = np.random.default_rng(3)
+    for clip in filmed_at(LEARNERS, rate):
+        cut, backwards = crop(clip, generator), reverse(clip)
+        assert cut.events.max() < cut.num_frames < clip.num_frames
         for changed in (cut, backwards):
-            assert len(changed.views[clip][0]) == len(changed.ticks_s[clip])
-            assert (np.diff(changed.ticks_s[clip]) > 0).all()
-        start = cut.starts[clip]
-        whole = slice(start, start + cut.lengths[clip])
-        np.testing.assert_array_equal(cut.times_s[clip], side.times_s[clip][whole])
+            assert len(changed.features[0]) == len(changed.ticks_s)
+            assert (np.diff(changed.ticks_s) > 0).all()
+        part = slice(cut.start_frame, cut.start_frame + cut.num_frames)
+        np.testing.assert_array_equal(cut.times_s, clip.times_s[part])
         inside = slice(2, -2)  # no ticks beyond the ends
         np.testing.assert_allclose(
-            cut.per_frame(clip)[inside], side.per_frame(clip)[whole][inside], atol=1e-6
+            cut.per_frame()[inside], clip.per_frame()[part][inside], atol=1e-6
         )
         np.testing.assert_allclose(
-            backwards.per_frame(clip)[inside][::-1], side.per_frame(clip)[inside], atol=1e-6
+            backwards.per_frame()[inside][::-1], clip.per_frame()[inside], atol=1e-6
         )
 
 
 def test_linear_time_and_prior_know_lengths_alone() -> None:
-    matches = scale_time(STANDARDS, LEARNERS, PAIRS)
-    for (standard, learner), mapped in zip(PAIRS, matches.maps, strict=True):
-        assert len(mapped) == len(STANDARDS.views[standard][0])
-        assert (mapped[0], mapped[-1]) == (0, len(LEARNERS.views[learner][0]) - 1)
-    found, rows = prior_events(STANDARDS, LEARNERS, PAIRS)
-    np.testing.assert_array_equal(rows, [0, 1, 2])
-    lengths = [len(view) for view, _ in STANDARDS.views]
-    share = np.median(STANDARDS.events[:, 0] / lengths)
-    assert found[1, 0] == round(share * len(LEARNERS.views[1][0]))
+    comparison = Comparison.by_length(STANDARDS, LEARNERS, NAMES, PAIRS)
+    for (standard, learner), mapped in zip(comparison.clips(), comparison.maps, strict=True):
+        assert len(mapped) == standard.num_frames
+        assert (mapped[0], mapped[-1]) == (0, learner.num_frames - 1)
+    found, rows = comparison.prior_events()
+    np.testing.assert_array_equal(rows, [[0], [1], [2]])
+    share = np.median([clip.events[0] / clip.num_frames for clip in STANDARDS])
+    assert found[1, 0] == round(share * LEARNERS[1].num_frames)
+
+
+SAME = np.array([(0, 0), (1, 1), (2, 2)])
+
+
+def film(recordings: str, starts: list[int]) -> list[LabelledClip]:
+    """The learners as clips of these recordings, from these frames of them on."""
+    return [
+        replace(clip, recording=recording, start_frame=start)
+        for clip, recording, start in zip(LEARNERS, recordings, starts, strict=True)
+    ]
 
 
 def test_every_frame_of_one_recording_is_compared() -> None:
-    first = replace(LEARNERS, recordings=["a", "b", "c"], starts=np.array([0, 4, 0]))
-    second = replace(LEARNERS, recordings=["a", "b", "other"], starts=np.array([0, 1, 0]))
-    lengths = [len(view) for view, _ in LEARNERS.views]
-    pairs = np.array([(0, 0), (1, 1), (2, 2)])
-    maps = [np.arange(lengths[0]) + 2.2, np.arange(lengths[1]) + 3.0, np.arange(lengths[2]) + 0.0]
-    matches = Matches(maps, np.zeros(3), np.zeros(3), np.zeros(3, np.bool_))
-    np.testing.assert_array_equal(frame_errors(first, second, pairs, matches), [2, 0, NAN])
-    maps[0][: 2 * lengths[0] // 3] = np.nan
-    assert frame_errors(first, second, pairs, matches)[0] == INF
+    first, second = film("abc", [0, 4, 0]), film("abd", [0, 1, 0])
+    comparison = Comparison.by_length(first, second, NAMES, SAME)
+    frames = [np.arange(float(clip.num_frames)) for clip in LEARNERS]
+    comparison = replace(comparison, maps=[frames[0] + 2.2, frames[1] + 3, frames[2]])
+    np.testing.assert_array_equal(comparison.frame_errors(), [2, 0, NAN])
+    np.testing.assert_array_equal(comparison.one_recording(), [True, True, False])
+    comparison.maps[0][: 2 * len(frames[0]) // 3] = NAN
+    assert comparison.frame_errors()[0] == INF
 
 
 def test_a_cropped_camera_of_one_recording_still_shares_its_frames() -> None:
-    cut = crop(LEARNERS, np.random.default_rng(1))
-    assert (cut.starts > 0).any()
-    pairs = np.array([(0, 0), (1, 1), (2, 2)])
-    matches = match_pairs(cut, LEARNERS, pairs)
-    np.testing.assert_array_equal(frame_errors(cut, LEARNERS, pairs, matches), 0)
+    generator = np.random.default_rng(1)
+    cut = [crop(clip, generator) for clip in LEARNERS]
+    assert any(clip.start_frame > 0 for clip in cut)
+    np.testing.assert_array_equal(match(cut, LEARNERS, SAME).frame_errors(), 0)
 
 
 def test_time_between_events_is_a_share_of_the_true_time() -> None:
@@ -293,24 +326,21 @@ def test_time_between_events_is_a_share_of_the_true_time() -> None:
 
 
 def test_retrieval_sees_no_clip_of_the_same_recording() -> None:
-    twins = replace(LEARNERS, recordings=["made/a", "made/a", "made/b"])
-    alone = Side(
-        twins.folder,
-        twins.names[:2],
-        twins.views[:2],
-        twins.ticks_s[:2],
-        twins.times_s[:2],
-        twins.events[:2],
-        twins.recordings[:2],
-        twins.starts[:2],
-        twins.turns[:2],
-    )
     pairs = np.array([(0, 1), (1, 0)])
-    matches = match_pairs(alone, alone, pairs)
-    scores = score_embeddings(alone, alone, pairs, matches, np.random.default_rng(0))
+    twins = film("aab", [0, 0, 0])
+    scores = match(twins[:2], twins[:2], pairs).score_embeddings(np.random.default_rng(0))
     assert np.isnan(scores["ap_5"])
-    scores = score_embeddings(twins, twins, pairs, matches, np.random.default_rng(0))
+    scores = match(twins, twins, pairs).score_embeddings(np.random.default_rng(0))
     assert scores["ap_5"] > 0.75
+
+
+def test_selected_pairs_keep_their_matches() -> None:
+    comparison = match(STANDARDS, LEARNERS)
+    chosen = comparison.select(np.isin(np.arange(9), [2, 7]))
+    np.testing.assert_array_equal(chosen.pairs, PAIRS[[2, 7]])
+    np.testing.assert_array_equal(chosen.find_events(), comparison.find_events()[[2, 7]])
+    np.testing.assert_array_equal(chosen.costs, comparison.costs[[2, 7]])
+    assert chosen.list_matches() == [comparison.list_matches()[row] for row in (2, 7)]
 
 
 @pytest.fixture(scope="module")

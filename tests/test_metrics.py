@@ -69,10 +69,10 @@ def test_matrix_holds_query_by_reference_with_stride_and_distance() -> None:
 def test_event_errors_are_counted_in_frames_over_ordered_pairs_of_marked_clips() -> None:
     clip = np.arange(20.0)[:, None]
     early, unmarked, late = clip[3:], clip, clip[:15] + 0.2
-    errors = event_errors([early, unmarked, late], [5, None, 9])
+    errors = event_errors([early, unmarked, late], np.array([5, np.nan, 9]))
     # frame 5 of the first is 8 and lies at frame 8 of the last; 9.2 lies at frame 6 of the first
     assert errors.tolist() == [1, 1]
-    assert event_errors([early, unmarked], [5, None]).size == 0
+    assert event_errors([early, unmarked], np.array([5, np.nan])).size == 0
 
 
 def test_tau_of_matched_frames_is_that_of_their_order() -> None:

@@ -1,20 +1,27 @@
-"""Event errors of many (standard, learner) pairs: found against marked, with intervals over clips.
+"""Errors of found events against marked ones, over pairs of a standard and a learner.
 
-V clips of one role, P pairs, E events. An error is found minus marked, in the learner's frames: NaN
-where the event is not marked in both clips (no pair), infinite where it was not found (a miss).
+P pairs, E events. An error is found minus marked, in the learner's frames: NaN where the event is
+not marked in both clips (no pair), infinite where it was not found (a miss).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tcc.dtw import at_frames, locate, map_frames
-from tcc.evaluate.intervals import finite_mean, lower_median
+from tcc.evaluate.intervals import (
+    finite_mean,
+    lower_median,
+    resample,
+    share_within,
+    summarize,
+)
+from tcc.evaluate.labels import LabelledClip
 from tcc.evaluate.metrics import (
     enclosed_area_error,
     kendalls_tau,
@@ -24,24 +31,14 @@ from tcc.evaluate.metrics import (
     phase_progression,
     retrieval_precision,
 )
-from tcc.evaluate.sides import Side
 from tcc.features import opposed
+from tcc.files import UserError
 
 Array = NDArray[np.floating[Any]]
 Indices = NDArray[np.int64]
 
 LABEL_SHARES = (0.1, 0.5, 1.0)
 RETRIEVED = (5, 10, 15)
-
-
-@dataclass(frozen=True, slots=True)
-class Matches:
-    """P matches: `maps` (N,) each, learner's frame of a standard's, NaN outside; the rest (P,)."""
-
-    maps: list[Array]
-    costs: Array
-    confidences: Array
-    mirrored: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,33 +50,274 @@ class Errors:
     fps: Array
 
 
-def match_pairs(standards: Side, learners: Side, pairs: Iterable[Indices]) -> Matches:
-    """Search each standard of `pairs` (P, 2) in its learner; the views are embeddings.
+def list_pairs(standards: Sequence[LabelledClip], learners: Sequence[LabelledClip]) -> Indices:
+    """Return (P, 2) standard and learner: different clips that share an event or a recording.
 
-    The search is at ticks, as in tcc_get_start.py; the maps are of frames.
+    Raises:
+        UserError: there is no such pair.
     """
-    maps: list[Array] = []
-    costs, confidences, mirrored = [], [], []
-    for standard, learner in pairs:
-        views = standards.views[standard]
-        ways = opposed(standards.turns[standard], learners.turns[learner])
-        placement = locate(views, learners.views[learner][0], opposed=ways)
-        best = at_frames(
-            placement.matches[0], standards.frames_of(standard), learners.frames_of(learner)
+    pairs = [
+        (row, column)
+        for row, standard in enumerate(standards)
+        for column, learner in enumerate(learners)
+        if standard.key != learner.key
+        and (
+            standard.recording == learner.recording
+            or np.isfinite(standard.events + learner.events).any()
         )
-        maps.append(map_frames(best.path, standards.lengths[standard]))
-        costs.append(best.cost)
-        confidences.append(placement.confidence)
-        mirrored.append(placement.mirrored)
-    return Matches(maps, np.array(costs), np.array(confidences), np.array(mirrored, np.bool_))
+    ]
+    if not pairs:
+        raise UserError(
+            f"no two clips of {standards[0].folder} and {learners[0].folder} have an event in "
+            "common; label at least two"
+        )
+    return np.array(pairs, np.int64)
 
 
-def scale_time(standards: Side, learners: Side, pairs: Indices) -> Matches:
-    """Match by the clips' lengths alone: first frame to first, last to last."""
-    lengths = standards.lengths, learners.lengths
-    maps = [np.linspace(0, lengths[1][b] - 1, lengths[0][a]) for a, b in pairs]
-    nothing = np.full(len(pairs), np.nan)
-    return Matches(maps, nothing, nothing, np.zeros(len(pairs), np.bool_))
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Standards matched with learners.
+
+    Attributes:
+        standards, learners: the clips of each role.
+        event_names: of the E events of every clip.
+        pairs: (P, 2) index of the standard and of the learner.
+        maps: P arrays (N,), learner's frame of each standard's frame, NaN where there is none.
+        costs: (P,) of the matches, NaN where nothing was searched.
+        confidences: (P,).
+        mirrored: (P,) whether the standard's mirror image was matched.
+    """
+
+    standards: Sequence[LabelledClip]
+    learners: Sequence[LabelledClip]
+    event_names: Sequence[str]
+    pairs: Indices
+    maps: list[Array]
+    costs: Array
+    confidences: Array
+    mirrored: NDArray[np.bool_]
+
+    @classmethod
+    def by_length(
+        cls,
+        standards: Sequence[LabelledClip],
+        learners: Sequence[LabelledClip],
+        event_names: Sequence[str],
+        pairs: Indices,
+    ) -> Comparison:
+        """Match by the clips' lengths alone: first frame to first, last to last."""
+        maps = [
+            np.linspace(0, learners[column].num_frames - 1, standards[row].num_frames)
+            for row, column in pairs
+        ]
+        unknown = np.full(len(pairs), np.nan)
+        none = np.zeros(len(pairs), np.bool_)
+        return cls(standards, learners, event_names, pairs, maps, unknown, unknown, none)
+
+    def represent(self, function: Callable[[Any], Array]) -> Comparison:
+        """Return the comparison with `function` applied to the features of every clip."""
+        return replace(
+            self,
+            standards=[clip.represent(function) for clip in self.standards],
+            learners=[clip.represent(function) for clip in self.learners],
+        )
+
+    def search(self, progress: Callable[[Indices], Iterable[Indices]] = iter) -> Comparison:
+        """Return the comparison with the standard of every pair searched in its learner.
+
+        The features are searched at ticks, as in tcc_get_start.py; the maps are of frames.
+
+        Args:
+            progress: wraps the pairs.
+        """
+        maps: list[Array] = []
+        costs, confidences, mirrored = [], [], []
+        for row, column in progress(self.pairs):
+            standard, learner = self.standards[row], self.learners[column]
+            placement = locate(
+                standard.features,
+                learner.features[0],
+                opposed=opposed(standard.turn, learner.turn),
+            )
+            best = at_frames(
+                placement.matches[0], standard.nearest_frames(), learner.nearest_frames()
+            )
+            maps.append(map_frames(best.path, standard.num_frames))
+            costs.append(best.cost)
+            confidences.append(placement.confidence)
+            mirrored.append(placement.mirrored)
+        return replace(
+            self,
+            maps=maps,
+            costs=np.array(costs),
+            confidences=np.array(confidences),
+            mirrored=np.array(mirrored, np.bool_),
+        )
+
+    def select(self, chosen: NDArray[np.bool_]) -> Comparison:
+        """Return the comparison of some of the pairs, `chosen` (P,)."""
+        return replace(
+            self,
+            pairs=self.pairs[chosen],
+            maps=[self.maps[row] for row in np.flatnonzero(chosen)],
+            costs=self.costs[chosen],
+            confidences=self.confidences[chosen],
+            mirrored=self.mirrored[chosen],
+        )
+
+    def clips(self) -> list[tuple[LabelledClip, LabelledClip]]:
+        """Return the standard and the learner of each pair."""
+        return [(self.standards[row], self.learners[column]) for row, column in self.pairs]
+
+    def one_recording(self) -> NDArray[np.bool_]:
+        """Return (P,) whether both clips of a pair show one recording."""
+        return np.array([a.recording == b.recording for a, b in self.clips()], np.bool_)
+
+    def find_events(self) -> Array:
+        """Return the learners' frames (P, E) of the standards' events."""
+        found = [
+            carry_events(mapped, standard.events)
+            for mapped, (standard, _) in zip(self.maps, self.clips(), strict=True)
+        ]
+        return np.array(found).reshape(len(found), len(self.event_names))
+
+    def vote(self) -> tuple[Array, Indices]:
+        """Return the frames (L, E) that the standards of each learner vote for, and (L, 1) which.
+
+        See `median_vote`.
+        """
+        votes, learners = median_vote(self.find_events(), self.costs, self.pairs[:, 1])
+        return votes, learners[:, None]
+
+    def prior_events(self) -> tuple[Array, Indices]:
+        """Place events without a look at the clips: at the median share of the standards' length.
+
+        Returns:
+            (L, E) frames and (L, 1) index of each learner.
+        """
+        shares = np.array([clip.events / clip.num_frames for clip in self.standards])
+        chosen = np.unique(self.pairs[:, 1])
+        found = np.full((len(chosen), len(self.event_names)), np.nan)
+        for row, learner in enumerate(chosen):
+            mine = shares[self.pairs[self.pairs[:, 1] == learner, 0]]
+            for event in np.flatnonzero(np.isfinite(mine).any(axis=0)):
+                share = np.nanmedian(mine[:, event])
+                found[row, event] = np.rint(share * self.learners[learner].num_frames)
+        return found, chosen[:, None]
+
+    def frame_errors(self) -> Array:
+        """Return (P,) the median error of the frames that both clips of one recording show.
+
+        NaN where the clips show different recordings, infinite where most frames are missed.
+        """
+        errors = np.full(len(self.pairs), np.nan)
+        for row, (standard, learner) in enumerate(self.clips()):
+            if standard.recording == learner.recording:
+                mapped = np.rint(self.maps[row])
+                true = np.arange(len(mapped)) + standard.start_frame - learner.start_frame
+                shared = (true >= 0) & (true < learner.num_frames)
+                off = np.abs(mapped - true)[shared]
+                errors[row] = lower_median(np.where(np.isnan(off), np.inf, off))
+        return errors
+
+    def tabulate(self, found: Array, rows: Indices) -> dict[str, Errors]:
+        """Return the errors of every event and of the time between consecutive ones.
+
+        Args:
+            found: (R, E) learners' frames.
+            rows: (R, 2) standard and learner, or (R, 1) the learner where all standards voted.
+        """
+        marked = np.array([clip.events for clip in self.learners])[rows[:, -1]]
+        errors = found - marked
+        between = relative_intervals(errors, marked)
+        columns = dict(zip(self.event_names, errors.T, strict=True))
+        pairs = zip(self.event_names[:-1], self.event_names[1:], strict=True)
+        columns |= dict(zip(map(" to ".join, pairs), between.T, strict=True))
+        return {name: self.errors_of(column, rows) for name, column in columns.items()}
+
+    def errors_of(self, frames: Array, rows: Indices) -> Errors:
+        """Attach to errors (R,) the numbers of their clips; a clip in both roles has one number.
+
+        Args:
+            frames: (R,).
+            rows: (R, 2) or (R, 1), as in `tabulate`.
+        """
+        keys = dict.fromkeys(clip.key for clip in (*self.standards, *self.learners))
+        numbers = {key: number for number, key in enumerate(keys)}
+        roles = (self.standards, self.learners)[-rows.shape[1] :]
+        clips = [
+            [numbers[role[index].key] for role, index in zip(roles, row, strict=True)]
+            for row in rows
+        ]
+        fps = np.array([self.learners[index].fps for index in rows[:, -1]])
+        return Errors(frames, np.array(clips, np.int64).reshape(rows.shape), fps)
+
+    def list_matches(self) -> list[dict[str, Any]]:
+        """Return every pair's match as plain values."""
+        found = self.find_events()
+        return [
+            {
+                "standard": standard.name,
+                "learner": learner.name,
+                "mirrored": bool(self.mirrored[row]),
+                "confidence": self.confidences[row],
+                "cost": self.costs[row],
+                "found": dict(zip(self.event_names, found[row], strict=True)),
+                "marked": dict(zip(self.event_names, learner.events, strict=True)),
+            }
+            for row, (standard, learner) in enumerate(self.clips())
+        ]
+
+    def mean_tau(self) -> dict[str, float]:
+        """Return tau of the nearest neighbours and of the matched frames, both means over pairs."""
+        neighbours = [
+            kendalls_tau(standard.features[int(mirrored)], learner.features[0])
+            for (standard, learner), mirrored in zip(self.clips(), self.mirrored, strict=True)
+        ]
+        matched = [order_tau(np.rint(mapped[np.isfinite(mapped)])) for mapped in self.maps]
+        return {
+            "tau": finite_mean(neighbours),
+            "tau_undefined": float(np.isnan(neighbours).mean()),
+            "tau_dtw": finite_mean(matched),
+        }
+
+    def mean_enclosed_area(self) -> float:
+        """Return the Enclosed Area Error, mean over the pairs that share two events."""
+        return finite_mean(
+            [
+                enclosed_area_error(mapped, standard.events, learner.events, learner.num_frames)
+                for mapped, (standard, learner) in zip(self.maps, self.clips(), strict=True)
+            ]
+        )
+
+    def score_embeddings(self, generator: np.random.Generator) -> dict[str, float]:
+        """Return tau, phase classification and progression, and retrieval.
+
+        The phases are learned from the standards' clips and read from the learners'. If both roles
+        hold the clips of one folder, a random half learns and the other half is read. Retrieval
+        compares no clips of one recording.
+        """
+        scores = self.mean_tau()
+        train, test = (
+            [clip for clip in clips if np.isfinite(clip.events).all()]
+            for clips in (self.standards, self.learners)
+        )
+        for k in RETRIEVED:
+            scores[f"ap_{k}"] = finite_mean([_retrieve(clip, train, k) for clip in test])
+        if self.standards[0].folder == self.learners[0].folder:
+            order = generator.permutation(len(train))
+            half = len(train) // 2
+            train, test = [train[i] for i in order[:half]], [train[i] for i in order[half:]]
+        phases = [[(clip.per_frame(), _phases(clip)) for clip in clips] for clips in (train, test)]
+        events = [[(clip.per_frame(), clip.events) for clip in clips] for clips in (train, test)]
+        able = bool(train and test)
+        for share in LABEL_SHARES:
+            accuracy = (
+                phase_accuracy(phases[0], phases[1], share, generator) if able else float("nan")
+            )
+            scores[f"phase_{share:.0%}"] = accuracy
+        scores["progression"] = phase_progression(events[0], events[1]) if able else float("nan")
+        return scores
 
 
 def carry_events(mapped: Array, events: Array) -> Array:
@@ -93,88 +331,6 @@ def carry_events(mapped: Array, events: Array) -> Array:
     found = np.full(len(events), np.nan)
     found[marked] = np.rint(mapped[events[marked].astype(int)])
     return np.where(marked & np.isnan(found), np.inf, found)
-
-
-def frame_errors(standards: Side, learners: Side, pairs: Indices, matches: Matches) -> Array:
-    """Return (P,) the median error of the frames that both clips of one recording show.
-
-    NaN where the clips show different recordings, infinite where most frames are missed.
-    """
-    errors = np.full(len(pairs), np.nan)
-    for row, (standard, learner) in enumerate(pairs):
-        if standards.recordings[standard] == learners.recordings[learner]:
-            mapped = np.rint(matches.maps[row])
-            shift = standards.starts[standard] - learners.starts[learner]
-            true = np.arange(len(mapped)) + shift
-            shared = (true >= 0) & (true < learners.lengths[learner])
-            off = np.abs(mapped - true)[shared]
-            errors[row] = lower_median(np.where(np.isnan(off), np.inf, off))
-    return errors
-
-
-def prior_events(standards: Side, learners: Side, pairs: Indices) -> tuple[Array, Indices]:
-    """Put every event at the median share of the standards' length; (L, E) and (L,) learners."""
-    shares = standards.events / standards.lengths[:, None]
-    chosen = np.unique(pairs[:, 1])
-    found = np.full((len(chosen), shares.shape[1]), np.nan)
-    for row, learner in enumerate(chosen):
-        mine = shares[pairs[pairs[:, 1] == learner, 0]]
-        for event in np.flatnonzero(np.isfinite(mine).any(axis=0)):
-            share = np.nanmedian(mine[:, event])
-            found[row, event] = np.rint(share * learners.lengths[learner])
-    return found, chosen
-
-
-def find_events(standards: Side, pairs: Indices, matches: Matches) -> Array:
-    """Return the learners' frames (P, E) of the standards' events."""
-    events = standards.events[pairs[:, 0]]
-    return np.array([carry_events(*pair) for pair in zip(matches.maps, events, strict=True)])
-
-
-def tabulate(
-    found: Array, rows: Indices, standards: Side, learners: Side, names: Sequence[str]
-) -> dict[str, Errors]:
-    """Return the errors of every event and of the time between consecutive ones.
-
-    Args:
-        found: (P, E) frames.
-        rows: (P, 2) standard and learner, or (P, 1) the learner where all standards voted.
-        standards, learners: whose events are marked.
-        names: of the E events.
-    """
-    marked = learners.events[rows[:, -1]]
-    errors = found.reshape(marked.shape) - marked
-    between = relative_intervals(errors, marked)
-    columns = dict(zip(names, errors.T, strict=True))
-    pairs = zip(names[:-1], names[1:], strict=True)
-    columns |= dict(zip(map(" to ".join, pairs), between.T, strict=True))
-    return {name: errors_of(column, rows, standards, learners) for name, column in columns.items()}
-
-
-def errors_of(frames: Array, rows: Indices, standards: Side, learners: Side) -> Errors:
-    """Attach to errors (P,) their clips, numbered so that a clip in both roles has one number."""
-    offset = 0 if standards.folder == learners.folder else len(standards.names)
-    clips = np.column_stack([rows[:, :-1], rows[:, -1] + offset])
-    return Errors(frames, clips, learners.fps[rows[:, -1]])
-
-
-def list_matches(
-    standards: Side, learners: Side, pairs: Indices, matches: Matches, names: Sequence[str]
-) -> list[dict[str, Any]]:
-    """Return every pair's match as plain values."""
-    found = find_events(standards, pairs, matches)
-    return [
-        {
-            "standard": standards.names[standard],
-            "learner": learners.names[learner],
-            "mirrored": bool(matches.mirrored[row]),
-            "confidence": matches.confidences[row],
-            "cost": matches.costs[row],
-            "found": dict(zip(names, found[row], strict=True)),
-            "marked": dict(zip(names, learners.events[learner], strict=True)),
-        }
-        for row, (standard, learner) in enumerate(pairs)
-    ]
 
 
 def relative_intervals(errors: Array, marked: Array) -> Array:
@@ -193,7 +349,7 @@ def relative_intervals(errors: Array, marked: Array) -> Array:
     return result
 
 
-def vote(found: Array, costs: Array, learners: Indices) -> tuple[Array, Indices]:
+def median_vote(found: Array, costs: Array, learners: Indices) -> tuple[Array, Indices]:
     """Let all standards of a learner vote: the median of the better half by the match's cost.
 
     Args:
@@ -218,83 +374,42 @@ def vote(found: Array, costs: Array, learners: Indices) -> tuple[Array, Indices]
     return votes, chosen
 
 
-def mean_tau(standards: Side, learners: Side, pairs: Indices, matches: Matches) -> dict[str, float]:
-    """Return tau of the nearest neighbours and of the matched frames, both means over pairs."""
-    nearest = [
-        kendalls_tau(standards.views[a][int(flipped)], learners.views[b][0])
-        for (a, b), flipped in zip(pairs, matches.mirrored, strict=True)
-    ]
-    matched = [order_tau(np.rint(mapped[np.isfinite(mapped)])) for mapped in matches.maps]
-    return {
-        "tau": finite_mean(nearest),
-        "tau_undefined": float(np.isnan(nearest).mean()),
-        "tau_dtw": finite_mean(matched),
-    }
+def pool(
+    runs: Sequence[Mapping[str, Mapping[str, Errors]]], seed: int
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Summarise the errors of several encoders together, so that intervals cover all of them.
 
+    Args:
+        runs: errors[method][event] of each encoder, on the same pairs.
+        seed: of the random resamples.
 
-def mean_enclosed_area(standards: Side, learners: Side, pairs: Indices, matches: Matches) -> float:
-    """Return the Enclosed Area Error, mean over the pairs with two events."""
-    areas = []
-    for (standard, learner), mapped in zip(pairs, matches.maps, strict=True):
-        events = standards.events[standard], learners.events[learner]
-        areas.append(enclosed_area_error(mapped, *events, learners.lengths[learner]))
-    return finite_mean(areas)
-
-
-def score_embeddings(
-    standards: Side,
-    learners: Side,
-    pairs: Indices,
-    matches: Matches,
-    generator: np.random.Generator,
-) -> dict[str, float]:
-    """Return tau, phase classification and progression, and retrieval.
-
-    The phases are learned from the standards' clips and read from the learners'; where these are
-    the same, from a random half and the other. Retrieval sees no clip of the query's recording.
+    Returns:
+        summaries[event][method] of `summarize`, and `within_3_spread`, the standard deviation of
+        `within_3` over the encoders.
     """
-    scores = mean_tau(standards, learners, pairs, matches)
-    train, test = (_fully_marked(side) for side in (standards, learners))
-    for k in RETRIEVED:
-        scores[f"ap_{k}"] = finite_mean([_retrieve(clip, train, k) for clip in test])
-    if standards.folder == learners.folder:
-        order = generator.permutation(len(train))
-        half = len(train) // 2
-        train, test = [train[i] for i in order[:half]], [train[i] for i in order[half:]]
-    phases, events = (
-        [[(clip.frames, getattr(clip, name)) for clip in clips] for clips in (train, test)]
-        for name in ("phases", "events")
-    )
-    able = bool(train and test)
-    for share in LABEL_SHARES:
-        accuracy = phase_accuracy(phases[0], phases[1], share, generator) if able else float("nan")
-        scores[f"phase_{share:.0%}"] = accuracy
-    scores["progression"] = phase_progression(events[0], events[1]) if able else float("nan")
-    return scores
+    summaries: dict[str, dict[str, dict[str, Any]]] = {}
+    for method, tables in runs[0].items():
+        for event in tables:
+            mine = [errors[method][event] for errors in runs]
+            frames, clips, fps = (
+                np.concatenate([getattr(errors, name) for errors in mine])
+                for name in ("frames", "clips", "fps")
+            )
+            weights = resample(list(clips.T), np.random.default_rng(seed))
+            spread = np.std([share_within(errors.frames, 3) for errors in mine])
+            summary = {**summarize(frames, fps, weights), "within_3_spread": float(spread)}
+            summaries.setdefault(event, {})[method] = summary
+    return summaries
 
 
-@dataclass(frozen=True, slots=True)
-class _Marked:
-    """A clip whose every event is marked: embeddings (F, D), phases (F,), events (E,)."""
-
-    frames: Array
-    phases: Indices
-    events: Array
-    recording: str
+def _phases(clip: LabelledClip) -> Indices:
+    return phase_labels(clip.events, clip.num_frames)
 
 
-def _fully_marked(side: Side) -> list[_Marked]:
-    return [
-        _Marked(side.per_frame(clip), phase_labels(events, side.lengths[clip]), events, recording)
-        for clip, (events, recording) in enumerate(zip(side.events, side.recordings, strict=True))
-        if np.isfinite(events).all()
-    ]
-
-
-def _retrieve(query: _Marked, clips: Sequence[_Marked], k: int) -> float:
+def _retrieve(query: LabelledClip, clips: Sequence[LabelledClip], k: int) -> float:
     others = [clip for clip in clips if clip.recording != query.recording]
     if not others:
         return float("nan")
-    support = np.concatenate([clip.frames for clip in others])
-    phases = np.concatenate([clip.phases for clip in others])
-    return retrieval_precision(query.frames, query.phases, support, phases, k)
+    support = np.concatenate([clip.per_frame() for clip in others])
+    phases = np.concatenate([_phases(clip) for clip in others])
+    return retrieval_precision(query.per_frame(), _phases(query), support, phases, k)

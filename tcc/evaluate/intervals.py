@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -94,6 +94,13 @@ def calibrate(errors: Array, sure: NDArray[np.bool_]) -> dict[str, float]:
         "sure_within_5": share_within(errors[sure], 5),
         "unsure_within_5": share_within(errors[~sure], 5),
     }
+
+
+def fold(values: Sequence[Any], function: Callable[[Any], Any]) -> Any:
+    """Apply a function to the numbers at the same place of equal nested dictionaries."""
+    if isinstance(values[0], dict):
+        return {key: fold([value[key] for value in values], function) for key in values[0]}
+    return float(function(values))
 
 
 def finite_mean(values: Sequence[float] | Array) -> float:

@@ -1,18 +1,80 @@
-"""Marked events of clips: data/<motion>/labels.csv, which is never needed to train."""
+"""Clips with marked events, and data/<motion>/labels.csv that marks them; training needs none."""
 
 from __future__ import annotations
 
 import csv
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cmp_to_key
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from tcc.clock import Times, nearest, rate, resample
 from tcc.files import UserError
 
 log = logging.getLogger("tcc")
+Array = NDArray[np.floating[Any]]
 Labels = dict[tuple[str, str], dict[str, int]]
 SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledClip:
+    """One clip of data/<motion>/<mode>/ with its marked events.
+
+    Attributes:
+        folder: MOTION/MODE.
+        name: of the clip's folder in it.
+        features: what the clip is compared by, (G, C) keypoint features or (G, D) embeddings of
+            them; then, if the clip may be matched mirrored, those of its mirror image.
+        ticks_s: (G,) times of the features.
+        times_s: (F,) times of the frames.
+        events: (E,) marked frames, NaN for an event that is not marked.
+        recording: clips of one recording show the same moments from several cameras.
+        start_frame: frame of the recording that is the clip's first.
+        turn: which way the skater turns, as returned by `tcc.features.turn`.
+    """
+
+    folder: str
+    name: str
+    features: tuple[Array, ...]
+    ticks_s: Times
+    times_s: Times
+    events: Array
+    recording: str
+    start_frame: int = 0
+    turn: float = 0.0
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Folder and name, which no two clips share."""
+        return self.folder, self.name
+
+    @property
+    def num_frames(self) -> int:
+        """F."""
+        return len(self.times_s)
+
+    @property
+    def fps(self) -> float:
+        """Frames per second of the median interval."""
+        return rate(self.times_s)
+
+    def nearest_frames(self) -> NDArray[np.int64]:
+        """Return the frame nearest to each tick (G,)."""
+        return nearest(self.times_s, self.ticks_s)
+
+    def per_frame(self) -> Array:
+        """Return the features at the clip's frames (F, C), not mirrored."""
+        return resample(self.features[0], self.ticks_s, self.times_s)
+
+    def represent(self, function: Callable[[Any], Array]) -> LabelledClip:
+        """Return the clip with `function` applied to its features and to those mirrored."""
+        return replace(self, features=tuple(map(function, self.features)))
 
 
 def read_labels(data_dir: Path, motion: str) -> Labels:
@@ -73,6 +135,11 @@ def check_labels(
         log.warning("%s: %d of %d rows have no clip: %s", path, len(lost), len(labels), names)
 
 
+def mark_events(marks: Mapping[str, int], names: Sequence[str]) -> Array:
+    """Return the frames (E,) of the events `names` of one clip {event: frame}, NaN for none."""
+    return np.array([marks.get(name, np.nan) for name in names], np.float64)
+
+
 def order_events(marks: Iterable[Mapping[str, int]]) -> list[str]:
     """Return the names of all events of clips {event: frame}, as they follow one another."""
     clips = list(marks)
@@ -82,6 +149,47 @@ def order_events(marks: Iterable[Mapping[str, int]]) -> list[str]:
         return sum((clip[one] > clip[other]) - (clip[one] < clip[other]) for clip in both)
 
     return sorted(dict.fromkeys(event for clip in clips for event in clip), key=cmp_to_key(follows))
+
+
+def shared_events(data_dir: Path, folders: Sequence[str]) -> list[str]:
+    """Return the events that are marked in clips of every MOTION/MODE, as they follow one another.
+
+    Raises:
+        UserError: there is none.
+    """
+    found: list[list[str]] = []
+    for folder in folders:
+        motion, mode = folder.split("/")
+        labels = read_labels(data_dir, motion)
+        found.append(order_events(events for (of, _), events in labels.items() if of == mode))
+        if not found[-1]:
+            raise UserError(
+                f"{data_dir / motion / 'labels.csv'} marks no event in mode {mode}; add "
+                "rows with mode, video and a frame for each event"
+            )
+    names = [name for name in found[0] if all(name in other for other in found)]
+    if not names:
+        marked = " against ".join(", ".join(events) for events in found)
+        raise UserError(f"{' and '.join(folders)} have no event in common: {marked}")
+    return names
+
+
+def draw_folders(
+    folders: Sequence[Path],
+    recordings: Mapping[str, str],
+    count: int,
+    generator: np.random.Generator,
+) -> list[Path]:
+    """Draw at most `count` clips' folders, in their order; those of one recording come together.
+
+    Args:
+        folders: of the clips.
+        recordings: {folder's name: recording}; a clip without one is a recording of its own.
+    """
+    of = [recordings.get(folder.name, folder.name) for folder in folders]
+    order = list(dict.fromkeys(generator.permutation(of).tolist()))
+    drawn = sorted(range(len(folders)), key=lambda index: order.index(of[index]))[:count]
+    return [folders[index] for index in sorted(drawn)]
 
 
 def read_recordings(data_dir: Path, motion: str) -> dict[tuple[str, str], str]:

@@ -62,20 +62,22 @@ def tau_matrix(
 
 
 def event_errors(
-    embeddings: Sequence[Array], events: Sequence[int | None], distance: str = "sqeuclidean"
+    embeddings: Sequence[Array], events: Array, distance: str = "sqeuclidean"
 ) -> Array:
     """Distance in frames between one event and the nearest neighbour of another clip's.
 
     Args:
         embeddings: V arrays (F, D).
-        events: V frames of the event; None where it isn't marked.
+        events: (V,) frames of the event; NaN where it isn't marked.
         distance: a metric of scipy.spatial.distance.cdist.
 
     Returns:
         (P,) absolute errors of all ordered pairs of different clips that are both marked.
     """
     marked = [
-        (clip, event) for clip, event in zip(embeddings, events, strict=True) if event is not None
+        (clip, int(event))
+        for clip, event in zip(embeddings, events, strict=True)
+        if not np.isnan(event)
     ]
     errors = [
         abs(int(cdist(query[event, None], reference, distance).argmin()) - other)
