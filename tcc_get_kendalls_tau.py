@@ -33,6 +33,7 @@ from tcc.evaluate.labels import (
 )
 from tcc.evaluate.leak_tests import change_clips
 from tcc.evaluate.metrics import event_errors, tau_matrix
+from tcc.evaluate.tables import number, print_table
 from tcc.files import UserError, write_json
 from tcc.plots import plot_tau
 from tcc_config import AFTER_TRAINING, CONFIG, Config
@@ -56,19 +57,8 @@ def main() -> None:
     scores = {"clips": summarize(matrix)}
     for test, roles in change_clips(clips, clips, np.random.default_rng(CONFIG.SEED)).items():
         scores[test.replace(" ", "_")] = summarize(score(encoder, *roles))
-    for name, values in scores.items():
-        print(
-            f"{name.replace('_', ' '):14} tau {values['tau']:6.3f}  "
-            f"undefined {values['undefined']} of {values['pairs']} pairs"
-        )
     errors = score_events(encoder, clips, events)
-    for event, values in errors.items():
-        print(
-            f"{event:14} error of the alignment, mean {values['mean']:.1f} and median "
-            f"{values['median']:.1f} frames in {values['pairs']} pairs"
-        )
-    if not errors:
-        print("alignment error: unknown, labels.csv marks no event of two of these clips")
+    print_scores(scores, errors)
     names = [clip.name for clip in clips]
     stem = args.result_dir / f"kendalls_tau_{CONFIG.DATASET}_{args.mode}"
     write_json(
@@ -151,6 +141,27 @@ def summarize(matrix: Matrix) -> dict[str, float | int]:
         "pairs": pairs,
         "undefined": pairs - int(np.isfinite(matrix).sum()),
     }
+
+
+def print_scores(
+    scores: dict[str, dict[str, float | int]], errors: dict[str, dict[str, float | int]]
+) -> None:
+    """Print a table of tau and one of the alignment error."""
+    rows = [["Kendall's tau", "mean", "forward", "backward", "undefined"]]
+    for name, values in scores.items():
+        means = [number(values[key], 3) for key in ("tau", "tau_forward", "tau_backward")]
+        undefined = f"{values['undefined']} of {values['pairs']} pairs"
+        rows.append([name.replace("_", " "), *means, undefined])
+    print_table(rows)
+    rows = [["alignment error, frames", "mean", "median", "pairs"]]
+    for event, values in errors.items():
+        means = [number(values[key], 1) for key in ("mean", "median")]
+        rows.append([event, *means, str(values["pairs"])])
+    if errors:
+        print_table(rows)
+    else:
+        print("\nalignment error: unknown, labels.csv marks no event of two of these clips")
+    print()
 
 
 def score_events(

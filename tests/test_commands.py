@@ -232,7 +232,9 @@ def test_tau_has_the_leak_values_and_the_error_beside_it(work: Path) -> None:
     printed = (work / "tcc_get_kendalls_tau.py.out").read_text()
     for line in ("clips", "constant pose", "random crops", "reversed"):
         assert f"\n{line} " in f"\n{printed}"
-    assert "takeoff        error of the alignment, mean " in printed
+    takeoff = content["alignment_error_frames"]["takeoff"]
+    (row,) = [line.split() for line in printed.splitlines() if line.startswith("takeoff ")]
+    assert row == ["takeoff", f"{takeoff['mean']:.1f}", f"{takeoff['median']:.1f}", "6"]
 
 
 def test_nothing_half_written_is_left(work: Path) -> None:

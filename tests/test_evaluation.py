@@ -17,6 +17,7 @@ from tcc.evaluate.errors import Comparison, Errors, carry_events, median_vote, r
 from tcc.evaluate.intervals import resample, share_within, summarize
 from tcc.evaluate.labels import LabelledClip
 from tcc.evaluate.leak_tests import change_clips, crop, hold_pose, reverse
+from tcc.evaluate.tables import print_table
 from tests.conftest import Run, wave, write_clip
 
 Pairs = NDArray[np.int64]
@@ -452,3 +453,13 @@ def test_seeds_and_checkpoint_exclude_each_other(labelled: Path, run: Run) -> No
     done = run("tcc_evaluate.py", "--dataset", "wave", *options, cwd=labelled)
     assert done.returncode == 2
     assert "leave --checkpoint out" in done.stderr
+
+
+def test_tables_are_aligned(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table([["takeoff", "median", "missed"], ["a method", "1.0", "0 of 384"], ["b", "-", "3"]])
+    assert capsys.readouterr().out.splitlines() == [
+        "",
+        "takeoff   median    missed",
+        "a method     1.0  0 of 384",
+        "b              -         3",
+    ]

@@ -1,1 +1,1 @@
-"""Accuracy against marked events: labels, errors, intervals, metrics and tables."""
+"""Accuracy against marked events: labels, errors, intervals, metrics, leak tests and tables."""

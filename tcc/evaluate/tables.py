@@ -1,10 +1,12 @@
-"""The tables that tcc_evaluate.py prints."""
+"""The tables that tcc_evaluate.py and tcc_get_kendalls_tau.py print."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from tabulate import tabulate
 
 from tcc.evaluate.intervals import WITHIN_FRAMES
 
@@ -53,12 +55,10 @@ def print_results(content: Mapping[str, Any], names: Sequence[str]) -> None:
 
 
 def print_table(rows: Sequence[Sequence[str]]) -> None:
-    """Print the head and the rows of a table, the first column left, the others right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    """Print an empty line, then the head and the rows of a table; only the first column is left."""
+    align = ("left", *["right"] * (len(rows[0]) - 1))
     print()
-    for first, *rest in rows:
-        cells = [word.rjust(width) for word, width in zip(rest, widths[1:], strict=True)]
-        print("  ".join([first.ljust(widths[0]), *cells]))
+    print(tabulate(rows, tablefmt="plain", colalign=align, disable_numparse=True))
 
 
 def number(value: float, digits: int = 2) -> str:
