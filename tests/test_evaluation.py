@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tcc.dtw import locate, map_frames
-from tcc.evaluate.errors import Comparison, Errors, carry_events, median_vote, relative_intervals
+from tcc.evaluate.errors import Comparison, Errors, carry_events, median_vote, relative_interval
 from tcc.evaluate.intervals import resample, share_within, summarize
 from tcc.evaluate.labels import LabelledClip
 from tcc.evaluate.leak_tests import change_clips, crop, hold_pose, reverse
@@ -319,11 +319,38 @@ def test_a_cropped_camera_of_one_recording_still_shares_its_frames() -> None:
 
 
 def test_time_between_events_is_a_share_of_the_true_time() -> None:
-    errors = np.array([[1.0, 4, NAN], [INF, 0, 2], [0, -2, -2]])
-    marked = np.array([[10.0, 20, NAN], [10, 20, 24], [10, 10, 18]])
+    errors = np.array([[1.0, 4], [INF, 0], [0, INF], [0, -2], [4, NAN], [-2, 0], [0, 0]])
+    marked = np.array([[10.0, 20], [10, 20], [10, 20], [10, 10], [20, NAN], [10, 18], [18, 10]])
     np.testing.assert_array_equal(
-        relative_intervals(errors, marked), [[0.3, NAN], [INF, 0.5], [NAN, 0]]
+        relative_interval(errors, marked), [0.3, INF, INF, NAN, NAN, 0.25, NAN]
     )
+
+
+@pytest.mark.parametrize(
+    ("marked", "expected"),
+    [
+        (["abc", "abc"], ["a to b", "b to c"]),
+        (["ac", "ac", "b", "b"], ["a to c"]),
+        (["ab", "ab", "ac", "ac"], ["a to b", "a to c"]),
+        (["abc", "abc", "ac"], ["a to b", "b to c"]),
+        (["ab", "bc"], []),
+        (["a", "a"], []),
+    ],
+)
+def test_every_event_has_the_time_to_the_nearest_ones_of_its_clips(
+    marked: list[str], expected: list[str]
+) -> None:
+    clip = LEARNERS[0]
+    clips = [
+        replace(
+            clip,
+            events=np.array([5.0 * i if name in these else NAN for i, name in enumerate("abc")]),
+        )
+        for these in marked
+    ]
+    pairs = np.array([(i, j) for i in range(len(clips)) for j in range(len(clips)) if i != j])
+    comparison = Comparison.by_length(clips, clips, ["a", "b", "c"], pairs)
+    assert list(event_table(comparison)) == ["a", "b", "c", *expected]
 
 
 def test_retrieval_sees_no_clip_of_the_same_recording() -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tcc.evaluate.labels import check_labels, order_events, read_labels, read_recordings
 from tcc.files import UserError
@@ -103,3 +107,57 @@ def test_events_follow_one_another_whatever_the_columns() -> None:
     marks = [{"landing": 9}, {"landing": 30, "takeoff": 20}, {"landing": 8, "takeoff": 4}]
     assert order_events(marks) == ["takeoff", "landing"]
     assert order_events([]) == []
+
+
+def test_take_off_comes_before_landing_whatever_is_never_marked_with_them() -> None:
+    jump, spin = {"landing": 30, "takeoff": 20}, {"spin": 25}
+    for marks in ([jump, spin], [spin, jump], [{"landing": 9}, spin, jump], [jump, spin, spin]):
+        order = order_events(marks)
+        assert order.index("takeoff") < order.index("landing")
+    assert order_events([{"landing": 30}, spin, jump]) == ["takeoff", "spin", "landing"]
+
+
+def test_events_in_a_circle_follow_by_their_median_and_others_keep_their_place() -> None:
+    circle = [{"a": 1, "b": 5}, {"b": 2, "c": 6}, {"c": 3, "a": 7}, {"b": 4}]
+    assert order_events(circle) == ["a", "b", "c"]  # medians 4, 4, 4.5
+    outside = [*circle, {"c": 0, "end": 1}, {"start": 9, "a": 10}]
+    assert order_events(outside) == ["start", "c", "b", "a", "end"]
+
+
+CLIPS = st.lists(st.dictionaries(st.sampled_from("abcdef"), st.integers(0, 40)), max_size=8)
+
+
+def prefer(clips: list[dict[str, int]]) -> set[tuple[str, str]]:
+    """Return the pairs of events of which the first is the earlier one in most clips with both."""
+    names = {name for clip in clips for name in clip}
+    preferred = set()
+    for one, other in itertools.permutations(names, 2):
+        signs = [np.sign(clip[other] - clip[one]) for clip in clips if {one, other} <= set(clip)]
+        if sum(signs) > 0:
+            preferred.add((one, other))
+    return preferred
+
+
+@settings(deadline=None, max_examples=300)
+@given(CLIPS)
+def test_order_holds_every_event_once_and_respects_every_preference_outside_circles(
+    clips: list[dict[str, int]],
+) -> None:
+    order = order_events(clips)
+    assert sorted(order) == sorted({name for clip in clips for name in clip})
+    assert order_events(clips) == order
+    preferred = prefer(clips)
+    reached = set(preferred)  # through others as well
+    for _ in range(6):
+        reached |= {(a, d) for a, b in reached for c, d in reached if b == c}
+    for one, other in preferred:
+        if (other, one) not in reached:
+            assert order.index(one) < order.index(other)
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.permutations("abcdef"), st.lists(st.sets(st.sampled_from("abcdef")), max_size=8))
+def test_clips_that_agree_give_their_common_order(true: list[str], marked: list[set[str]]) -> None:
+    clips = [{name: 10 * true.index(name) for name in sorted(names)} for names in marked]
+    order = order_events(clips)
+    assert order == sorted(order, key=true.index)

@@ -220,8 +220,22 @@ class Comparison:
                 errors[row] = lower_median(np.where(np.isnan(off), np.inf, off))
         return errors
 
+    def intervals(self) -> list[tuple[int, int]]:
+        """Return the pairs of events between which the time is measured, the earlier one first.
+
+        These are each event and the next one, and each event and the last one before it, of those
+        that both clips of a pair mark beside it. So an event that lies between two others in the
+        list of names but is never marked in their clips doesn't hide the time between them.
+        """
+        marked = np.isfinite([a.events + b.events for a, b in self.clips()])
+        marked = marked.reshape(len(self.pairs), len(self.event_names)).astype(np.int64)
+        together = np.argwhere(np.triu(marked.T @ marked, 1))  # sorted
+        following = {first: (first, second) for first, second in together[::-1].tolist()}
+        preceding = {second: (first, second) for first, second in together.tolist()}
+        return sorted({*following.values(), *preceding.values()})
+
     def tabulate(self, found: Array, rows: Indices) -> dict[str, Errors]:
-        """Return the errors of every event and of the time between consecutive ones.
+        """Return the errors of every event and of the time between two of them: see `intervals`.
 
         Args:
             found: (R, E) learners' frames.
@@ -229,10 +243,12 @@ class Comparison:
         """
         marked = np.array([clip.events for clip in self.learners])[rows[:, -1]]
         errors = found - marked
-        between = relative_intervals(errors, marked)
         columns = dict(zip(self.event_names, errors.T, strict=True))
-        pairs = zip(self.event_names[:-1], self.event_names[1:], strict=True)
-        columns |= dict(zip(map(" to ".join, pairs), between.T, strict=True))
+        for first, second in self.intervals():
+            name = f"{self.event_names[first]} to {self.event_names[second]}"
+            columns[name] = relative_interval(
+                errors[:, [first, second]], marked[:, [first, second]]
+            )
         return {name: self.errors_of(column, rows) for name, column in columns.items()}
 
     def errors_of(self, frames: Array, rows: Indices) -> Errors:
@@ -333,19 +349,21 @@ def carry_events(mapped: Array, events: Array) -> Array:
     return np.where(marked & np.isnan(found), np.inf, found)
 
 
-def relative_intervals(errors: Array, marked: Array) -> Array:
-    """Return (P, E - 1) errors of the times between consecutive events, as shares of the true time.
+def relative_interval(errors: Array, marked: Array) -> Array:
+    """Return (R,) errors of the time between two events, as shares of the true time.
+
+    NaN where an event is not marked or the second is not after the first, infinite for a miss.
 
     Args:
-        errors: (P, E) as in the module's docstring.
-        marked: (P, E) true frames of the learner.
+        errors: (R, 2) as in the module's docstring.
+        marked: (R, 2) true frames of the learner.
     """
-    true = np.diff(marked, axis=1)
-    missed = np.isinf(errors[:, 1:]) | np.isinf(errors[:, :-1])
-    with np.errstate(invalid="ignore", divide="ignore"):
-        shares = np.diff(errors, axis=1) / np.where(true > 0, true, np.nan)
-    none = np.isnan(errors[:, 1:]) | np.isnan(errors[:, :-1]) | ~(true > 0)
-    result: Array = np.where(none, np.nan, np.where(missed, np.inf, shares))
+    true = np.diff(marked)[:, 0]
+    unknown = np.isnan(errors).any(axis=1) | ~(true > 0)
+    missed = np.isinf(errors).any(axis=1)
+    with np.errstate(invalid="ignore"):
+        shares = np.diff(errors)[:, 0] / np.where(unknown, np.nan, true)
+    result: Array = np.where(unknown, np.nan, np.where(missed, np.inf, shares))
     return result
 
 

@@ -6,7 +6,6 @@ import csv
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cmp_to_key
 from pathlib import Path
 from typing import Any
 
@@ -141,14 +140,41 @@ def mark_events(marks: Mapping[str, int], names: Sequence[str]) -> Array:
 
 
 def order_events(marks: Iterable[Mapping[str, int]]) -> list[str]:
-    """Return the names of all events of clips {event: frame}, as they follow one another."""
+    """Return the names of all events of clips {event: frame}, as they follow one another.
+
+    One event precedes another if it is earlier in most of the clips that mark both. Such
+    preferences can contradict each other only in a circle, where A precedes B, B precedes C and C
+    precedes A; all others are respected. Events that they leave open, those of a circle too, follow
+    by the median of their frames, then by where they come first in `marks`.
+    """
     clips = list(marks)
+    frames: dict[str, list[int]] = {}
+    for clip in clips:
+        for event, frame in clip.items():
+            frames.setdefault(event, []).append(frame)
+    earlier = {
+        event: {other for other in frames if _lead(other, event, clips) > 0} for event in frames
+    }
+    for via in frames:  # Warshall's transitive closure: whatever leads to an event through others
+        for event in frames:
+            if via in earlier[event]:
+                earlier[event] |= earlier[via]
+    medians = {event: float(np.median(values)) for event, values in frames.items()}
+    ordered: list[str] = []
+    while rest := [event for event in frames if event not in ordered]:
+        free = [
+            event
+            for event in rest
+            if all(event in earlier[other] for other in earlier[event].intersection(rest))
+        ]
+        ordered.append(min(free, key=lambda event: medians[event]))
+    return ordered
 
-    def follows(one: str, other: str) -> int:
-        both = [clip for clip in clips if one in clip and other in clip]
-        return sum((clip[one] > clip[other]) - (clip[one] < clip[other]) for clip in both)
 
-    return sorted(dict.fromkeys(event for clip in clips for event in clip), key=cmp_to_key(follows))
+def _lead(one: str, other: str, clips: Iterable[Mapping[str, int]]) -> int:
+    """Return in how many more clips `one` is before `other` than after it."""
+    both = [clip for clip in clips if one in clip and other in clip]
+    return sum((clip[one] < clip[other]) - (clip[one] > clip[other]) for clip in both)
 
 
 def shared_events(data_dir: Path, folders: Sequence[str]) -> list[str]:
