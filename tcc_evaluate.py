@@ -5,9 +5,14 @@
 Every clip of the mode is the standard of every other; --standards and --learners name other
 clips, as MOTION/MODE. Each standard is searched in the learner's clip as tcc_get_start.py does it,
 and each event marked in both is compared: error = found - marked, in the learner's frames. Clips
-with the same value in the column `recording` of labels.csv are compared in every frame instead.
+with the same value in the column `recording` of labels.csv are compared in every frame instead,
+also in the leak tests; tau and the other scores of embeddings are of all pairs.
 Reads log/<motion>_checkpoint.pt, or trains with --seeds; data/<motion>/<mode>/*/*.json and
-data/<motion>/labels.csv; writes result/evaluate_<standards>_vs_<learners>.json and .png.
+data/<motion>/labels.csv; writes result/evaluate_<standards>_vs_<learners>_<event>.png and
+result/evaluate_<standards>_vs_<learners>.json. There `matches` holds every pair: in `found` the
+events marked in the standard, null where the search missed one; in `marked` those marked in the
+learner. An event that is not marked is left out of both. Elsewhere null is what can't be computed:
+a mean of nothing, or a median where most are missed.
 """
 
 from __future__ import annotations
@@ -267,7 +272,8 @@ def score_leaks(function: Represent, linear: Comparison) -> dict[str, dict[str, 
     for test, roles in change_clips(linear.standards, linear.learners, generator).items():
         changed = replace(linear, standards=roles[0], learners=roles[1])
         comparison = changed.represent(function).search(bar(test))
-        table = comparison.tabulate(comparison.find_events(), comparison.pairs)
+        others = comparison.select(~comparison.one_recording())
+        table = others.tabulate(others.find_events(), others.pairs)
         scores[test] = comparison.mean_tau()
         for name in linear.event_names:
             scores[test][f"{name}_within_3"] = share_within(table[name].frames, 3)

@@ -13,11 +13,19 @@ import pytest
 from numpy.typing import NDArray
 
 from tcc.dtw import locate, map_frames
-from tcc.evaluate.errors import Comparison, Errors, carry_events, median_vote, relative_interval
+from tcc.evaluate.errors import (
+    Comparison,
+    Errors,
+    carry_events,
+    median_vote,
+    pool,
+    relative_interval,
+)
 from tcc.evaluate.intervals import resample, share_within, summarize
 from tcc.evaluate.labels import LabelledClip
 from tcc.evaluate.leak_tests import change_clips, crop, hold_pose, reverse
 from tcc.evaluate.tables import print_table
+from tcc_evaluate import score_leaks
 from tests.conftest import Run, wave, write_clip
 
 Pairs = NDArray[np.int64]
@@ -480,6 +488,41 @@ def test_seeds_and_checkpoint_exclude_each_other(labelled: Path, run: Run) -> No
     done = run("tcc_evaluate.py", "--dataset", "wave", *options, cwd=labelled)
     assert done.returncode == 2
     assert "leave --checkpoint out" in done.stderr
+
+
+def test_a_miss_is_told_apart_from_an_event_that_is_not_marked() -> None:
+    clips = [replace(LEARNERS[0], events=np.array([3.0, NAN])), LEARNERS[1]]
+    comparison = Comparison.by_length(clips, clips, NAMES, np.array([(0, 1), (1, 0)]))
+    maps = [np.full(clip.num_frames, NAN) for clip in clips]
+    maps[1][:] = 7.2
+    listed = replace(comparison, maps=maps).list_matches()
+    assert [match["found"] for match in listed] == [{"takeoff": None}, {"takeoff": 7, "landing": 7}]
+    assert [match["marked"] for match in listed] == [
+        dict(zip(NAMES, LEARNERS[1].events, strict=True)),
+        {"takeoff": 3},
+    ]
+
+
+def test_leak_tests_score_events_of_different_recordings_alone() -> None:
+    clips = [*film("aab", [0, 0, 0])]
+    clips[1] = replace(
+        clips[1], events=clips[1].events + 8
+    )  # wrong, so that no pair with it counts
+    pairs = np.array([(0, 1), (1, 0), (0, 2), (2, 0)])
+    linear = Comparison.by_length(clips, clips, NAMES, pairs)
+    scores = score_leaks(lambda rows: rows, linear)
+    cut = scores["random crops"]
+    assert (cut["takeoff_within_3"], cut["landing_within_3"]) == (1, 1)
+    assert cut["every_frame_median"] > 0
+
+
+def test_pairs_of_one_recording_alone_have_no_event_errors() -> None:
+    clips = film("aaa", [0, 0, 0])
+    linear = Comparison.by_length(clips, clips, NAMES, np.array([(0, 1), (1, 0)]))
+    others = linear.select(~linear.one_recording())
+    summaries = pool([{"linear time": others.tabulate(others.find_events(), others.pairs)}], 0)
+    assert list(summaries) == NAMES
+    assert summaries["takeoff"]["linear time"]["pairs"] == 0
 
 
 def test_tables_are_aligned(capsys: pytest.CaptureFixture[str]) -> None:

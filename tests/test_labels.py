@@ -103,6 +103,21 @@ def test_rows_without_a_clip_are_told_and_events_outside_theirs_refused(
     )
 
 
+def test_events_that_swap_are_told(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    rows = {"a": (3, 9), "b": (5, 5), "c": (9, 4), "d": (1, 2), "e": (1, 7), "not read": (8, 1)}
+    labels = {
+        ("val", video): {"takeoff": takeoff, "landing": landing}
+        for video, (takeoff, landing) in rows.items()
+    }
+    labels["val", "f"] = {"landing": 2}
+    for video in rows:
+        (file.parent / "val" / video).mkdir(parents=True)
+    (file.parent / "val" / "f").mkdir()
+    check_labels(file.parents[1], "axel", "val", labels, dict.fromkeys("abcdef", 20))
+    (message,) = caplog.messages
+    assert "labels.csv: landing_frame is not after takeoff_frame in val b, c; correct" in message
+
+
 def test_events_follow_one_another_whatever_the_columns() -> None:
     marks = [{"landing": 9}, {"landing": 30, "takeoff": 20}, {"landing": 8, "takeoff": 4}]
     assert order_events(marks) == ["takeoff", "landing"]

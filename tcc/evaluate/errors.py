@@ -269,7 +269,11 @@ class Comparison:
         return Errors(frames, np.array(clips, np.int64).reshape(rows.shape), fps)
 
     def list_matches(self) -> list[dict[str, Any]]:
-        """Return every pair's match as plain values."""
+        """Return every pair's match as plain values.
+
+        `found` holds the events that are marked in the standard, each with the learner's frame, or
+        None where the search missed it; `marked` those that are marked in the learner.
+        """
         found = self.find_events()
         return [
             {
@@ -278,11 +282,19 @@ class Comparison:
                 "mirrored": bool(self.mirrored[row]),
                 "confidence": self.confidences[row],
                 "cost": self.costs[row],
-                "found": dict(zip(self.event_names, found[row], strict=True)),
-                "marked": dict(zip(self.event_names, learner.events, strict=True)),
+                "found": self._name_events(found[row]),
+                "marked": self._name_events(learner.events),
             }
             for row, (standard, learner) in enumerate(self.clips())
         ]
+
+    def _name_events(self, frames: Array) -> dict[str, int | None]:
+        """Return {event: frame} of (E,) frames: without those that are NaN, None for infinite."""
+        return {
+            name: int(frame) if np.isfinite(frame) else None
+            for name, frame in zip(self.event_names, frames, strict=True)
+            if not np.isnan(frame)
+        }
 
     def mean_tau(self) -> dict[str, float]:
         """Return tau of the nearest neighbours and of the matched frames, both means over pairs."""

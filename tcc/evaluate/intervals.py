@@ -28,11 +28,13 @@ def resample(clips: Sequence[Indices], generator: np.random.Generator) -> Array:
         (NUM_RESAMPLES, P) weights: how often the clips of the pair were drawn, multiplied.
     """
     weights = np.ones((NUM_RESAMPLES, len(clips[0])))
+    if not weights.size:
+        return weights
     shared = len(clips) > 1 and bool(np.isin(clips[0], clips[1]).any())
     for group in [np.stack(list(clips))] if shared else [role[None] for role in clips]:
         numbers, index = np.unique(group, return_inverse=True)
-        chance = np.full(len(numbers), 1 / len(numbers))
-        drawn = generator.multinomial(len(numbers), chance, NUM_RESAMPLES)
+        chances = np.full(len(numbers), 1 / len(numbers))
+        drawn = generator.multinomial(len(numbers), chances, NUM_RESAMPLES)
         for role in index.reshape(group.shape):
             weights *= drawn[:, role]
     return weights

@@ -6,6 +6,7 @@ import csv
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,7 @@ def read_labels(data_dir: Path, motion: str) -> Labels:
 def check_labels(
     data_dir: Path, motion: str, mode: str, labels: Labels, num_frames: Mapping[str, int]
 ) -> None:
-    """Check that events lie in their clips; warn of rows without a clip.
+    """Check that events lie in their clips; warn of rows without a clip and of events that swap.
 
     Args:
         data_dir, motion: where labels.csv is.
@@ -132,6 +133,19 @@ def check_labels(
     if lost:
         names = ", ".join([*lost[:SHOWN], *["..."] * (len(lost) > SHOWN)])
         log.warning("%s: %d of %d rows have no clip: %s", path, len(lost), len(labels), names)
+    order = order_events(events for (of, _), events in labels.items() if of == mode)
+    swapped: dict[tuple[str, str], list[str]] = {}
+    for video in num_frames:
+        events = labels.get((mode, video), {})
+        for pair in pairwise(event for event in order if event in events):
+            if events[pair[0]] >= events[pair[1]]:
+                swapped.setdefault(pair, []).append(video)
+    for (first, second), videos in swapped.items():
+        log.warning(
+            "%s: %s_frame is not after %s_frame in %s %s; correct it, the time between the two "
+            "can't be measured",
+            path, second, first, mode, ", ".join(videos),
+        )  # fmt: skip
 
 
 def mark_events(marks: Mapping[str, int], names: Sequence[str]) -> Array:
