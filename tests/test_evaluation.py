@@ -21,7 +21,7 @@ from tcc.evaluate.errors import (
     pool,
     relative_interval,
 )
-from tcc.evaluate.intervals import resample, share_within, summarize
+from tcc.evaluate.intervals import lower_median, resample, share_within, summarize
 from tcc.evaluate.labels import LabelledClip
 from tcc.evaluate.leak_tests import change_clips, crop, hold_pose, reverse
 from tcc.evaluate.tables import print_table
@@ -60,6 +60,70 @@ def test_vote_is_the_median_of_the_better_half() -> None:
     votes, learners = median_vote(found, costs, np.array([4, 4, 4, 4, 6, 6]))
     np.testing.assert_array_equal(learners, [4, 6])
     np.testing.assert_array_equal(votes, [[11, 3], [7, INF]])
+
+
+@pytest.mark.parametrize(
+    ("frames", "costs", "expected"),
+    [
+        ([100, 7, 8, 90, 30], [0.9, 0.1, 0.3, 0.8, 0.2], 8),  # of 7, 30, 8; their mean is 15
+        ([90, 10, 60, 20], [0.4, 0.1, 0.3, 0.2], 15),  # of 10 and 20
+        ([50, 9], [0.5, 0.4], 9),
+        ([50], [0.5], 50),
+    ],
+)
+def test_half_of_the_standards_rounded_up_votes(
+    frames: list[float], costs: list[float], expected: float
+) -> None:
+    found = np.array(frames, np.float64)[:, None]
+    votes, _ = median_vote(found, np.array(costs), np.zeros(len(found), np.int64))
+    assert votes.tolist() == [[expected]]
+
+
+def test_an_interval_holds_the_middle_95_percent_of_the_samples() -> None:
+    counts = np.arange(1001.0)
+    weights = np.stack([counts, 1000 - counts], axis=1)  # a share of 0, 0.001, ... 1 hits
+    summary = summarize(np.array([0.0, 10]), np.full(2, 30.0), weights)
+    assert summary["within_3_interval"] == [0.025, 0.975]
+    assert summary["mean_interval"] == pytest.approx([0.25, 9.75])
+
+
+def test_an_error_of_exactly_k_frames_is_within_k() -> None:
+    errors, fps = np.array([3.0, -3, 4, -10]), np.full(4, 30.0)
+    summary = summarize(errors, fps, np.ones((10, 4)))
+    assert [summary[f"within_{k}"] for k in (1, 3, 5, 10)] == [0, 0.5, 0.75, 1]
+    assert [summary[f"within_{k}_interval"][0] for k in (1, 3, 5, 10)] == [0, 0.5, 0.75, 1]
+    assert (share_within(errors, 3), share_within(errors, 2)) == (0.5, 0)
+
+
+@pytest.mark.parametrize(
+    ("weights", "expected"),
+    [([2, 2, 1], 4), ([1, 0, 1], 1), ([1, 3, 4], 4), ([1, 3, 5], 9), ([4, 3, 0], 1)],
+)
+def test_the_median_of_a_sample_is_the_lower_one(weights: list[int], expected: float) -> None:
+    errors = np.array([-4.0, 9, 1])  # of sizes 1, 4, 9 the weights follow below
+    rows = np.array([[weights[1], weights[2], weights[0]]], np.float64)
+    summary = summarize(errors, np.full(3, 30.0), rows)
+    assert summary["median_interval"] == [expected, expected]
+
+
+def test_lower_median_is_the_middle_or_the_lower_of_two() -> None:
+    assert lower_median(np.array([5.0, 1, 4, 2, 3])) == 3
+    assert lower_median(np.array([INF, 1, 3, 2])) == 2
+    assert lower_median(np.array([INF, 1])) == 1
+    assert np.isnan(lower_median(np.array([])))
+
+
+def test_standards_and_learners_are_drawn_apart_and_their_counts_multiplied() -> None:
+    pairs = np.array([(a, b) for a in range(3) for b in range(3, 7)])
+    weights = resample([pairs[:, 0], pairs[:, 1]], np.random.default_rng(0)).reshape(-1, 3, 4)
+    standards, learners = weights.sum(axis=2) / 4, weights.sum(axis=1) / 3
+    np.testing.assert_allclose(weights, standards[:, :, None] * learners[:, None])
+    for drawn in (standards, learners):
+        count = drawn.shape[1]
+        assert (drawn.sum(axis=1) == count).all()
+        np.testing.assert_allclose(drawn.mean(axis=0), 1, atol=0.1)
+        np.testing.assert_allclose(drawn.var(axis=0), 1 - 1 / count, atol=0.12)  # multinomial
+    assert abs(np.corrcoef(standards[:, 0], learners[:, 0])[0, 1]) < 0.1
 
 
 def test_summary_of_errors_that_can_be_counted_by_hand() -> None:
@@ -370,6 +434,25 @@ def test_retrieval_sees_no_clip_of_the_same_recording() -> None:
     assert scores["ap_5"] > 0.75
 
 
+def test_a_clip_has_one_number_in_both_roles_and_its_own_among_others_of_its_name() -> None:
+    rows = np.array([(0, 1), (1, 0), (2, 1)])
+    frames = np.array([1.0, 2, 3])
+    fast = [replace(clip, times_s=clip.times_s / k) for k, clip in enumerate(LEARNERS, 1)]
+    one_folder = Comparison.by_length(fast, fast, NAMES, rows).errors_of(frames, rows)
+    np.testing.assert_array_equal(one_folder.clips, rows)
+    np.testing.assert_allclose(one_folder.fps, [60, 30, 60])  # the learner's
+    np.testing.assert_array_equal(one_folder.frames, frames)
+    two_folders = Comparison.by_length(STANDARDS, fast, NAMES, rows)
+    np.testing.assert_array_equal(
+        two_folders.errors_of(frames, rows).clips, [(0, 4), (1, 3), (2, 4)]
+    )
+    voted = two_folders.errors_of(frames[:2], np.array([[2], [0]]))
+    np.testing.assert_array_equal(voted.clips, [[5], [3]])
+    np.testing.assert_allclose(voted.fps, [90, 30])
+    overlap = Comparison.by_length(STANDARDS, [*STANDARDS[1:], *LEARNERS[:1]], NAMES, rows)
+    np.testing.assert_array_equal(overlap.errors_of(frames, rows).clips, [(0, 2), (1, 1), (2, 2)])
+
+
 def test_selected_pairs_keep_their_matches() -> None:
     comparison = match(STANDARDS, LEARNERS)
     chosen = comparison.select(np.isin(np.arange(9), [2, 7]))
@@ -423,6 +506,8 @@ def test_command_finds_the_events_of_clips_that_differ_in_tempo(labelled: Path, 
     marked = [match["marked"]["takeoff"] for match in content["matches"]]
     within = np.mean(np.abs(np.subtract(found, marked)) <= 3)
     assert takeoff["tcc"]["within_3"] == pytest.approx(within)
+    sure = np.mean([match["confidence"] >= 0.8 for match in content["matches"]])
+    assert content["calibration"]["takeoff"]["sure"] == pytest.approx(sure)
     assert stem.with_name(f"{stem.name}_takeoff.png").read_bytes()[:4] == b"\x89PNG"
 
 
