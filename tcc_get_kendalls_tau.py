@@ -53,11 +53,13 @@ def main() -> None:
     )
     clips, events = load_labelled(args, settings)
     tell_other_embeddings(args.log_dir, CONFIG, args.mode, path)
-    matrix = score(encoder, clips, clips)
+    embedded = embed_clips(encoder, clips)
+    matrix = score(embedded, embedded)
     scores = {"clips": summarize(matrix)}
     for test, roles in change_clips(clips, clips, np.random.default_rng(CONFIG.SEED)).items():
-        scores[test.replace(" ", "_")] = summarize(score(encoder, *roles))
-    errors = score_events(encoder, clips, events)
+        changed = (embed_clips(encoder, role) for role in roles)
+        scores[test.replace(" ", "_")] = summarize(score(*changed))
+    errors = score_events(embedded, events)
     print_scores(scores, errors)
     names = [clip.name for clip in clips]
     stem = args.result_dir / f"kendalls_tau_{CONFIG.DATASET}_{args.mode}"
@@ -119,13 +121,16 @@ def load_labelled(
     return labelled, names
 
 
-def score(
-    encoder: Encoder, queries: Sequence[LabelledClip], references: Sequence[LabelledClip]
-) -> Matrix:
-    """Embed the clips and return tau of every ordered pair of different clips (V, V)."""
+def embed_clips(encoder: Encoder, clips: Sequence[LabelledClip]) -> list[LabelledClip]:
+    """Return the clips with their embeddings for features."""
+    return [clip.represent(partial(embed, encoder)) for clip in clips]
+
+
+def score(queries: Sequence[LabelledClip], references: Sequence[LabelledClip]) -> Matrix:
+    """Return tau of every ordered pair of different clips (V, V)."""
     return tau_matrix(
-        [embed(encoder, clip.features[0]) for clip in queries],
-        [embed(encoder, clip.features[0]) for clip in references],
+        [clip.features[0] for clip in queries],
+        [clip.features[0] for clip in references],
         CONFIG.KENDALLS_TAU_STRIDE,
         CONFIG.KENDALLS_TAU_DISTANCE,
     )
@@ -165,10 +170,10 @@ def print_scores(
 
 
 def score_events(
-    encoder: Encoder, clips: Sequence[LabelledClip], names: Sequence[str]
+    clips: Sequence[LabelledClip], names: Sequence[str]
 ) -> dict[str, dict[str, float | int]]:
-    """Return for each event that two clips have the alignment error in frames."""
-    embeddings = [clip.represent(partial(embed, encoder)).per_frame() for clip in clips]
+    """Return the alignment error in frames of each event that is marked in two clips."""
+    embeddings = [clip.per_frame() for clip in clips]
     summary = {}
     for event, frames in zip(names, np.array([clip.events for clip in clips]).T, strict=True):
         errors = event_errors(embeddings, frames, CONFIG.KENDALLS_TAU_DISTANCE)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy.stats import kendalltau
 
 from tcc.evaluate.intervals import calibrate, share_within
 from tcc.evaluate.metrics import (
@@ -80,6 +81,14 @@ def test_tau_of_matched_frames_is_that_of_their_order() -> None:
     assert order_tau(np.array([9, 5, 3])) == pytest.approx(-1)
     assert order_tau(np.array([1, 1, 2])) == pytest.approx(2 / np.sqrt(6))  # one tie of three pairs
     assert np.isnan(order_tau(np.array([4, 4, 4])))
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(st.integers(0, 30), min_size=2, max_size=60), st.booleans())
+def test_tau_of_an_order_is_that_of_scipy_bit_by_bit(frames: list[int], whole: bool) -> None:
+    values = np.array(frames, np.int64 if whole else np.float64)
+    expected = kendalltau(np.arange(len(frames)), values).statistic
+    np.testing.assert_equal(order_tau(values), float(expected))
 
 
 def test_enclosed_area_counted_by_hand() -> None:

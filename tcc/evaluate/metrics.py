@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
-from scipy.stats import kendalltau
 
 Array = NDArray[np.floating[Any]]
 Indices = NDArray[np.int64]
@@ -35,7 +36,23 @@ def order_tau(frames: NDArray[Any]) -> float:
     """Kendall's tau-b of matched frames (N,) with their order; NaN where they are all one frame."""
     if len(frames) < 2 or (frames == frames[0]).all():
         return float("nan")
-    return float(kendalltau(np.arange(len(frames)), frames).statistic)
+    _, ties = np.unique(frames, return_counts=True)
+    pairs = len(frames) * (len(frames) - 1) // 2
+    untied = pairs - int((ties * (ties - 1) // 2).sum())
+    # In the order of scipy.stats.kendalltau, for the same rounding; that takes 0.3 s to import.
+    tau = (untied - 2 * _count_inversions(frames)) / math.sqrt(pairs) / math.sqrt(untied)
+    return min(1.0, max(-1.0, tau))
+
+
+def _count_inversions(values: NDArray[Any]) -> int:
+    """Return how many pairs of values (N,) are in falling order, in about N log N steps."""
+    before: list[float] = []
+    count = 0
+    for value in values.tolist():
+        place = bisect_right(before, value)
+        count += len(before) - place
+        before.insert(place, value)
+    return count
 
 
 def tau_matrix(
