@@ -44,7 +44,7 @@ def hold_pose(clip: LabelledClip) -> LabelledClip:
 
 def reverse(clip: LabelledClip) -> LabelledClip:
     """Run a clip backwards, with its events."""
-    backwards = clip.represent(lambda rows: np.ascontiguousarray(rows[::-1]))
+    backwards = clip.represent(lambda rows: rows[::-1].copy())
     end_s = clip.times_s[0] + clip.times_s[-1]
     return replace(
         backwards,
