@@ -6,13 +6,14 @@ Every clip of the mode is the standard of every other; --standards and --learner
 clips, as MOTION/MODE. Each standard is searched in the learner's clip as tcc_get_start.py does it,
 and each event marked in both is compared: error = found - marked, in the learner's frames. Clips
 with the same value in the column `recording` of labels.csv are compared in every frame instead,
-also in the leak tests; tau and the other scores of embeddings are of all pairs.
+also in the leak tests; tau and the other scores of embeddings use all pairs.
 Reads log/<motion>_checkpoint.pt, or trains with --seeds; data/<motion>/<mode>/*/*.json and
-data/<motion>/labels.csv; writes result/evaluate_<standards>_vs_<learners>_<event>.png and
-result/evaluate_<standards>_vs_<learners>.json. There `matches` holds every pair: in `found` the
-events marked in the standard, null where the search missed one; in `marked` those marked in the
-learner. An event that is not marked is left out of both. Elsewhere null is what can't be computed:
-a mean of nothing, or a median where most are missed.
+data/<motion>/labels.csv; writes result/evaluate_<standards>_vs_<learners>.json and one picture
+for each event beside it.
+In the JSON `matches` lists every pair: `found` holds the events that are marked in the standard,
+with null for one that the search missed; `marked` holds the events that are marked in the learner.
+An event that is not marked is in neither. Elsewhere null is a value that can't be computed: the
+mean of no pair, or the median if most pairs are missed.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ EVERY_FRAME = "same recording, every frame"
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one encoder scored: errors[method][event], scores[group][row][column], its matches."""
+    """Results of one encoder: errors[method][event], scores[group][row][column], its matches."""
 
     errors: dict[str, dict[str, Errors]]
     scores: dict[str, Any]
@@ -71,7 +72,7 @@ class Run:
 
 
 def main() -> None:
-    """Load the clips of both roles, score every encoder on every pair, save."""
+    """Load the clips of both roles, score every encoder on every pair, print, save and plot."""
     args = parse_arguments()
     settings, path = CONFIG, None
     encoders: Iterable[tuple[int, Encoder]] = train_encoders(args)
@@ -111,7 +112,13 @@ def parse_arguments() -> argparse.Namespace:
     add = parser.add_argument
     for role in ("standards", "learners"):
         add(f"--{role}", metavar="MOTION/MODE", help="(default: --dataset and --mode)")
-    add("--clips", type=int, default=32, metavar="N", help="most of a role (default: %(default)s)")
+    add(
+        "--clips",
+        type=int,
+        default=32,
+        metavar="N",
+        help="most clips of a role (default: %(default)s)",
+    )
     add("--seeds", type=int, default=0, metavar="N", help="train with N seeds and score each")
     args = cli.parse(parser, CONFIG, None)
     if args.seeds and args.checkpoint:
@@ -137,7 +144,7 @@ def role_folders(args: argparse.Namespace) -> tuple[str, str]:
 
 
 def train_encoders(args: argparse.Namespace) -> Iterator[tuple[int, Encoder]]:
-    """Run tcc_train.py with each seed into a temporary folder and yield seed and encoder."""
+    """Train with each seed by tcc_train.py, in a temporary folder; yield the seed and encoder."""
     device = cli.pick_device(args.device)
     settings = [word for setting in args.set for word in ("--set", setting)]
     for seed in range(CONFIG.SEED, CONFIG.SEED + args.seeds):
@@ -155,10 +162,10 @@ def train_encoders(args: argparse.Namespace) -> Iterator[tuple[int, Encoder]]:
 def load_role(
     args: argparse.Namespace, settings: Config, folder: str, names: Sequence[str]
 ) -> list[LabelledClip]:
-    """Read at most --clips clips of MOTION/MODE that have an event or a recording.
+    """Read at most --clips clips of MOTION/MODE that have a marked event or a recording.
 
     Raises:
-        UserError: an event lies outside its clip, or no clip has one.
+        UserError: no clip has one, or an event lies outside its clip.
     """
     motion, mode = folder.split("/")
     labels, table = read_labels(args.data_dir, motion), args.data_dir / motion / "labels.csv"
@@ -174,8 +181,8 @@ def load_role(
     ]  # fmt: skip
     if not marked:
         raise UserError(
-            f"{table} names no clip of {paths[0].parent} with {' or '.join(names)}; column video "
-            f"holds the folders' names, as {paths[0].name}"
+            f"{table} marks {' or '.join(names)} in no clip of {paths[0].parent}; write the "
+            f"folder's name into the column video, as in {paths[0].name}"
         )
     generator = np.random.default_rng(CONFIG.SEED)
     drawn = draw_folders(marked, recordings, args.clips, generator)
@@ -199,7 +206,9 @@ def load_role(
         for clip in clips
     ]
     if count := sum(bool(np.isnan(clip.events).any()) for clip in labelled):
-        log.warning("%s: %d clips lack an event: no phases of them", folder, count)
+        log.warning(
+            "%s: %d clips lack an event and are left out where phases are scored", folder, count
+        )
     return labelled
 
 
@@ -207,9 +216,9 @@ def score(seed: int, encoder: Encoder, linear: Comparison) -> Run:
     """Match all pairs by every method, and by the encoder under every leak test.
 
     Args:
-        seed: of the untrained encoder.
-        encoder: trained.
-        linear: the clips with their features, matched by length.
+        seed: of the random weights of the untrained encoder.
+        encoder: the trained one.
+        linear: the clips with their keypoint features, matched by length.
     """
     untrained = forget(encoder, seed)
     methods: dict[str, Represent] = {
@@ -251,12 +260,12 @@ def score(seed: int, encoder: Encoder, linear: Comparison) -> Run:
 
 
 def bar(title: str) -> Callable[[Any], Any]:
-    """Return what wraps pairs in a progress bar."""
+    """Return a function that wraps pairs in a progress bar with a title."""
     return partial(cli.progress, description=title, unit="pair")
 
 
 def forget(encoder: Encoder, seed: int) -> Encoder:
-    """Return a copy with random weights."""
+    """Return a copy of an encoder with random weights."""
     torch.manual_seed(seed)
     untrained = copy.deepcopy(encoder)
     for module in untrained.modules():
@@ -285,7 +294,7 @@ def score_leaks(function: Represent, linear: Comparison) -> dict[str, dict[str, 
 
 
 def plot_errors(stem: Path, runs: Sequence[Run], names: Sequence[str]) -> None:
-    """Plot the errors of every event, and of every frame of one recording, and print the paths."""
+    """Plot the errors of every event and of every frame of one recording; print the paths."""
     for event in (*names, EVERY_FRAME):
         shown = {
             method: np.concatenate([run.errors[method][event].frames for run in runs])

@@ -2,11 +2,12 @@
 
     python3 tcc_get_kendalls_tau.py --dataset axel --mode val
 
-Kendall's tau is 1 where the nearest neighbours of one clip's frames follow in order in another.
-A network that counts frames scores 1 for nothing; so the same is printed for a constant pose (any
-value but undefined or 0 is a clock), for clips cropped at random (it must hardly fall) and for
-reversed clips (lower, unless it looks alike backwards). Where labels.csv marks events, the
-alignment error follows: how many frames the nearest neighbour of an event is off in another clip.
+Kendall's tau is 1 if the frames of one clip have their nearest neighbours in another clip in the
+same order. A network that only counts frames gets 1 too. Three leak tests show whether it counts:
+a constant pose (tau must be undefined or 0), clips cropped at random, with their events kept (tau
+must hardly fall), and reversed clips (tau must fall, unless the motion looks the same backwards).
+If labels.csv marks events, the alignment error is printed too: the distance in frames between an
+event and the nearest neighbour of the same event of another clip.
 Reads log/<motion>_checkpoint.pt and data/<motion>/<mode>/*/*.json; writes
 result/kendalls_tau_<motion>_<mode>.json and .png.
 """
@@ -44,7 +45,7 @@ Matrix = NDArray[np.floating[Any]]
 
 
 def main() -> None:
-    """Load, embed, score the clips and the leak tests, save."""
+    """Load, embed, score the clips and the leak tests, print, save and plot."""
     parser = cli.parser(__doc__, AFTER_TRAINING["tcc_get_kendalls_tau.py"])
     cli.add_checkpoint(parser)
     args = cli.parse(parser, CONFIG, None)
@@ -92,7 +93,7 @@ def load_labelled(
     """Read the clips of the mode, and the names of the events that labels.csv marks in them.
 
     Raises:
-        UserError: fewer than 2 clips, or an event lies behind the end of its clip.
+        UserError: there are fewer than 2 clips, or an event lies outside its clip.
     """
     folder = args.data_dir / CONFIG.DATASET
     clips = load_clips(clip_folders(args.data_dir, CONFIG.DATASET, args.mode), settings)
@@ -122,7 +123,7 @@ def load_labelled(
 
 
 def embed_clips(encoder: Encoder, clips: Sequence[LabelledClip]) -> list[LabelledClip]:
-    """Return the clips with their embeddings for features."""
+    """Return the clips with embeddings in place of their features."""
     return [clip.represent(partial(embed, encoder)) for clip in clips]
 
 
@@ -137,7 +138,7 @@ def score(queries: Sequence[LabelledClip], references: Sequence[LabelledClip]) -
 
 
 def summarize(matrix: Matrix) -> dict[str, float | int]:
-    """Return the mean tau, that of each direction, and how many ordered pairs are undefined."""
+    """Return the mean tau of all pairs, of each direction, and the number of undefined pairs."""
     pairs = len(matrix) * (len(matrix) - 1)
     return {
         "tau": finite_mean(matrix),
@@ -165,7 +166,7 @@ def print_scores(
     if errors:
         print_table(rows)
     else:
-        print("\nalignment error: unknown, labels.csv marks no event of two of these clips")
+        print("\nalignment error: unknown, labels.csv marks no event in two of these clips")
     print()
 
 

@@ -72,7 +72,7 @@ def test_a_file_that_is_no_csv_in_utf_8_is_told(file: Path, content: bytes, mess
         ("val,a,3,9\n\n\nval,b,3,9,\n", "line 5: expected a mode, a video and at most 4 cells"),
         ("val\n", "line 2: expected a mode, a video"),
         (",a,3,9\n", "line 2: expected a mode, a video"),
-        ("val,a,3,9\n\ntrain,a,3,9\nval,a,4,9\n", "line 5: val a has a row before; keep one"),
+        ("val,a,3,9\n\ntrain,a,3,9\nval,a,4,9\n", "line 5: val a has two rows; keep one"),
     ],
 )
 def test_a_row_that_cannot_be_meant_is_named_by_its_line(

@@ -43,7 +43,7 @@ RETRIEVED = (5, 10, 15)
 
 @dataclass(frozen=True, slots=True)
 class Errors:
-    """Errors (P,) of one event, numbers (P, roles) of their clips, the learners' fps (P,)."""
+    """Errors of one event: `frames` (P,), `clips` (P, roles) numbers, `fps` (P,) the learner's."""
 
     frames: Array
     clips: Indices
@@ -51,7 +51,9 @@ class Errors:
 
 
 def list_pairs(standards: Sequence[LabelledClip], learners: Sequence[LabelledClip]) -> Indices:
-    """Return (P, 2) standard and learner: different clips that share an event or a recording.
+    """Return (P, 2) standard and learner of all pairs that share an event or a recording.
+
+    No clip is a pair with itself.
 
     Raises:
         UserError: there is no such pair.
@@ -76,15 +78,15 @@ def list_pairs(standards: Sequence[LabelledClip], learners: Sequence[LabelledCli
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Standards matched with learners.
+    """Pairs of a standard and a learner, with the matches of their frames.
 
     Attributes:
         standards, learners: the clips of each role.
-        event_names: of the E events of every clip.
+        event_names: of the E events, in the order of time.
         pairs: (P, 2) index of the standard and of the learner.
-        maps: P arrays (N,), learner's frame of each standard's frame, NaN where there is none.
-        costs: (P,) of the matches, NaN where nothing was searched.
-        confidences: (P,).
+        maps: P arrays (N,), learner's frame of each standard's frame, NaN if there is none.
+        costs: (P,) of the matches, NaN if they come from the lengths alone.
+        confidences: (P,) of the matches, in [0, 1], NaN like the costs.
         mirrored: (P,) whether the standard's mirror image was matched.
     """
 
@@ -105,7 +107,7 @@ class Comparison:
         event_names: Sequence[str],
         pairs: Indices,
     ) -> Comparison:
-        """Match by the clips' lengths alone: first frame to first, last to last."""
+        """Match by the lengths alone: first frame to first, last to last, evenly between them."""
         maps = [
             np.linspace(0, learners[column].num_frames - 1, standards[row].num_frames)
             for row, column in pairs
@@ -182,15 +184,16 @@ class Comparison:
         return np.array(found).reshape(len(found), len(self.event_names))
 
     def vote(self) -> tuple[Array, Indices]:
-        """Return the frames (L, E) that the standards of each learner vote for, and (L, 1) which.
+        """Let the standards of each learner vote: see `median_vote`.
 
-        See `median_vote`.
+        Returns:
+            (L, E) frames and (L, 1) index of each learner.
         """
         votes, learners = median_vote(self.find_events(), self.costs, self.pairs[:, 1])
         return votes, learners[:, None]
 
     def prior_events(self) -> tuple[Array, Indices]:
-        """Place events without a look at the clips: at the median share of the standards' length.
+        """Place each event at the median share of the standards' lengths, as a baseline.
 
         Returns:
             (L, E) frames and (L, 1) index of each learner.
@@ -208,7 +211,7 @@ class Comparison:
     def frame_errors(self) -> Array:
         """Return (P,) the median error of the frames that both clips of one recording show.
 
-        NaN where the clips show different recordings, infinite where most frames are missed.
+        NaN if the clips show different recordings, infinite if most frames are missed.
         """
         errors = np.full(len(self.pairs), np.nan)
         for row, (standard, learner) in enumerate(self.clips()):
@@ -223,9 +226,9 @@ class Comparison:
     def intervals(self) -> list[tuple[int, int]]:
         """Return the pairs of events between which the time is measured, the earlier one first.
 
-        These are each event and the next one, and each event and the last one before it, of those
-        that both clips of a pair mark beside it. So an event that lies between two others in the
-        list of names but is never marked in their clips doesn't hide the time between them.
+        Each event is paired with the next one and with the one before it, among the events that
+        some pair of clips marks together with it. So take-off and landing have a time between them
+        even if the names list a third event between them that only other clips mark.
         """
         marked = np.isfinite([a.events + b.events for a, b in self.clips()])
         marked = marked.reshape(len(self.pairs), len(self.event_names)).astype(np.int64)
@@ -239,7 +242,7 @@ class Comparison:
 
         Args:
             found: (R, E) learners' frames.
-            rows: (R, 2) standard and learner, or (R, 1) the learner where all standards voted.
+            rows: (R, 2) standard and learner, or (R, 1) the learner if all standards voted.
         """
         marked = np.array([clip.events for clip in self.learners])[rows[:, -1]]
         errors = found - marked
@@ -252,7 +255,7 @@ class Comparison:
         return {name: self.errors_of(column, rows) for name, column in columns.items()}
 
     def errors_of(self, frames: Array, rows: Indices) -> Errors:
-        """Attach to errors (R,) the numbers of their clips; a clip in both roles has one number.
+        """Add the clips' numbers to errors (R,); a clip in both roles has the same number in both.
 
         Args:
             frames: (R,).
@@ -321,9 +324,9 @@ class Comparison:
     def score_embeddings(self, generator: np.random.Generator) -> dict[str, float]:
         """Return tau, phase classification and progression, and retrieval.
 
-        The phases are learned from the standards' clips and read from the learners'. If both roles
-        hold the clips of one folder, a random half learns and the other half is read. Retrieval
-        compares no clips of one recording.
+        The phases are learned from the standards and predicted for the learners. If both roles hold
+        the clips of one folder, they are learned from a random half of the clips and predicted for
+        the other half. Retrieval leaves out clips of the query's recording.
         """
         scores = self.mean_tau()
         train, test = (
@@ -349,11 +352,11 @@ class Comparison:
 
 
 def carry_events(mapped: Array, events: Array) -> Array:
-    """Return the learner's whole frames (E,) of a standard's events; infinite where unmatched.
+    """Return the learner's frames (E,) of a standard's events, rounded; infinite for a miss.
 
     Args:
-        mapped: (N,) learner's frame of each standard's frame, NaN for none.
-        events: (E,) frames of the standard, NaN where it has none.
+        mapped: (N,) learner's frame of each standard's frame, NaN if there is none.
+        events: (E,) frames of the standard, NaN if not marked.
     """
     marked = np.isfinite(events)
     found = np.full(len(events), np.nan)
@@ -364,7 +367,7 @@ def carry_events(mapped: Array, events: Array) -> Array:
 def relative_interval(errors: Array, marked: Array) -> Array:
     """Return (R,) errors of the time between two events, as shares of the true time.
 
-    NaN where an event is not marked or the second is not after the first, infinite for a miss.
+    NaN if an event is not marked or the second is not after the first, infinite for a miss.
 
     Args:
         errors: (R, 2) as in the module's docstring.
@@ -380,15 +383,18 @@ def relative_interval(errors: Array, marked: Array) -> Array:
 
 
 def median_vote(found: Array, costs: Array, learners: Indices) -> tuple[Array, Indices]:
-    """Let all standards of a learner vote: the median of the better half by the match's cost.
+    """Let all standards of a learner vote on the frame of each event.
+
+    The result is the median of the frames that the standards find, of the half (rounded up) of them
+    whose matches cost least. It is infinite if every standard misses the event.
 
     Args:
-        found: (P, E) frames; NaN where a standard has no such event, infinite for a miss.
-        costs: (P,) of the matches, comparable between the standards of one learner.
-        learners: (P,) index of the learner's clip.
+        found: (P, E) frames; NaN if the standard has no such event, infinite for a miss.
+        costs: (P,) of the matches.
+        learners: (P,) index of each pair's learner.
 
     Returns:
-        (L, E) frames and (L,) index of each learner, once.
+        (L, E) frames and (L,) index of each learner.
     """
     chosen = np.unique(learners)
     votes = np.full((len(chosen), found.shape[1]), np.nan)

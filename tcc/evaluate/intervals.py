@@ -1,4 +1,4 @@
-"""Errors summarised, with intervals over clips."""
+"""Summaries of errors, with confidence intervals from resampled clips."""
 
 from __future__ import annotations
 
@@ -16,16 +16,19 @@ NUM_RESAMPLES = 1000
 
 
 def resample(clips: Sequence[Indices], generator: np.random.Generator) -> Array:
-    """Draw clips with replacement: how often each pair is in each of NUM_RESAMPLES samples.
+    """Draw clips with replacement and return how often each pair is in each sample.
 
-    Pairs share clips, so they are no independent sample; clips are.
+    Pairs that share a clip are not independent, so clips are drawn instead of pairs: the standards
+    and the learners, each on their own. Owen, "The pigeonhole bootstrap", 2007.
 
     Args:
-        clips: for each role (standard, learner) the clip (P,) of each pair; a clip has one number
-            in both roles, so that it is drawn once for both.
+        clips: for each role (standard, learner) the number (P,) of each pair's clip. If one number
+            occurs in both roles, the clips of both are drawn together, once.
+        generator: draws them.
 
     Returns:
-        (NUM_RESAMPLES, P) weights: how often the clips of the pair were drawn, multiplied.
+        (NUM_RESAMPLES, P) weights: how often one clip of the pair was drawn, times how often the
+        other was.
     """
     weights = np.ones((NUM_RESAMPLES, len(clips[0])))
     if not weights.size:
@@ -44,14 +47,15 @@ def summarize(errors: Array, fps: Array, weights: Array) -> dict[str, Any]:
     """Summarise the errors of one event.
 
     Args:
-        errors: (P,) frames, NaN for no pair, infinite for a miss.
+        errors: (P,) frames, NaN if the pair has no such event, infinite for a miss.
         fps: (P,) the learner's frames per second.
-        weights: (R, P) of `resample`.
+        weights: (R, P) from `resample`.
 
     Returns:
-        `pairs`, `missed`, and over all pairs `median` of the size (infinite where most are missed)
-        and `within_K`; `mean` of the size, `signed` mean and `*_ms` over the pairs that were
-        found; `*_interval`, 95 %. NaN where there is none.
+        `pairs` and `missed` are counts. `median` of the absolute error and `within_K`, the share of
+        at most K frames, count misses (the median is infinite if most pairs are missed). `mean` of
+        the absolute error and `signed`, the mean with its sign, are of the found pairs. `*_ms` is
+        the same in milliseconds and `*_interval` its 95 % interval. NaN if there is no pair.
     """
     marked = ~np.isnan(errors)
     errors, fps, weights = errors[marked], fps[marked], weights[:, marked]
@@ -79,16 +83,17 @@ def summarize(errors: Array, fps: Array, weights: Array) -> dict[str, Any]:
 
 
 def share_within(errors: Array, frames: int) -> float:
-    """Share of errors (P,) of at most some frames, misses counted."""
+    """Return the share of errors (P,) of at most `frames`; a miss is an error, NaN is no pair."""
     marked = errors[~np.isnan(errors)]
     return float((np.abs(marked) <= frames).mean()) if len(marked) else float("nan")
 
 
 def calibrate(errors: Array, sure: NDArray[np.bool_]) -> dict[str, float]:
-    """Return how many matches are called sure, and how many of these and of the rest are right.
+    """Return the share of sure matches, and which share of these and of the others is right.
 
     Args:
-        errors: (P,). sure: (P,).
+        errors: (P,) frames.
+        sure: (P,) whether the match is called sure.
     """
     marked = ~np.isnan(errors)
     return {
@@ -106,7 +111,7 @@ def fold(values: Sequence[Any], function: Callable[[Any], Any]) -> Any:
 
 
 def finite_mean(values: Sequence[float] | Array) -> float:
-    """Mean of the finite values, NaN of none."""
+    """Return the mean of the finite values, NaN if there is none."""
     array = np.asarray(values, np.float64)
     return _mean(array[np.isfinite(array)])
 
@@ -116,7 +121,7 @@ def _mean(values: Array) -> float:
 
 
 def lower_median(values: Array) -> float:
-    """Median; of two middle values the lower, as one may be infinite. NaN of none."""
+    """Return the median, the lower of two middle values as one may be infinite; NaN of nothing."""
     return float(np.sort(values)[(len(values) - 1) // 2]) if values.size else float("nan")
 
 

@@ -1,4 +1,4 @@
-"""Clips with marked events, and data/<motion>/labels.csv that marks them; training needs none."""
+"""Clips with marked events, and data/<motion>/labels.csv, which marks them."""
 
 from __future__ import annotations
 
@@ -78,11 +78,11 @@ class LabelledClip:
 
 
 def read_labels(data_dir: Path, motion: str) -> Labels:
-    """Return {(mode, video): {event: frame}} of labels.csv, empty cells left out.
+    """Return {(mode, video): {event: frame}} of labels.csv; an empty cell marks nothing.
 
     Raises:
-        UserError: no file, no mode or video column, no <event>_frame column, a bad number, or a
-            clip twice.
+        UserError: the file or a column is missing, a cell holds no frame number, or a clip has two
+            rows.
     """
     path = data_dir / motion / "labels.csv"
     rows = _label_rows(path)
@@ -100,7 +100,7 @@ def read_labels(data_dir: Path, motion: str) -> Labels:
             ) from None
         if labels.setdefault((row["mode"], row["video"]), events) is not events:
             raise UserError(
-                f"{path} line {line}: {row['mode']} {row['video']} has a row before; keep one"
+                f"{path} line {line}: {row['mode']} {row['video']} has two rows; keep one"
             )
     if not any(name.endswith("_frame") for row in rows.values() for name in row):
         raise UserError(f"{path} marks no event; it holds mode, video and <event>_frame columns")
@@ -110,16 +110,16 @@ def read_labels(data_dir: Path, motion: str) -> Labels:
 def check_labels(
     data_dir: Path, motion: str, mode: str, labels: Labels, num_frames: Mapping[str, int]
 ) -> None:
-    """Check that events lie in their clips; warn of rows without a clip and of events that swap.
+    """Check the labels of clips; warn of rows without a clip and of events in the wrong order.
 
     Args:
         data_dir, motion: where labels.csv is.
         mode: of the clips.
-        labels: of `read_labels`.
-        num_frames: of each clip.
+        labels: from `read_labels`.
+        num_frames: {video: number of frames} of the clips.
 
     Raises:
-        UserError: names the event.
+        UserError: an event lies outside its clip.
     """
     path = data_dir / motion / "labels.csv"
     for video, count in num_frames.items():
@@ -149,12 +149,12 @@ def check_labels(
 
 
 def mark_events(marks: Mapping[str, int], names: Sequence[str]) -> Array:
-    """Return the frames (E,) of the events `names` of one clip {event: frame}, NaN for none."""
+    """Return the frames (E,) of the events `names` of a clip {event: frame}; NaN if not marked."""
     return np.array([marks.get(name, np.nan) for name in names], np.float64)
 
 
 def order_events(marks: Iterable[Mapping[str, int]]) -> list[str]:
-    """Return the names of all events of clips {event: frame}, as they follow one another.
+    """Return the names of all events of clips {event: frame}, in the order of time.
 
     One event precedes another if it is earlier in most of the clips that mark both. Such
     preferences can contradict each other only in a circle, where A precedes B, B precedes C and C
@@ -192,10 +192,10 @@ def _lead(one: str, other: str, clips: Iterable[Mapping[str, int]]) -> int:
 
 
 def shared_events(data_dir: Path, folders: Sequence[str]) -> list[str]:
-    """Return the events that are marked in clips of every MOTION/MODE, as they follow one another.
+    """Return the events that are marked in clips of every MOTION/MODE, in the order of time.
 
     Raises:
-        UserError: there is none.
+        UserError: there is no such event.
     """
     found: list[list[str]] = []
     for folder in folders:
@@ -220,11 +220,15 @@ def draw_folders(
     count: int,
     generator: np.random.Generator,
 ) -> list[Path]:
-    """Draw at most `count` clips' folders, in their order; those of one recording come together.
+    """Draw at most `count` folders of clips and keep their order.
+
+    Recordings are drawn one after the other, each with all its clips, as long as there is room.
 
     Args:
         folders: of the clips.
         recordings: {folder's name: recording}; a clip without one is a recording of its own.
+        count: most folders to return.
+        generator: draws them.
     """
     of = [recordings.get(folder.name, folder.name) for folder in folders]
     order = list(dict.fromkeys(generator.permutation(of).tolist()))
@@ -235,10 +239,10 @@ def draw_folders(
 def read_recordings(data_dir: Path, motion: str) -> dict[tuple[str, str], str]:
     """Return {(mode, video): recording} of labels.csv's optional column `recording`.
 
-    Clips of one recording show it frame by frame from several cameras.
+    Clips of one recording show the same moments from several cameras.
 
     Raises:
-        UserError: no file, or no mode or video column.
+        UserError: the file or a column is missing.
     """
     rows = _label_rows(data_dir / motion / "labels.csv").values()
     return {(row["mode"], row["video"]): row["recording"] for row in rows if row.get("recording")}

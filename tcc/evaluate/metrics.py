@@ -16,16 +16,18 @@ Indices = NDArray[np.int64]
 
 
 def kendalls_tau(query: Array, reference: Array, distance: str = "sqeuclidean") -> float:
-    """Kendall's tau-b of the nearest neighbours of one clip in another.
+    """Kendall's tau-b of the nearest neighbours of one clip's frames in another clip.
 
     Args:
-        query: (N, D). reference: (M, D).
+        query: (N, D).
+        reference: (M, D).
         distance: a metric of scipy.spatial.distance.cdist.
 
     Returns:
-        1 where all neighbours follow in order, -1 where in reverse; NaN where they are all one
-        frame, or where a clip has fewer than two. Dwibedi et al., arXiv 1904.07846, section 5.2;
-        tau-b, as frames may share a neighbour: Kendall, "The treatment of ties", 1945.
+        1 if the neighbours follow in order, -1 if in reverse order; NaN if all neighbours are the
+        same frame, or if a clip has fewer than two frames. Dwibedi et al., arXiv 1904.07846,
+        section 5.2. It is tau-b because several frames may have the same neighbour: Kendall, "The
+        treatment of ties in ranking problems", 1945.
     """
     if min(len(query), len(reference)) < 2:
         return float("nan")
@@ -33,19 +35,19 @@ def kendalls_tau(query: Array, reference: Array, distance: str = "sqeuclidean") 
 
 
 def order_tau(frames: NDArray[Any]) -> float:
-    """Kendall's tau-b of matched frames (N,) with their order; NaN where they are all one frame."""
+    """Kendall's tau-b of matched frames (N,) with their order; NaN if all are the same frame."""
     if len(frames) < 2 or (frames == frames[0]).all():
         return float("nan")
     _, ties = np.unique(frames, return_counts=True)
     pairs = len(frames) * (len(frames) - 1) // 2
     untied = pairs - int((ties * (ties - 1) // 2).sum())
-    # In the order of scipy.stats.kendalltau, for the same rounding; that takes 0.3 s to import.
+    # The same steps as scipy.stats.kendalltau, so the same rounding, without its 0.3 s of import.
     tau = (untied - 2 * _count_inversions(frames)) / math.sqrt(pairs) / math.sqrt(untied)
     return min(1.0, max(-1.0, tau))
 
 
 def _count_inversions(values: NDArray[Any]) -> int:
-    """Return how many pairs of values (N,) are in falling order, in about N log N steps."""
+    """Return for how many pairs of values (N,) the first is larger than the second."""
     before: list[float] = []
     count = 0
     for value in values.tolist():
@@ -68,7 +70,8 @@ def tau_matrix(
         references: V arrays (F, D) of the same clips in the same order.
 
     Returns:
-        (V, V), row the query, column the reference; NaN on the diagonal and where undefined.
+        (V, V), a row for each query and a column for each reference; NaN on the diagonal and where
+        tau is undefined.
     """
     matrix = np.full((len(queries), len(references)), np.nan)
     for row, query in enumerate(queries):
@@ -81,15 +84,15 @@ def tau_matrix(
 def event_errors(
     embeddings: Sequence[Array], events: Array, distance: str = "sqeuclidean"
 ) -> Array:
-    """Distance in frames between one event and the nearest neighbour of another clip's.
+    """Return how far an event is from the nearest neighbour of the same event of another clip.
 
     Args:
         embeddings: V arrays (F, D).
-        events: (V,) frames of the event; NaN where it isn't marked.
+        events: (V,) frame of the event in each clip; NaN if it is not marked.
         distance: a metric of scipy.spatial.distance.cdist.
 
     Returns:
-        (P,) absolute errors of all ordered pairs of different clips that are both marked.
+        (P,) absolute errors in frames, of all ordered pairs of different clips that both mark it.
     """
     marked = [
         (clip, int(event))
@@ -110,17 +113,19 @@ def enclosed_area_error(
 ) -> float:
     """Enclosed Area Error: the area between the found and the true warping path.
 
-    The true path is straight between marked events and known from the first to the last alone. The
-    area is divided by that of the rectangle of the standard's known frames and the learner's clip.
-    A frame without a match counts as wrong by the whole clip. Fakhfour et al., arXiv 2304.06841.
+    The true path is known only between the first and the last marked event, and is taken as
+    straight from one event to the next. The area is divided by the area of the rectangle that these
+    frames of the standard and all frames of the learner span. A frame without a match counts as an
+    error of the learner's whole length. Fakhfour et al., arXiv 2304.06841.
 
     Args:
-        mapped: (N,) learner's frame of each standard's frame, NaN for none.
-        standard_events: (E,) marked frames. learner_events: (E,); NaN where not marked.
-        num_learner: M.
+        mapped: (N,) learner's frame of each standard's frame, NaN if there is none.
+        standard_events: (E,) marked frames, NaN if not marked.
+        learner_events: (E,) the same for the learner.
+        num_learner: M, frames of the learner.
 
     Returns:
-        0 for the true path, at most 1; NaN where fewer than two different events are shared.
+        0 for the true path, 1 at most; NaN if the clips share fewer than two different events.
     """
     shared = np.isfinite(standard_events + learner_events)
     known, index = np.unique(standard_events[shared], return_index=True)
@@ -132,7 +137,7 @@ def enclosed_area_error(
 
 
 def phase_labels(events: Array, num_frames: int) -> Indices:
-    """Return (F,) how many of the events (E,) each frame has behind it."""
+    """Return (F,) the phase of each frame: how many of the events (E,) are at or before it."""
     return np.searchsorted(np.sort(events), np.arange(num_frames), side="right")
 
 
@@ -142,18 +147,19 @@ def phase_accuracy(
     share: float,
     generator: np.random.Generator,
 ) -> float:
-    """Share of frames whose phase logistic regression reads from their embedding alone.
+    """Accuracy of logistic regression from the embedding of a frame to its phase.
 
     Args:
         train: clips to learn from, embeddings (F, D) and phases (F,).
         test: clips to score.
-        share: of the training clips that have labels, drawn at random, at least one.
+        share: of the training clips that are used. They are drawn at random, at least one.
+        generator: draws them.
 
     Returns:
-        Accuracy; NaN where the drawn clips show one phase alone. Dwibedi et al., arXiv 1904.07846,
-        section 5.1, there with a support vector machine.
+        Share of the frames with the right phase; NaN if the drawn clips show only one phase.
+        Dwibedi et al., arXiv 1904.07846, section 5.1, who use a support vector machine.
     """
-    from sklearn.linear_model import LogisticRegression  # a second that training need not wait
+    from sklearn.linear_model import LogisticRegression  # not at the top: it takes a second
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
@@ -173,14 +179,14 @@ def phase_progression(
 ) -> float:
     """R squared of linear regression from an embedding to the time to every event.
 
-    The time is a share of the clip, so clips that are not cut alike score low.
+    The time is a share of the clip's length, so clips that are cut differently score low.
 
     Args:
         train: clips to learn from, embeddings (F, D) and marked frames (E,).
         test: clips to score.
 
     Returns:
-        At most 1, the mean over events. Dwibedi et al., arXiv 1904.07846, section 5.1.
+        The mean over events, 1 at most. Dwibedi et al., arXiv 1904.07846, section 5.1.
     """
     from sklearn.linear_model import LinearRegression
 
@@ -194,14 +200,17 @@ def phase_progression(
 def retrieval_precision(
     query: Array, labels: Indices, support: Array, found: Indices, k: int
 ) -> float:
-    """AP@K: mean share of the K nearest frames of other clips that show the query frame's phase.
+    """AP@K: share of the K nearest frames of other clips that show the same phase as the query.
 
     Args:
-        query: (N, D) of phases `labels` (N,).
-        support: (S, D) of phases `found` (S,).
+        query: (N, D) embeddings of the query frames.
+        labels: (N,) their phases.
+        support: (S, D) embeddings of the frames of other clips.
+        found: (S,) their phases.
+        k: K.
 
     Returns:
-        Share; NaN where there are fewer than K frames. Haresh et al., arXiv 2103.17260, section 4.
+        Mean over the queries; NaN if S is below K. Haresh et al., arXiv 2103.17260, section 4.
     """
     if len(support) < k:
         return float("nan")
