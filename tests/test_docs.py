@@ -1,6 +1,6 @@
 """README.md: every command runs, its table of settings is that of tcc_config.py.
 
-python3 -m tests.test_readme    writes the table anew
+python3 -m tests.test_docs    writes the table anew
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def test_settings_are_those_of_the_config() -> None:
     assert all(describe(ROOT / "tcc_config.py").values())
     found = TABLE.search(README.read_text())
     assert found
-    assert found[2] == settings_table(), "run: python3 -m tests.test_readme"
+    assert found[2] == settings_table(), "run: python3 -m tests.test_docs"
 
 
 def test_all_commands_and_files_are_told() -> None:
@@ -125,7 +125,7 @@ def test_all_commands_and_files_are_told() -> None:
 
 
 def test_picture_is_small_and_opens() -> None:
-    path = ROOT / "README.jpg"
+    path = ROOT / "docs" / "example.jpg"
     assert path.stat().st_size <= 150_000
     assert cv2.imread(str(path)) is not None
 
