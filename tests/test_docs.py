@@ -1,11 +1,12 @@
-"""README.md: every command runs, its table of settings is that of tcc_config.py.
+"""README.md and docs/: every command runs, and every file, link, setting and field exists.
 
-python3 -m tests.test_docs    writes the table anew
+python3 -m tests.test_docs    writes the table of docs/settings.md again
 """
 
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import shutil
@@ -23,6 +24,8 @@ from tcc_config import Config
 from tests.conftest import ROOT, wave, write_clip, write_frames
 
 README = ROOT / "README.md"
+SETTINGS = ROOT / "docs" / "settings.md"
+LINK = re.compile(r"\]\(([^)\s]+)\)")
 TABLE = re.compile(r"(<!-- settings.*?-->\n)(.*?)(<!-- end of settings -->)", re.DOTALL)
 # Commands that take their time or need what is not installed here: the file that runs them.
 ELSEWHERE = {
@@ -31,9 +34,15 @@ ELSEWHERE = {
     "python3 tcc_get_start.py --dataset axel --learner my.mov": "test_clip_cache.py",
     "python3 -m pip install -r requirements-pose.txt": "test_pose.py",
 }
-# Commands on recorded data, and what is added to them here to have them done soon.
-RECORDED = ("$TCC_REAL_DATA", "/tmp/real")
-FEWER = {"tcc_evaluate.py": " --clips 4", "benchmarks/real_data.py": " --cameras 2"}
+# Commands on recorded data, and what is added to them here to make them short.
+RECORDED = ("$TCC_REAL_DATA", "/tmp/real", "benchmarks")
+FEWER = {
+    "tcc_evaluate.py": " --clips 4",
+    "benchmarks/real_data.py": " --cameras 2",
+    "benchmarks/pose.py": " --frames 1 --weights {models}/movenet_multipose_as_rtmo.onnx",
+    "benchmarks/keypoints.py": " --megabytes 1 --frames 20",
+}
+SHORT = {"losses.py": ("ROUNDS = 30", "ROUNDS = 1"), "pose.py": ("(10, 60, 600)", "(10,)")}
 # What a user would do to have results soon.
 QUICK = {
     "HIDDEN_SIZE": "16",
@@ -97,30 +106,77 @@ def settings_table() -> str:
     return "\n".join(["| setting | default | what it is |", "|---|---|---|", *rows, ""])
 
 
-def blocks(language: str) -> list[str]:
-    """Return the code blocks of README.md in a language."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", README.read_text(), re.DOTALL | re.MULTILINE)
+def pages() -> list[Path]:
+    """Return README.md and the pages that it links to, in its order."""
+    links = LINK.findall(README.read_text())
+    found = [ROOT / link for link in links if link.endswith(".md")]
+    return list(dict.fromkeys([README, *found]))
+
+
+def text() -> str:
+    """Return all pages in one."""
+    return "\n".join(page.read_text() for page in pages())
 
 
 def commands() -> list[str]:
-    """Return every line of README.md that is to be typed, in order."""
-    return [line for block in blocks("bash") for line in block.splitlines()]
+    """Return every line that a page tells to type, in order."""
+    blocks = re.findall(r"^```bash\n(.*?)^```$", text(), re.DOTALL | re.MULTILINE)
+    return [line for block in blocks for line in block.splitlines()]
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors that GitHub makes of the headings of a page."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+def documented_fields() -> dict[str, set[str]]:
+    """Return the fields of each JSON file that docs/output.md has a section of."""
+    sections = re.findall(
+        r"^### `(.*?\.json)`\n(.*?)(?=^#|\Z)",
+        (ROOT / "docs" / "output.md").read_text(),
+        re.DOTALL | re.MULTILINE,
+    )
+    return {
+        pattern: {
+            name
+            for cell in re.findall(r"^\| (`[^|]*) \|", section, re.MULTILINE)
+            for name in re.findall(r"`(\w+)`", cell)
+        }
+        for pattern, section in sections
+    }
 
 
 def test_settings_are_those_of_the_config() -> None:
     assert all(describe(ROOT / "tcc_config.py").values())
-    found = TABLE.search(README.read_text())
+    found = TABLE.search(SETTINGS.read_text())
     assert found
     assert found[2] == settings_table(), "run: python3 -m tests.test_docs"
+    named = set(re.findall(r"--set (\w+)=", text())) - {"NAME"}
+    assert named <= {field.name for field in fields(Config)}
 
 
-def test_all_commands_and_files_are_told() -> None:
-    text = README.read_text()
+def test_every_page_is_linked_from_the_readme_and_every_link_resolves() -> None:
+    assert set(pages()) == {README, *(ROOT / "docs").glob("*.md")}
+    for page in pages():
+        for link in LINK.findall(page.read_text()):
+            path, _, anchor = link.partition("#")
+            if path.startswith("https://"):
+                continue
+            target = (page.parent / path).resolve() if path else page
+            assert target.exists(), f"{page.name}: {link}"
+            assert not anchor or anchor in anchors(target), f"{page.name}: {link}"
+
+
+def test_every_command_is_told_and_every_named_file_exists() -> None:
+    for program in ROOT.glob("tcc_*.py"):
+        assert f"`{program.name}`" in text(), program
     for command in ("tcc_train", "tcc_get_embed", "tcc_get_start", "tcc_align"):
-        assert f"python3 {command}.py" in text
+        assert f"python3 {command}.py" in text()
     for folder in ("tests/", "benchmarks/", "data/", "log/", "result/", "tcc/"):
-        assert folder in text
-    for path in re.findall(r"`((?:tests|tcc|benchmarks)/\w+\.py|tcc_\w+\.py|\w+\.txt)`", text):
+        assert f"`{folder}`" in text()
+    named = re.findall(r"`((?:tests|tcc|benchmarks|docs)/[\w./]*|tcc_\w+\.py|[\w-]+\.txt)`", text())
+    for path in named:
         assert (ROOT / path).exists(), path
 
 
@@ -164,8 +220,10 @@ def copy(tmp_path: Path) -> Path:
     rows = [f"val,jump{index},{8 + index},{14 + index}" for index in range(1, 5)]
     labels = "\n".join(["mode,video,takeoff_frame,landing_frame", *rows])
     (tmp_path / "data" / "axel" / "labels.csv").write_text(labels)
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    (tmp_path / ".venv" / "bin" / "activate").touch()
     for shim in ("bin/python3", ".venv/bin/python"):
-        (tmp_path / shim).parent.mkdir(parents=True)
+        (tmp_path / shim).parent.mkdir(exist_ok=True)
         (tmp_path / shim).write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
         (tmp_path / shim).chmod(0o755)
     for stamp in ("ready", "ready-dev"):
@@ -189,13 +247,20 @@ def test_every_command_on_recorded_data_runs(
     copy: Path, tmp_path_factory: pytest.TempPathFactory, real_data: Path
 ) -> None:
     shutil.copytree(ROOT / "benchmarks", copy / "benchmarks")
+    for name, (long, short) in SHORT.items():
+        path = copy / "benchmarks" / name
+        program = path.read_text()
+        assert long in program
+        path.write_text(program.replace(long, short))
     made = tmp_path_factory.mktemp("real")
     typed = [line for line in commands() if any(word in line for word in RECORDED)]
     assert len(typed) >= 5
     for index, line in enumerate(typed):
         program = line.split()[1]
         line = line.replace("$TCC_REAL_DATA", str(real_data)).replace("/tmp/real", str(made))
-        typed[index] = line.replace("--seeds 3", "--seeds 1") + FEWER.get(program, "")
+        typed[index] = line.replace("--seeds 3", "--seeds 1") + FEWER.get(program, "").format(
+            models=real_data.parent / "models"
+        )
     type_all(copy, typed, TCC_REAL_DATA=str(real_data))
 
 
@@ -204,11 +269,15 @@ def test_every_command_runs(copy: Path) -> None:
     typed = [line for line in commands() if not line.startswith(left)]
     assert len(typed) > 10
     type_all(copy, typed)
-    for pattern in re.findall(r"`((?:log|result)/[\w<>.]+)`", README.read_text()):
+    for pattern in re.findall(r"`((?:log|result)/[\w<>.]+)`", text()):
         assert list(copy.glob(re.sub(r"<\w+>", "*", pattern))), pattern
+    assert len(documented_fields()) >= 6
+    for pattern, documented in documented_fields().items():
+        for path in copy.glob(re.sub(r"<\w+>", "*", pattern)):
+            assert set(json.loads(path.read_text())) - {"schema_version"} == documented, path
 
 
 if __name__ == "__main__":
-    README.write_text(
-        TABLE.sub(lambda found: found[1] + settings_table() + found[3], README.read_text())
+    SETTINGS.write_text(
+        TABLE.sub(lambda found: found[1] + settings_table() + found[3], SETTINGS.read_text())
     )
