@@ -79,8 +79,13 @@ def describe(path: Path) -> dict[str, str]:
             if token.type == tokenize.COMMENT:
                 lines[token.start[0]] = token.string.removeprefix("#").strip()
     described = {}
+    names = {field.name for field in fields(Config)}
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+        if (
+            isinstance(node, ast.AnnAssign)
+            and isinstance(node.target, ast.Name)
+            and node.target.id in names
+        ):
             span = range(node.lineno, (node.end_lineno or node.lineno) + 1)
             described[node.target.id] = " ".join(lines[line] for line in span if line in lines)
     return described
@@ -148,7 +153,9 @@ def documented_fields() -> dict[str, set[str]]:
 
 
 def test_settings_are_those_of_the_config() -> None:
-    assert all(describe(ROOT / "tcc_config.py").values())
+    described = describe(ROOT / "tcc_config.py")
+    assert len(described) == len(fields(Config))
+    assert all(described.values())
     found = TABLE.search(SETTINGS.read_text())
     assert found
     assert found[2] == settings_table(), "run: python3 -m tests.test_docs"
