@@ -135,7 +135,7 @@ def find_reference(frames: list[Image], estimator: Rtmo) -> NDArray[np.float32]:
 
     people = [estimator(image) for image in frames]
     height, width = frames[0].shape[:2]
-    track = choose_person(_detections(people, [""] * len(frames)), picture_px=(width, height))
+    track = choose_person(_detections(people), picture_px=(width, height))
     reference = track.keypoints[..., :2].copy()
     for image, target in zip(frames, reference, strict=True):
         found = look(image, around(target, 3 * float(np.ptp(target, axis=0).max())), estimator)

@@ -34,6 +34,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from tcc import cli  # noqa: E402
+from tcc.alphapose import to_detections, write_detections  # noqa: E402
 from tcc.coco import FLIP, JOINTS  # noqa: E402
 from tcc.files import UserError  # noqa: E402
 
@@ -123,17 +124,8 @@ def write_motion(root: Path, recordings: Iterator[Recording]) -> int:
     for recording in recordings:
         folder = root / recording.mode / recording.video
         folder.mkdir(parents=True, exist_ok=True)
-        people = [
-            {
-                "image_id": f"{frame}.jpg",
-                "category_id": 1,
-                "keypoints": [round(value, 3) for value in keypoints.ravel().tolist()],
-                "score": round(float(keypoints[:, 2].sum()) / 6, 3),
-            }
-            for frame, keypoints in enumerate(recording.keypoints)
-            if keypoints.any()
-        ]
-        (folder / "alphapose-results.json").write_bytes(msgspec.json.encode(people))
+        detections = to_detections([recording.keypoints])
+        write_detections(folder / "alphapose-results.json", detections)
         if recording.fps:
             times_s = np.arange(len(recording.keypoints)) / recording.fps
             (folder / "video.json").write_bytes(

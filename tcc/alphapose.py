@@ -1,4 +1,4 @@
-"""Reads AlphaPose's keypoint files: every person of every frame, in flat arrays."""
+"""Reads and writes AlphaPose's keypoint files: every person of every frame, in flat arrays."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -97,6 +98,53 @@ def read_detections(path: Path, image_names: Sequence[str] | None = None) -> Det
     np.minimum(keypoints[..., 2], 1, out=keypoints[..., 2])
     order = np.argsort(frames, kind="stable")
     return Detections(frames[order], keypoints[order], score[order], names)
+
+
+def to_detections(
+    people: Sequence[NDArray[np.floating[Any]]], image_names: Sequence[str] | None = None
+) -> Detections:
+    """Return the detections of people whose keypoints are known through F frames.
+
+    Args:
+        people: (F, 17, 3) x px, y px, confidence of each person, all 0 where it is not seen. The
+            score is 3 times the mean confidence, which is about AlphaPose's.
+        image_names: of the frames; None: 000000.jpg, 000001.jpg, ...
+    """
+    keypoints = np.stack(people, axis=1).astype(np.float32)  # (F, P, 17, 3)
+    seen = keypoints.any(axis=(2, 3))
+    frame = np.nonzero(seen)[0].astype(np.int32)
+    score = 3 * keypoints[seen][..., 2].mean(axis=1)
+    names = image_names or [f"{number:06d}.jpg" for number in range(len(keypoints))]
+    return Detections(frame, keypoints[seen], score, list(names))
+
+
+def write_detections(
+    path: Path, detections: Detections, boxes: NDArray[np.float32] | None = None
+) -> None:
+    """Write an AlphaPose file, the highest score of each frame first; `idx` counts them from 0.
+
+    Args:
+        path: of the .json.
+        detections: with an image name for each frame that shows somebody.
+        boxes: (P, 4) x, y, width, height px; None: around the joints.
+    """
+    if boxes is None:
+        low, high = (ends(detections.keypoints[..., :2], axis=1) for ends in (np.min, np.max))
+        boxes = np.concatenate([low, high - low], axis=1)
+    order = np.lexsort((-detections.score, detections.frame))
+    first = np.searchsorted(detections.frame, detections.frame)  # the place of idx 0
+    with path.open("w", encoding="utf-8") as file:
+        for place, person in enumerate(order):
+            record = {
+                "image_id": detections.image_names[detections.frame[person]],
+                "category_id": 1,
+                "keypoints": detections.keypoints[person].astype(float).round(3).ravel().tolist(),
+                "score": round(float(detections.score[person]), 4),
+                "box": boxes[person].astype(float).round(2).tolist(),
+                "idx": place - int(first[person]),
+            }
+            file.write((", " if place else "[") + json.dumps(record))
+        file.write("]")
 
 
 def natural_key(name: str) -> list[tuple[int, str]]:

@@ -6,7 +6,7 @@ import json
 import logging
 import shutil
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from importlib.metadata import version
@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from tcc.alphapose import Detections
+from tcc.alphapose import Detections, write_detections
 from tcc.cli import progress
 from tcc.clips import SIDECAR, write_person
 from tcc.clock import rate
@@ -108,14 +108,12 @@ def video_to_keypoints(
         refined = _refine(people, partial / FRAME_FOLDER, (width_px, height_px), estimator, fps)
         if outdated and person is not None:  # checked before the old clip is gone
             try:
-                choose_person(_detections(people, [""] * len(people)), person, fps)
+                choose_person(_detections(people), person, fps)
             except UserError as error:
                 raise UserError(f"{video}: {error}; {folder} is unchanged") from None
             write_person(partial, person)
-        with (partial / KEYPOINT_FILE).open("w", encoding="utf-8") as file:
-            for index, record in enumerate(_to_alphapose(people)):
-                file.write(("[", ", ")[index > 0] + json.dumps(record))
-            file.write("]")
+        boxes = np.concatenate([found.box for found in people])
+        write_detections(partial / KEYPOINT_FILE, _detections(people), boxes)
         span_s = times_s[-1] - times_s[0]
         info = {
             "source": video.name,
@@ -158,7 +156,7 @@ def _find_people(
         ThreadPoolExecutor(2) as pool,
     ):
         for frame in progress(frames, video.name, "frame", expected_frames):
-            path = folder / f"{len(people):06d}.jpg"
+            path = folder / _image_name(len(people))
             writing.append(pool.submit(write_image, path, frame.image))
             people.append(estimator(frame.image))
             times_s.append(frame.time_s)
@@ -180,14 +178,14 @@ def _refine(
 
     `people` is changed: the person's keypoints, and frames that missed the person gain them.
     """
-    names = [f"{frame:06d}.jpg" for frame in range(len(people))]
-    track = choose_person(_detections(people, names), fps=fps, picture_px=picture_px)
+    detections = _detections(people)
+    track = choose_person(detections, fps=fps, picture_px=picture_px)
     extent = np.ptp(track.keypoints[..., :2], axis=1).max(axis=1)
     usual = float(np.median(extent[track.observed]))
     if usual * estimator.input_px / max(picture_px) >= SMALL_PX:
         return False
     first = np.cumsum([0, *(len(found.score) for found in people)])
-    images = (read_image(folder / name) for name in names)
+    images = (read_image(folder / name) for name in detections.image_names)
     with closing(_ahead(images)) as pictures:
         for frame, image in enumerate(progress(pictures, "closer", "frame", len(people))):
             target = track.keypoints[frame]
@@ -227,16 +225,20 @@ def _look_closer(
     return People(keypoints, box, found.score)
 
 
-def _detections(people: Sequence[People], names: list[str]) -> Detections:
-    """Return all people as the tracker reads them."""
+def _detections(people: Sequence[People]) -> Detections:
+    """Return all people as the tracker reads them, in frames that are named as in vis/."""
     return Detections(
         frame=np.repeat(
             np.arange(len(people), dtype=np.int32), [len(found.score) for found in people]
         ),
         keypoints=np.concatenate([found.keypoints for found in people]).astype(np.float32),
         score=np.concatenate([_person_score(found) for found in people]),
-        image_names=names,
+        image_names=[_image_name(frame) for frame in range(len(people))],
     )
+
+
+def _image_name(frame: int) -> str:
+    return f"{frame:06d}.jpg"
 
 
 def _person_score(people: People) -> NDArray[np.float32]:
@@ -247,21 +249,6 @@ def _person_score(people: People) -> NDArray[np.float32]:
     confidence = people.keypoints[..., 2]
     score = confidence.mean(axis=1) + people.score + 1.25 * confidence.max(axis=1)
     return np.asarray(score, np.float32)
-
-
-def _to_alphapose(people: Iterable[People]) -> Iterator[dict[str, Any]]:
-    """Yield AlphaPose's records, the highest score of each frame first; idx counts them."""
-    for frame, found in enumerate(people):
-        score = _person_score(found)
-        for idx, person in enumerate(np.argsort(-score)):
-            yield {
-                "image_id": f"{frame:06d}.jpg",
-                "category_id": 1,
-                "keypoints": found.keypoints[person].astype(float).round(3).ravel().tolist(),
-                "score": round(float(score[person]), 4),
-                "box": found.box[person].astype(float).round(2).tolist(),
-                "idx": idx,
-            }
 
 
 def _ahead(items: Iterator[Item]) -> Generator[Item, None, None]:

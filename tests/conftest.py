@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import subprocess
 import sys
@@ -17,6 +16,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tcc.alphapose import to_detections, write_detections
 from tcc_config import CONFIG
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # for clips this small, threads only wait
@@ -64,19 +64,11 @@ def wave(num_frames: int, seed: int, tempo: float = 1.0) -> NDArray[np.float32]:
     return np.stack([x, y, np.full_like(x, 0.9)], axis=-1).astype(np.float32)
 
 
-def write_clip(folder: Path, keypoints: NDArray[np.float32]) -> None:
-    """Write keypoints (F, 17, 3) as AlphaPose does."""
+def write_clip(folder: Path, *people: NDArray[np.float32]) -> None:
+    """Write the keypoints (F, 17, 3) of one or more people as AlphaPose does."""
     folder.mkdir(parents=True)
-    persons = [
-        {
-            "image_id": f"{f}.jpg",
-            "category_id": 1,
-            "keypoints": frame.ravel().tolist(),
-            "score": 2.5,
-        }
-        for f, frame in enumerate(keypoints)
-    ]
-    (folder / "alphapose-results.json").write_text(json.dumps(persons))
+    names = [f"{frame}.jpg" for frame in range(len(people[0]))]
+    write_detections(folder / "alphapose-results.json", to_detections(people, names))
 
 
 def write_frames(folder: Path, num_frames: int, size_px: tuple[int, int] = (641, 361)) -> None:

@@ -14,7 +14,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tcc.alphapose import OPENPOSE, natural_key, read_detections
+from tcc.alphapose import (
+    OPENPOSE,
+    natural_key,
+    read_detections,
+    to_detections,
+    write_detections,
+)
 from tcc.coco import FLIP, JOINTS, LIMBS
 from tcc.files import UserError
 
@@ -151,6 +157,32 @@ def test_vis_decides_the_frame(write: Write) -> None:
     detections = read_detections(path, ["7.png", "9.png", "x10.png", "x11.png"])
     assert detections.frame.tolist() == [0, 1, 2]
     assert detections.image_names == ["7.png", "9.png", "x10.png", "x11.png"]
+
+
+def test_what_is_written_is_read_again(tmp_path: Path) -> None:
+    people = np.random.default_rng(0).uniform(1, 900, (2, 5, 17, 3)).round(3).astype(np.float32)
+    people[..., 2] = np.array([0.25, 0.75])[:, None, None]
+    people[0, 1] = people[:, 3] = 0
+    written = to_detections(list(people), [f"a{number}.png" for number in range(5)])
+    assert written.frame.tolist() == [0, 0, 1, 2, 2, 4, 4]
+    np.testing.assert_allclose(written.score, [0.75, 2.25, 2.25, 0.75, 2.25, 0.75, 2.25])
+    write_detections(tmp_path / "a.json", written)
+    again = read_detections(tmp_path / "a.json")
+    assert again.image_names == ["a0.png", "a1.png", "a2.png", "", "a4.png"]
+    assert again.frame.tolist() == written.frame.tolist()
+    surest_first = [1, 0, 2, 4, 3, 6, 5]
+    np.testing.assert_array_equal(again.keypoints, written.keypoints[surest_first])
+    np.testing.assert_array_equal(again.score, written.score[surest_first])
+    records = json.loads((tmp_path / "a.json").read_text())
+    assert [record["idx"] for record in records] == [0, 1, 0, 0, 1, 0, 1]
+    assert all(record["category_id"] == 1 for record in records)
+    points = people[1, 0, :, :2]
+    around = [*points.min(axis=0), *np.ptp(points, axis=0)]
+    np.testing.assert_allclose(records[0]["box"], around, atol=0.006)
+    boxes = np.arange(28, dtype=np.float32).reshape(7, 4)
+    write_detections(tmp_path / "a.json", written, boxes)
+    records = json.loads((tmp_path / "a.json").read_text())
+    assert [record["box"] for record in records] == boxes[surest_first].tolist()
 
 
 def test_natural_order() -> None:

@@ -25,17 +25,6 @@ from tests.conftest import Run, wave, write_clip, write_frames
 Shift = tuple[float, float]
 
 
-def write_people(folder: Path, *people: NDArray[np.float32]) -> None:
-    """Write several persons' keypoints (F, 17, 3), all sure."""
-    folder.mkdir(parents=True)
-    records = [
-        {"image_id": f"{frame}.jpg", "keypoints": person[frame].ravel().tolist(), "score": 2.5}
-        for person in people
-        for frame in range(len(person))
-    ]
-    (folder / "alphapose-results.json").write_text(json.dumps(records))
-
-
 def beside(person: NDArray[np.float32], x_px: float, scale: float = 1.0) -> NDArray[np.float32]:
     return np.concatenate([scale * person[..., :2] + (x_px, 0), person[..., 2:]], axis=-1).astype(
         np.float32
@@ -47,8 +36,8 @@ def folders(tmp_path: Path) -> list[Path]:
     """One clear clip, and one with a twin on each side of the centre."""
     root = tmp_path / "data" / "wave" / "train"
     skater = wave(30, 0)
-    write_people(root / "clear", skater, beside(skater, 330, 0.4))
-    write_people(root / "twins", skater, beside(wave(30, 1), 260))
+    write_clip(root / "clear", skater, beside(skater, 330, 0.4))
+    write_clip(root / "twins", skater, beside(wave(30, 1), 260))
     return [root / "clear", root / "twins"]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from tcc.alphapose import to_detections, write_detections
 from tcc.coco import LIMBS
 from tcc.images import write_image
 from tcc.synthetic.camera import Camera, detect, sample_camera
@@ -103,15 +103,9 @@ def write_clip(folder: Path, generator: Generator, motion: Motion) -> None:
     people = [motion.joints_m]
     people += [_sample_bystander(generator, motion) for _ in range(generator.integers(0, 3))]
     suits = generator.integers(30, 200, (len(people), 3)).tolist()
-    persons: list[dict[str, object]] = []
-    for joints in people:
-        keypoints = detect(generator, camera.project(joints), motion.fps, NOISE)
-        persons += [
-            _describe(frame, seen)
-            for frame, seen in enumerate(keypoints)
-            if seen.any() and not _outside(seen)
-        ]
-    persons.sort(key=lambda person: str(person["image_id"]))
+    seen = [detect(generator, camera.project(joints), motion.fps, NOISE) for joints in people]
+    for keypoints in seen:
+        keypoints[_outside(keypoints)] = 0
     vis = folder / "vis"
     vis.mkdir(parents=True)
     for frame in range(len(motion.joints_m)):
@@ -119,7 +113,7 @@ def write_clip(folder: Path, generator: Generator, motion: Motion) -> None:
         for which in np.argsort([-_depth(camera, joints[frame]) for joints in people]):
             _draw_person(image, camera, people[which][frame], frame, suits[which])
         write_image(vis / f"{frame:06d}.jpg", image)
-    (folder / "alphapose-results.json").write_text(json.dumps(persons))
+    write_detections(folder / "alphapose-results.json", to_detections(seen))
 
 
 def _sample_bystander(generator: Generator, motion: Motion) -> Array:
@@ -132,22 +126,10 @@ def _sample_bystander(generator: Generator, motion: Motion) -> Array:
     return joints
 
 
-def _outside(keypoints: NDArray[np.float32]) -> bool:
-    centre = keypoints[:, :2].mean(axis=0)
-    return bool((centre < 0).any() or (centre > SIZE_PX).any())
-
-
-def _describe(frame: int, keypoints: NDArray[np.float32]) -> dict[str, object]:
-    """One person as AlphaPose writes it."""
-    low, high = keypoints[:, :2].min(axis=0), keypoints[:, :2].max(axis=0)
-    return {
-        "image_id": f"{frame:06d}.jpg",
-        "category_id": 1,
-        "keypoints": [round(float(value), 3) for value in keypoints.ravel()],
-        "score": round(float(3 * keypoints[:, 2].mean()), 4),
-        "box": [round(float(value), 2) for value in (*low, *(high - low))],
-        "idx": [0.0],
-    }
+def _outside(keypoints: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Mark the frames (F,) in which the middle of the joints (F, 17, 3) is not in the picture."""
+    centre = keypoints[..., :2].mean(axis=1)
+    return np.asarray(((centre < 0) | (centre > SIZE_PX)).any(axis=1))
 
 
 def _depth(camera: Camera, joints: Array) -> float:
