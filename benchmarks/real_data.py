@@ -27,16 +27,15 @@ from typing import Any
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d
-from scipy.special import ndtr, ndtri
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from tcc import cli  # noqa: E402
 from tcc.alphapose import to_detections, write_detections  # noqa: E402
-from tcc.coco import FLIP, JOINTS  # noqa: E402
+from tcc.coco import JOINTS  # noqa: E402
 from tcc.files import UserError  # noqa: E402
+from tcc.synthetic.camera import detect, sample_camera  # noqa: E402
 
 Array = NDArray[np.float64]
 
@@ -49,24 +48,6 @@ PENN_STRIDE = 2
 GUESSED = 0.3  # confidence of a joint that the annotators placed but could not see
 FS_FPS = 60.0
 FS_MARKERS = ("nose", "left_ear", "right_ear", *JOINTS[5:])
-PICTURE = (1280, 720)  # px
-# AlphaPose on 40 clips of amateur skaters: 5th percentile and quartiles of the confidence, standard
-# deviation of the jitter from frame to frame in torso lengths.
-# fmt: off
-CONFIDENCE = {
-    "nose": (0.00, 0.03, 0.32, 0.62), "eye": (0.00, 0.01, 0.10, 0.50),
-    "ear": (0.00, 0.05, 0.32, 0.61),
-    "shoulder": (0.30, 0.53, 0.68, 0.75), "elbow": (0.05, 0.28, 0.57, 0.74),
-    "wrist": (0.03, 0.16, 0.45, 0.72), "hip": (0.35, 0.51, 0.60, 0.66),
-    "knee": (0.35, 0.55, 0.67, 0.75), "ankle": (0.28, 0.47, 0.60, 0.69),
-}
-JITTER = {
-    "nose": 0.04, "eye": 0.045, "ear": 0.03, "shoulder": 0.03, "elbow": 0.06, "wrist": 0.08,
-    "hip": 0.03, "knee": 0.035, "ankle": 0.045,
-}
-# fmt: on
-MISSED_FRAMES = 0.006  # share of frames in which the detector misses the skater
-SWAPPED_FRAMES = 0.03  # share of frames in which it swaps left and right
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +56,7 @@ class Recording:
 
     mode: str
     video: str
-    keypoints: Array
+    keypoints: NDArray[np.floating[Any]]
     events: dict[str, int]
     recording: str = ""
     fps: float | None = None
@@ -195,13 +176,22 @@ def read_fs(source: Path, jumps: list[str], cameras: int, seed: int) -> Iterator
         plausible = event["plausible"] and event["takeoff"] >= first
         frames = {"takeoff": event["takeoff"] - first, "landing": event["landing"] - first}
         mode, letter = ("val" if skater == "Skater_C" else "train"), skater[-1]
-        for camera in range(cameras):
-            generator = np.random.default_rng([seed, camera, *name.encode()])
-            keypoints = detect(project(joints, generator), generator)
-            shown = f"{letter}_{repetition}"
-            yield Recording(
-                mode, f"{shown}_cam{camera}", keypoints, frames if plausible else {}, shown, FS_FPS
-            )
+        seen = [
+            film(joints, np.random.default_rng([seed, camera, *name.encode()]))
+            for camera in range(cameras)
+        ]
+        # No file tells of frames behind the last one that shows the skater.
+        end = min(int(np.flatnonzero(keypoints.any(axis=(1, 2)))[-1]) + 1 for keypoints in seen)
+        shown = f"{letter}_{repetition}"
+        for camera, keypoints in enumerate(seen):
+            video, events = f"{shown}_cam{camera}", frames if plausible else {}
+            yield Recording(mode, video, keypoints[:end], events, shown, FS_FPS)
+
+
+def film(joints_m: Array, generator: np.random.Generator) -> NDArray[np.float32]:
+    """See joints (F, 17, 3) in m through a random camera and a detector: keypoints (F, 17, 3)."""
+    camera = sample_camera(generator, joints_m, FS_FPS)
+    return detect(generator, camera.project(joints_m), FS_FPS)
 
 
 def joints_3d(markers: Array, names: list[str]) -> tuple[Array, int]:
@@ -216,77 +206,6 @@ def joints_3d(markers: Array, names: list[str]) -> tuple[Array, int]:
     nose, ears = points[first:, :1], points[first:, 1:3]
     eyes = 0.7 * nose + 0.3 * ears + (0.0, 0.0, 0.03)
     return np.concatenate([nose, eyes, ears, points[first:, 3:]], axis=1), first
-
-
-def project(joints: Array, generator: np.random.Generator, fps: float = FS_FPS) -> Array:
-    """See a skater (F, 17, 3) in m, z up, through a random camera that pans after them.
-
-    Returns:
-        (F, 17, 2) px. The camera stands in any direction, 0 to 20 degrees above the hips and 5 to
-        15 m off; the hand that turns it lags and trembles, so the ice moves through the picture.
-    """
-    hips = joints[:, 11:13].mean(axis=1)
-    azimuth, elevation = generator.uniform(0, 2 * np.pi), np.radians(generator.uniform(0, 20))
-    away = np.array(
-        [
-            np.cos(azimuth) * np.cos(elevation),
-            np.sin(azimuth) * np.cos(elevation),
-            np.sin(elevation),
-        ]
-    )
-    distance_m = generator.uniform(5, 15)
-    camera = np.median(hips, axis=0) + distance_m * away
-    tremble_m = gaussian_filter1d(generator.normal(0, 1, hips.shape), 0.2 * fps, axis=0)
-    lag = round(generator.uniform(0, 0.2) * fps)
-    seen = np.concatenate([np.repeat(hips[:1], lag, axis=0), hips])[: len(hips)]
-    target = gaussian_filter1d(seen, generator.uniform(0.2, 0.6) * fps, axis=0, mode="nearest")
-    forward = target + 0.3 * tremble_m - camera
-    forward /= np.linalg.norm(forward, axis=-1, keepdims=True)
-    right = np.cross(forward, (0.0, 0.0, 1.0))
-    right /= np.linalg.norm(right, axis=-1, keepdims=True)
-    axes = np.stack(
-        [right, np.cross(forward, right), forward], axis=1
-    )  # (F, 3, 3): x, y down, depth
-    local = np.einsum("fij,fkj->fki", axes, joints - camera)
-    focal_px = generator.uniform(0.25, 0.5) * PICTURE[1] / 1.7 * distance_m
-    depth = np.maximum(local[..., 2:], 1.0)
-    return np.asarray(local[..., :2] / depth * focal_px + np.array(PICTURE) / 2)
-
-
-def detect(points: Array, generator: np.random.Generator, fps: float = FS_FPS) -> Array:
-    """Add a detector's errors to (F, 17, 2) px: jitter, doubt, swapped sides, missed frames.
-
-    Returns:
-        (F, 17, 3) px and confidence. The less confident a joint, the larger its error; both drift
-        over a fifth of a second.
-    """
-    torso = np.linalg.norm(points[:, 5:7].mean(axis=1) - points[:, 11:13].mean(axis=1), axis=-1)
-    parts = [name.split("_")[-1] for name in JOINTS]
-    doubt = _drift(points.shape[:2], fps, generator)  # (F, J), standard normal
-    levels = (0.05, 0.25, 0.5, 0.75)
-    confidence = np.stack(
-        [
-            np.interp(ndtr(-doubt[:, joint]), levels, CONFIDENCE[part])
-            for joint, part in enumerate(parts)
-        ],
-        axis=1,
-    )
-    spread = np.array([JITTER[part] for part in parts]) * np.exp(0.5 * doubt) * np.median(torso)
-    error = _drift(points.shape, fps, generator) + generator.normal(0, 1, points.shape)
-    points = points + spread[..., None] * error
-    swapped = _drift((len(points), 1), fps, generator)[:, 0] > ndtri(1 - SWAPPED_FRAMES)
-    points[swapped] = points[swapped][:, list(FLIP)]
-    keypoints = np.concatenate([points, confidence[..., None]], axis=-1)
-    missed = generator.random(len(points)) < MISSED_FRAMES
-    missed[[0, -1]] = False
-    keypoints[missed] = 0
-    return keypoints
-
-
-def _drift(shape: tuple[int, ...], fps: float, generator: np.random.Generator) -> Array:
-    """Return standard normal numbers that change slowly along the first axis."""
-    smooth = gaussian_filter1d(generator.normal(0, 1, shape), 0.1 * fps, axis=0, mode="reflect")
-    return np.asarray(smooth * np.sqrt(2 * np.sqrt(np.pi) * 0.1 * fps))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from benchmarks import real_data as benchmark
 from tcc.clips import clip_folders
@@ -10,56 +9,6 @@ from tcc.coco import JOINTS
 from tcc.evaluate.labels import read_labels, read_recordings
 from tcc_config import Config
 from tcc_data import load_clip
-
-
-def standing_person(num_frames: int) -> NDArray[np.float64]:
-    """A person 1.7 m tall who faces the x axis and does not move."""
-    heights_m = {
-        "shoulder": 1.4,
-        "elbow": 1.1,
-        "wrist": 0.85,
-        "hip": 0.95,
-        "knee": 0.5,
-        "ankle": 0.1,
-    }
-    joints = np.zeros((num_frames, 17, 3))
-    for index, name in enumerate(JOINTS):
-        side, _, part = name.rpartition("_")
-        joints[:, index] = [
-            0,
-            0.15 * {"left": 1, "right": -1, "": 0}[side],
-            heights_m.get(part, 1.6),
-        ]
-    return joints
-
-
-def test_project_keeps_up_up_and_the_body_in_proportion() -> None:
-    for seed in range(20):
-        points = benchmark.project(standing_person(60), np.random.default_rng(seed))
-        height = {
-            name: points[0, JOINTS.index(f"left_{name}"), 1]
-            for name in ("ankle", "hip", "shoulder")
-        }
-        assert height["shoulder"] < height["hip"] < height["ankle"]
-        ratio = (height["hip"] - height["ankle"]) / (height["shoulder"] - height["hip"])
-        assert ratio == pytest.approx((0.95 - 0.1) / (1.4 - 0.95), rel=0.2)
-        assert (np.ptp(points[:, :, 0], axis=1) < height["ankle"] - height["shoulder"]).all()
-
-
-def test_detect_has_the_errors_it_names() -> None:
-    points = np.repeat(
-        benchmark.project(standing_person(2), np.random.default_rng(0))[:1], 4000, axis=0
-    )
-    keypoints = benchmark.detect(points, np.random.default_rng(1))
-    missed = (keypoints == 0).all(axis=(1, 2))
-    assert missed.mean() == pytest.approx(benchmark.MISSED_FRAMES, abs=0.005)
-    assert not missed[0]
-    assert not missed[-1]
-    wrist, hip = JOINTS.index("left_wrist"), JOINTS.index("left_hip")
-    quartiles = np.percentile(keypoints[~missed, wrist, 2], [25, 50, 75])
-    np.testing.assert_allclose(quartiles, benchmark.CONFIDENCE["wrist"][1:], atol=0.05)
-    error = np.linalg.norm(keypoints[~missed, :, :2] - points[~missed], axis=-1)
-    assert np.median(error[:, wrist]) > 2 * np.median(error[:, hip])
 
 
 def test_penn_to_coco_keeps_what_is_known_apart_from_what_is_guessed() -> None:
