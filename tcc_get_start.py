@@ -28,7 +28,7 @@ from tcc.clip_cache import VideoCache
 from tcc.clips import Clip, clip_folders, find_clip, require_images
 from tcc.clock import clock, nearest
 from tcc.draw import ClipPanel
-from tcc.dtw import CONFIDENT, Match, confidence, locate, map_frames, start_curve
+from tcc.dtw import CONFIDENT, Match, confidence, locate, map_frames
 from tcc.features import opposed
 from tcc.files import UserError, write_json
 from tcc.plots import plot_start
@@ -45,7 +45,8 @@ class Result:
     """What the search found, in frames of the clips.
 
     `matches`, best first, and the confidence of each; `cost` (N, M) of the standard's and the
-    learner's frames; `curve` (M,) of the cheapest place from each learner's frame.
+    learner's frames; `curve` (M,) the cost of the cheapest match that starts at each learner's
+    frame, NaN for none.
     """
 
     matches: list[Match]
@@ -157,6 +158,9 @@ def find_start(
     rows, columns = (
         nearest(feature_times(clip, settings), clip.times_s) for clip in (standard, learner)
     )
+    # A start is a tick of the features' clock; it is drawn at the frame that the match reports.
+    curve = np.full(learner.num_frames, np.nan)
+    np.fmin.at(curve, nearest(learner.times_s, feature_times(learner, CONFIG)), found.curve)
     confidences = [confidence(match, found.cost) for match in found.matches]
     kept = found.matches[: CONFIG.TOP_K]
     matches = [match_frames(match, standard, learner, settings) for match in kept]
@@ -181,7 +185,7 @@ def find_start(
         matches,
         confidences[: CONFIG.TOP_K],
         found.cost[np.ix_(rows, columns)],
-        start_curve(found.cost)[columns],
+        curve,
         found.mirrored,
         warnings,
     )

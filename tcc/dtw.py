@@ -33,12 +33,18 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where a standard lies in a learner's clip: places, best first, on `cost` (N, M)."""
+    """Where a standard lies in a learner's clip.
+
+    `matches`, best first, are on `cost` (N, M). `curve` (M,) is the cost, like `Match.cost`, of the
+    cheapest match that starts at each learner's frame; NaN where none does. All are of the mirror
+    image and speed that won, so the curve's minimum is the start of the best match.
+    """
 
     matches: list[Match]
     cost: Array
     mirrored: bool
     confidence: float
+    curve: Array
 
 
 def locate(
@@ -67,13 +73,16 @@ def locate(
         cost = cost_matrix(view, learner)
         for speed in (1, 2) if method == "dtw" and num_frames > 2 else (1,):
             rows = np.linspace(0, num_frames - 1, -(-num_frames // speed)).round().astype(np.int64)
-            matches = [
-                replace(match, path=np.stack([rows[match.path[:, 0]], match.path[:, 1]], axis=1))
-                for match in search(cost[rows], method, top_k)
-            ]
-            options.append((matches[0].cost * speed**SPEED_COST, matches, cost, index > 0))
-    _, matches, cost, mirrored = min(options, key=lambda option: option[0])
-    return Placement(matches, cost, mirrored, confidence(matches[0], cost))
+            matches, is_whole = _search(cost[rows], method, top_k)
+            penalized = matches[0].cost * speed**SPEED_COST
+            options.append((penalized, matches, is_whole, cost, rows, index > 0))
+    _, matches, is_whole, cost, rows, mirrored = min(options, key=lambda option: option[0])
+    curve = start_curve(cost[rows], method) if is_whole else np.full(len(learner), np.nan)
+    matches = [
+        replace(match, path=np.stack([rows[match.path[:, 0]], match.path[:, 1]], axis=1))
+        for match in matches
+    ]
+    return Placement(matches, cost, mirrored, confidence(matches[0], cost), curve)
 
 
 def cost_matrix(standard: Array, learner: Array) -> Array:
@@ -175,6 +184,11 @@ def search(cost: Array, method: str = "dtw", top_k: int = 3) -> list[Match]:
     Raises:
         ValueError: unknown method, or a clip without frames.
     """
+    return _search(cost, method, top_k)[0]
+
+
+def _search(cost: Array, method: str, top_k: int) -> tuple[list[Match], bool]:
+    """Return what `search` does, and whether the standard was matched whole."""
     if method not in ("dtw", "sliding"):
         raise ValueError(f"method {method!r}; expected dtw or sliding")
     if 0 in cost.shape:
@@ -184,18 +198,45 @@ def search(cost: Array, method: str = "dtw", top_k: int = 3) -> list[Match]:
     find = find_warped if method == "dtw" else find_rigid
     whole = find(cost, top_k) if num_standard <= slowest else []
     if num_standard <= num_learner:
-        return whole
+        return whole, True
     part = find(cost.T, 1)[0]
     if whole and whole[0].cost * CLEARLY <= part.cost:
-        return whole
-    return [Match(0, num_learner, part.cost, part.path[:, ::-1])]
+        return whole, True
+    return [Match(0, num_learner, part.cost, part.path[:, ::-1])], False
 
 
-def start_curve(cost: Array) -> Array:
-    """Return (M,) the cost of the cheapest place that starts at each learner's frame, else NaN."""
-    total, _, _ = accumulate(cost[::-1, ::-1])
-    curve = total[-1, ::-1] / len(cost)
-    return np.where(np.isfinite(curve), curve, np.nan)
+def start_curve(cost: Array, method: str = "dtw") -> Array:
+    """Return (M,) the cost of the cheapest match that starts at each learner's frame, else NaN.
+
+    The match is of all rows of `cost` (N, M), with the steps and weights of `accumulate`, or rigid
+    by "sliding". `accumulate` of the reversed matrix would not do: a step weighs the cells after
+    its first, and reversed those before its last.
+    """
+    num_rows, num_columns = cost.shape
+    curve = np.full(num_columns, np.nan)
+    if method == "sliding":
+        means = rigid_means(cost)
+        curve[: len(means)] = means
+        return curve
+    # remaining[row, column]: cost of the cheapest way from a cell to the last row, without the
+    # cell's own. Two columns are added in which no path may go.
+    cost = np.pad(cost, ((0, 0), (0, 2)), constant_values=np.inf)
+    remaining = np.full(cost.shape, np.inf)
+    remaining[-1, :num_columns] = 0
+    for row in range(num_rows - 2, -1, -1):
+        entered = cost[row + 1, 1:-1]
+        cheapest = np.minimum(
+            entered + remaining[row + 1, 1:-1],
+            (entered + cost[row + 1, 2:]) / 2 + remaining[row + 1, 2:],
+        )
+        if row + 2 < num_rows:
+            skipping = entered + cost[row + 2, 1:-1] + remaining[row + 2, 1:-1]
+            cheapest = np.minimum(cheapest, skipping)
+        remaining[row, :num_columns] = cheapest
+    total = (cost[0] + remaining[0])[:num_columns] / num_rows
+    reached = np.isfinite(total)
+    curve[reached] = total[reached]
+    return curve
 
 
 def confidence(match: Match, cost: Array) -> float:
@@ -218,9 +259,9 @@ def find_warped(cost: Array, top_k: int) -> list[Match]:
 
 def find_rigid(cost: Array, top_k: int) -> list[Match]:
     """Mean cost of the diagonal from every offset, the last one too; (N, M), M at least N."""
-    length, num_columns = cost.shape
-    offsets = np.arange(num_columns - length + 1)
-    means = np.array([np.diagonal(cost, offset)[:length].mean() for offset in offsets])
+    length = len(cost)
+    means = rigid_means(cost)
+    offsets = np.arange(len(means))
     frames = np.arange(length)
     return [
         Match(
@@ -231,6 +272,14 @@ def find_rigid(cost: Array, top_k: int) -> list[Match]:
         )
         for start in suppress(offsets, offsets + length, means, top_k)
     ]
+
+
+def rigid_means(cost: Array) -> Array:
+    """Return the mean of the diagonal of (N, M) from every offset, (M - N + 1,)."""
+    length, num_columns = cost.shape
+    return np.array(
+        [np.diagonal(cost, offset)[:length].mean() for offset in range(num_columns - length + 1)]
+    )
 
 
 def suppress(

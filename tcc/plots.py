@@ -25,14 +25,15 @@ def plot_start(path: Path, cost: Array, curve: Array, matches: Sequence[Match], 
     Args:
         path: picture to write.
         cost: (N, M) standard by learner.
-        curve: (M,) cost of the cheapest place that starts at each learner's frame; NaN for none.
+        curve: (M,) cost of the cheapest match that starts at each learner's frame; NaN for none.
         matches: the places found, best first.
         title: of the picture.
     """
     figure = _figure(9, 7)
     top, bottom = figure.subplots(2, 1, height_ratios=[1, 2], sharex=True)
-    top.plot(curve, color="0.4", marker=".", markersize=3, linewidth=1)
-    if np.isnan(curve).all():
+    starts = np.flatnonzero(np.isfinite(curve))
+    top.plot(starts, curve[starts], color="0.4", marker=".", markersize=3, linewidth=1)
+    if not len(starts):
         top.set(yticks=[])
         note = "the whole standard fits nowhere here; a part of it is matched"
         top.text(0.5, 0.5, note, transform=top.transAxes, ha="center", va="center")

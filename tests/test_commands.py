@@ -326,6 +326,26 @@ def test_start_takes_its_times_from_the_timestamps(copy: Path, call: Call) -> No
         assert candidate["start_s"] == pytest.approx(times[candidate["start_frame"]])
 
 
+@pytest.mark.parametrize("method", ["dtw", "sliding"])
+@pytest.mark.parametrize("fps", [30.0, 50.0, 12.0])
+def test_plotted_curve_is_lowest_at_the_start_that_is_found(
+    copy: Path, call: Call, monkeypatch: pytest.MonkeyPatch, method: str, fps: float
+) -> None:
+    """Also where the learner's clip has more or fewer frames than the search has ticks."""
+    folder = copy / "data" / MOTION / "test" / "z0"
+    write_clip(folder, np.concatenate([wave(37, 7), wave(26, 31, 1.1), wave(20, 8)]))
+    times_s = (np.arange(83) / fps).tolist()
+    (folder / "video.json").write_text(json.dumps({"timestamps_s": times_s}))
+    curves = []
+    monkeypatch.setattr(tcc_get_start, "plot_start", lambda *arguments: curves.append(arguments[2]))
+    pair = ["--learner", "z0", "--standard", "b0"]
+    call(tcc_get_start.main, *SMALL, *pair, "--method", method, "--no-video", cwd=copy)
+    found = read_json(copy / "result" / f"start_{MOTION}_z0_vs_b0.json")
+    assert len(curves[0]) == 83
+    assert np.nanargmin(curves[0]) == found["start_frame"]
+    assert np.nanmin(curves[0]) == pytest.approx(found["cost"])
+
+
 def test_person_picks_another_skater(copy: Path, call: Call) -> None:
     file = copy / "data" / MOTION / "test" / "a0" / "alphapose-results.json"
     persons = json.loads(file.read_text())

@@ -8,7 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tcc.dtw import accumulate, cost_matrix, locate, map_frames, search, suppress, trace
+from tcc.dtw import (
+    accumulate,
+    cost_matrix,
+    locate,
+    map_frames,
+    search,
+    start_curve,
+    suppress,
+    trace,
+)
 
 Array = NDArray[np.float64]
 
@@ -31,6 +40,29 @@ def naive_best(cost: Array) -> float:
         return float(min(options))
 
     return min(reach(len(cost) - 1, column) for column in range(cost.shape[1]))
+
+
+def naive_curve(cost: Array, method: str) -> Array:
+    """Cheapest match from every start by trying all of them, NaN where there is none."""
+    num_rows, num_columns = cost.shape
+
+    def spend(row: int, column: int) -> float:
+        """Cheapest way on from a cell to the last row, without the cell's own cost."""
+        if row == num_rows - 1:
+            return 0.0
+        options = [np.inf]
+        if column + 1 < num_columns:
+            options.append(cost[row + 1, column + 1] + spend(row + 1, column + 1))
+        if column + 2 < num_columns and method == "dtw":
+            half = (cost[row + 1, column + 1] + cost[row + 1, column + 2]) / 2
+            options.append(half + spend(row + 1, column + 2))
+        if row + 2 < num_rows and column + 1 < num_columns and method == "dtw":
+            both = cost[row + 1, column + 1] + cost[row + 2, column + 1]
+            options.append(both + spend(row + 2, column + 1))
+        return float(min(options))
+
+    curve = np.array([cost[0, column] + spend(0, column) for column in range(num_columns)])
+    return np.where(np.isfinite(curve), curve / num_rows, np.nan)
 
 
 def walk(seed: int, num_frames: int, size: int = 6) -> Array:
@@ -137,6 +169,57 @@ def test_a_standard_in_slow_motion_is_found_and_its_path_is_in_its_own_frames() 
     mapped = map_frames(match.path, len(standard))
     assert np.nanmax(np.abs(mapped - np.arange(40, 70, 0.4))) <= 1.5
     assert (match.path[0, 0], match.path[-1, 0]) == (0, len(standard) - 1)
+
+
+@pytest.mark.parametrize("method", ["dtw", "sliding"])
+@settings(deadline=None, max_examples=60)
+@given(st.integers(1, 7), st.integers(0, 5), st.integers(0, 2**32 - 1))
+def test_curve_equals_trying_every_match_from_every_start(
+    method: str, rows: int, extra: int, seed: int
+) -> None:
+    cost = np.random.default_rng(seed).random((rows, rows + extra))
+    np.testing.assert_allclose(start_curve(cost, method), naive_curve(cost, method))
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    st.sampled_from(["dtw", "sliding"]),
+    st.integers(1, 25),
+    st.integers(1, 60),
+    st.booleans(),
+    st.booleans(),
+    st.integers(0, 2**32 - 1),
+)
+def test_minimum_of_the_curve_is_the_start_that_is_found(
+    method: str, num_standard: int, num_learner: int, slow: bool, mirrored: bool, seed: int
+) -> None:
+    """Also at double speed, of the mirror image, and where several starts cost the same."""
+    generator = np.random.default_rng(seed)
+    standard, mirror = generator.random((2, num_standard, 3))
+    learner = generator.random((num_learner, 3))
+    if slow and num_standard // 2 < num_learner:
+        first = generator.integers(num_learner - num_standard // 2)
+        shown = (mirror if mirrored else standard)[: 2 * (num_standard // 2) : 2]
+        learner[first : first + len(shown)] = shown
+    placement = locate([standard, mirror], learner, method)
+    matches, curve = placement.matches, placement.curve
+    assert curve.shape == (num_learner,)
+    if num_standard > num_learner and np.isnan(curve).all():
+        assert len(matches) == 1  # a part of the standard
+        return
+    assert np.nanargmin(curve) == matches[0].start_frame
+    assert np.nanmin(curve) == pytest.approx(matches[0].cost, abs=1e-12)
+    for match in matches:  # no place is cheaper than the curve says
+        assert curve[match.start_frame] <= match.cost + 1e-12
+
+
+def test_a_learner_who_shows_a_part_has_no_curve_and_one_who_shows_all_has() -> None:
+    standard = walk(8, 60)
+    assert np.isnan(locate([standard], standard[10:45]).curve).all()
+    assert np.isnan(locate([standard], standard[10:45], "sliding").curve).all()
+    quick = np.stack([np.interp(np.linspace(0, 59, 40), np.arange(60), x) for x in standard.T], 1)
+    quick += np.random.default_rng(0).normal(0, 1, quick.shape)
+    assert np.nanargmin(locate([standard], quick).curve) == 0
 
 
 def test_known_turns_decide_the_mirroring_and_the_cost_only_where_they_do_not() -> None:
