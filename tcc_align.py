@@ -11,29 +11,47 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.manifold import TSNE
-from tslearn.metrics import dtw_path
 
 from tcc import cli
 from tcc.clip_cache import VideoCache
 from tcc.clips import Clip, clip_folders, find_clip, require_images
 from tcc.clock import clock, nearest
 from tcc.draw import ClipPanel, grid
-from tcc.dtw import map_frames
+from tcc.dtw import cost_matrix, map_frames
+from tcc.features import opposed
 from tcc.files import UserError, write_json
 from tcc.plots import plot_tsne
 from tcc.video import write_video
-from tcc_config import AFTER_TRAINING, CONFIG
-from tcc_data import load_clips, make_features, per_frame
-from tcc_model import embed, load_encoder, tell_other_embeddings
+from tcc_config import AFTER_TRAINING, CONFIG, Config
+from tcc_data import clip_turn, load_clips, make_features, per_frame
+from tcc_model import Encoder, embed, load_encoder, tell_other_embeddings
 
 PANEL_SIZE = (420, 420)
 LEAST_VIDEOS = 4
+FEW_CELLS = 5_000_000  # of all cost matrices; from here on tslearn is faster with its compiler
+
+
+@dataclass(frozen=True, slots=True)
+class Aligned:
+    """A clip of F frames aligned to the reference of R frames.
+
+    `embeddings` (F, D), those of its mirror image where `mirrored`; `frames` (R,) the frame that
+    matches each frame of the reference; `cost` as `align` returns it.
+    """
+
+    clip: Clip
+    embeddings: NDArray[np.float32]
+    frames: NDArray[np.int64]
+    cost: float
+    mirrored: bool
 
 
 def main() -> None:
@@ -57,41 +75,27 @@ def main() -> None:
         for clip in clips:
             require_images(clip)
 
-    embeddings = [
-        per_frame(embed(encoder, make_features(clip, settings)), clip, settings) for clip in clips
-    ]
-    maps, costs = align(embeddings)
-    reference = clips[0]
-    for clip, cost in zip(clips[1:], costs[1:], strict=True):
-        print(f"{clip.name} to {reference.name}: mean distance {cost:.4f}")
+    aligned = align_all(encoder, clips, settings)
+    for one in aligned[1:]:
+        note = ", mirrored" if one.mirrored else ""
+        print(f"{one.clip.name} to {clips[0].name}: mean distance {one.cost:.4f}{note}")
 
     stem = args.result_dir / f"output_{CONFIG.DATASET}_{args.mode}"
-    if not args.no_video:
-        num_shown = len(clock(reference.times_s, reference.fps))
-        frames = cli.progress(
-            draw_grid(clips, maps, settings.SKELETON_CONF_THRESHOLD), "drawing", "frame", num_shown
-        )
-        write_video(Path(f"{stem}.mp4"), frames, reference.fps)
-        print(f"{stem}.mp4")
-    names = [clip.name for clip in clips]
-    write_json(
-        Path(f"{stem}.json"),
-        {
-            "motion": CONFIG.DATASET,
-            "mode": args.mode,
-            "reference": reference.name,
-            "maps": dict(zip(names, maps, strict=True)),
-            "costs": dict(zip(names, costs, strict=True)),
-        },
-    )
-    rows = np.concatenate(embeddings).astype(np.float64)
+    with ThreadPoolExecutor(1) as pool:  # t-SNE runs beside the drawing, which takes as long
+        points = pool.submit(project, np.concatenate([one.embeddings for one in aligned]))
+        if not args.no_video:
+            num_shown = len(clock(clips[0].times_s, clips[0].fps))
+            frames = cli.progress(
+                draw_grid(aligned, settings.SKELETON_CONF_THRESHOLD), "drawing", "frame", num_shown
+            )
+            write_video(Path(f"{stem}.mp4"), frames, clips[0].fps)
+            print(f"{stem}.mp4")
+    write_json(Path(f"{stem}.json"), describe(aligned, args.mode))
     plot_tsne(
         Path(f"{stem}.jpg"),
-        TSNE(perplexity=min(30.0, (len(rows) - 1) / 3), random_state=CONFIG.SEED).fit_transform(
-            rows
-        ),
+        points.result(),
         [clip.name for clip in clips for _ in range(clip.num_frames)],
-        np.concatenate([np.arange(len(clip)) for clip in embeddings]),
+        np.concatenate([np.arange(clip.num_frames) for clip in clips]),
         f"{CONFIG.DATASET} {args.mode}: embeddings of all frames, joint t-SNE",
     )
     print(f"{stem}.jpg")
@@ -128,49 +132,100 @@ def choose_folders(args: argparse.Namespace) -> list[Path]:
     return [folders[index] for index in sorted(chosen)]
 
 
-def align(embeddings: list[NDArray[np.float32]]) -> tuple[list[NDArray[np.int64]], list[float]]:
-    """Align every clip to the first by DTW (Sakoe and Chiba 1978).
+def align_all(encoder: Encoder, clips: Sequence[Clip], settings: Config) -> list[Aligned]:
+    """Align every clip, or its mirror image where it turns the other way, to the first.
 
-    Args:
-        embeddings: of each clip, (F, D).
+    Where it isn't clear which way they turn, the cheaper of the two is kept.
+    """
+
+    def embeddings_of(clip: Clip, mirrored: bool) -> NDArray[np.float32]:
+        return per_frame(embed(encoder, make_features(clip, settings, mirrored)), clip, settings)
+
+    reference = embeddings_of(clips[0], mirrored=False)
+    turns = [clip_turn(clip, settings) for clip in clips]
+    num_cells = 2 * len(reference) * sum(clip.num_frames for clip in clips)
+    if num_cells < FEW_CELLS:
+        # The compiler of tslearn takes 5 to 8 s in every process, 1,000,000 cells without it 0.7 s.
+        # The variable is read when tslearn is imported, in `align`.
+        os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
+    aligned = []
+    for clip, turn in zip(clips, turns, strict=True):
+        opposite = opposed(turns[0], turn)
+        choices = []
+        for mirrored in (False, True) if opposite is None else (opposite,):
+            embeddings = embeddings_of(clip, mirrored)
+            frames, cost = align(reference, embeddings)
+            choices.append(Aligned(clip, embeddings, frames, cost, mirrored))
+        aligned.append(min(choices, key=lambda choice: choice.cost))
+    return aligned
+
+
+def align(
+    reference: NDArray[np.float32], embeddings: NDArray[np.float32]
+) -> tuple[NDArray[np.int64], float]:
+    """Align a clip (F, D) to the reference (R, D) by DTW (Sakoe and Chiba 1978).
 
     Returns:
-        For each clip the frame that matches each frame of the first; the mean squared distance
-        along the path, over D.
+        (R,) the frame that matches each frame of the reference; the mean over the warping path of
+        the squared distance over D.
     """
-    reference = embeddings[0]
-    maps, costs = [], []
-    for clip in embeddings:
-        path, distance = dtw_path(reference, clip)
-        maps.append(np.round(map_frames(np.array(path), len(reference))).astype(np.int64))
-        costs.append(float(distance**2 / len(path) / reference.shape[1]))
-    return maps, costs
+    from tslearn.metrics import dtw_path_from_metric
+
+    path, cost = dtw_path_from_metric(cost_matrix(reference, embeddings), metric="precomputed")
+    frames = map_frames(np.array(path), len(reference))
+    return np.round(frames).astype(np.int64), float(cost / len(path))
 
 
-def draw_grid(
-    clips: list[Clip], maps: list[NDArray[np.int64]], threshold: float
-) -> Iterator[NDArray[np.uint8]]:
+def project(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the t-SNE (P, 2) of embeddings (P, D)."""
+    from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
+
+    rows = embeddings.astype(np.float64)
+    tsne = TSNE(perplexity=min(30.0, (len(rows) - 1) / 3), random_state=CONFIG.SEED)
+    # On two cores that have other work to do, two threads took 4 times as long as one.
+    with threadpool_limits(1, "openmp"):
+        points: NDArray[np.float32] = tsne.fit_transform(rows)
+    return points
+
+
+def describe(aligned: Sequence[Aligned], mode: str) -> dict[str, object]:
+    """Return what goes into the JSON."""
+    return {
+        "motion": CONFIG.DATASET,
+        "mode": mode,
+        "reference": aligned[0].clip.name,
+        "maps": {one.clip.name: one.frames for one in aligned},
+        "costs": {one.clip.name: one.cost for one in aligned},
+        "mirrored": {one.clip.name: one.mirrored for one in aligned},
+    }
+
+
+def draw_grid(aligned: Sequence[Aligned], threshold: float) -> Iterator[NDArray[np.uint8]]:
     """Yield for each frame of the reference a grid of all clips at the frame that matches it.
 
     A reference of variable rate is shown at an even one.
     """
-    reference = clips[0]
+    reference = aligned[0].clip
     panels = [
-        ClipPanel(clip.read_image, clip.keypoints, clip.times_s, PANEL_SIZE, threshold)
-        for clip in clips
-    ]
+        ClipPanel(
+            one.clip.read_image, one.clip.keypoints, one.clip.times_s, PANEL_SIZE, threshold,
+            one.mirrored,
+        )
+        for one in aligned
+    ]  # fmt: skip
     for frame in nearest(reference.times_s, clock(reference.times_s, reference.fps)):
         yield grid(
             [
                 panel.draw(
-                    int(frames[frame]),
-                    clip.name,
-                    "reference" if clip is reference else "",
-                    (int(frames[0]), int(frames[-1]) + 1),
+                    int(one.frames[frame]),
+                    one.clip.name,
+                    "reference" if one is aligned[0] else "mirrored" if one.mirrored else "",
+                    (int(one.frames[0]), int(one.frames[-1]) + 1),
                 )
-                for clip, panel, frames in zip(clips, panels, maps, strict=True)
+                for one, panel in zip(aligned, panels, strict=True)
             ],
-            columns=math.ceil(math.sqrt(len(clips))),
+            columns=math.ceil(math.sqrt(len(aligned))),
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -14,12 +15,14 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 import tcc_align
 import tcc_get_embed
 import tcc_get_kendalls_tau
 import tcc_get_start
 import tcc_train
+from tcc.draw import ClipPanel
 from tcc.features import flip
 from tcc.files import UserError
 from tests.conftest import ROOT, Call, Run, hash_folder, wave, write_clip, write_frames
@@ -204,6 +207,10 @@ def test_grid_has_its_reference_maps_and_picture(work: Path) -> None:
         assert (np.diff(frames) >= 0).all()
         assert frames[0] == 0
     assert content["costs"][reference] == 0
+    printed = (work / "tcc_align.py.out").read_text()
+    for video, cost in list(content["costs"].items())[1:]:
+        note = ", mirrored" if content["mirrored"][video] else ""
+        assert f"{video} to {reference}: mean distance {cost:.4f}{note}\n" in printed
     assert all(cost > 0 for video, cost in content["costs"].items() if video != reference)
     width, height, frames = probe(Path(f"{stem}.mp4"))
     assert len(frames) == length
@@ -487,21 +494,95 @@ def test_mirrored_learner_is_found_and_told(
     copy: Path, call: Call, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The mirror image of a clip is that clip: cost 0 and the same start."""
-    source = copy / "data" / MOTION / "test" / "b0"
-    file = source / "alphapose-results.json"
-    persons = json.loads(file.read_text())
-    for person in persons:
-        points = flip(np.array(person["keypoints"]).reshape(17, 3))
-        person["keypoints"] = np.add(points, [640, 0, 0]).ravel().tolist()
-    mirror = copy / "data" / MOTION / "test" / "m0"
-    mirror.mkdir()
-    (mirror / file.name).write_text(json.dumps(persons))
+    write_mirror_image(copy)
     call(tcc_get_start.main, *SMALL, "--learner", "m0", "--standard", "b0", "--no-video", cwd=copy)
     content = read_json(copy / "result" / f"start_{MOTION}_m0_vs_b0.json")
     assert content["mirrored"]
     assert content["cost"] == pytest.approx(0, abs=1e-6)
     assert (content["start_frame"], content["end_frame"]) == (0, 26)
     assert "m0 turns the other way: b0 is mirrored" in caplog.text
+
+
+def write_mirror_image(folder: Path) -> None:
+    """Write clip m0 of test, the mirror image of b0."""
+    mirrored = flip(wave(26, 41, 1.1)) + np.array([640, 0, 0], np.float32)
+    write_clip(folder / "data" / MOTION / "test" / "m0", mirrored)
+
+
+def test_mirrored_clip_is_aligned_mirrored_and_told(
+    copy: Path,
+    call: Call,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The mirror image of the reference is the reference: cost 0, and the same t-SNE points."""
+    write_mirror_image(copy)
+    project, projected = tcc_align.project, []
+
+    def keep_rows(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        projected.append(rows)
+        return project(rows)
+
+    monkeypatch.setattr(tcc_align, "project", keep_rows)
+    videos = ["--videos", "b0,m0,c0,d0", "--no-video"]
+    call(tcc_align.main, *SMALL, *videos, cwd=copy)
+    content = read_json(copy / "result" / f"output_{MOTION}_test.json")
+    assert content["mirrored"] == {"b0": False, "m0": True, "c0": False, "d0": False}
+    assert content["costs"]["m0"] == pytest.approx(0, abs=1e-6)
+    assert content["maps"]["m0"] == content["maps"]["b0"]
+    np.testing.assert_allclose(projected[0][:26], projected[0][26:52], atol=1e-4)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "m0 to b0: mean distance 0.0000, mirrored"
+    assert lines[1] == f"c0 to b0: mean distance {content['costs']['c0']:.4f}"
+
+    monkeypatch.setattr(tcc_align, "clip_turn", lambda clip, config: 1.0)  # clear: all one way
+    call(tcc_align.main, *SMALL, *videos, cwd=copy)
+    content = read_json(copy / "result" / f"output_{MOTION}_test.json")
+    assert not any(content["mirrored"].values())
+    assert content["costs"]["m0"] > 0.01
+
+
+def test_mirrored_clip_is_drawn_mirrored(
+    copy: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_mirror_image(copy)
+    write_frames(copy / "data" / MOTION / "test" / "m0", 26)
+    drawn, init, draw = [], ClipPanel.__init__, ClipPanel.draw
+
+    def keep_panel(self: ClipPanel, *arguments: Any) -> None:
+        init(self, *arguments)
+        drawn.append(self)
+
+    def keep_note(self: ClipPanel, frame: int, title: str, note: str, span: Any) -> Any:
+        notes[title] = (drawn.index(self), note)
+        return draw(self, frame, title, note, span)
+
+    notes: dict[str, tuple[int, str]] = {}
+    monkeypatch.setattr(ClipPanel, "__init__", keep_panel)
+    monkeypatch.setattr(ClipPanel, "draw", keep_note)
+    call(tcc_align.main, *SMALL, "--videos", "b0,m0,c0,d0", cwd=copy)
+    assert notes == {"b0": (0, "reference"), "m0": (1, "mirrored"), "c0": (2, ""), "d0": (3, "")}
+    assert [panel._mirrored for panel in drawn] == [False, True, False, False]
+
+
+def test_cost_of_an_alignment_is_the_mean_over_its_path_and_over_the_embedding() -> None:
+    """The path has 5 pairs, more than either clip has frames; one differs, by 3 in 1 of 2."""
+    reference = np.array([[0, 0], [0, 0], [10, 10], [20, 20]], np.float32)
+    clip = np.array([[0, 0], [10, 13], [20, 20], [20, 20]], np.float32)
+    frames, cost = tcc_align.align(reference, clip)
+    assert cost == pytest.approx(3**2 / 2 / 5)
+    np.testing.assert_array_equal(frames, [0, 0, 1, 2])
+
+
+def test_compiler_is_off_for_short_clips_and_on_for_long_ones(
+    copy: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NUMBA_DISABLE_JIT", "restored at the end")
+    for few_cells, off in ((tcc_align.FEW_CELLS, "1"), (0, None)):
+        monkeypatch.delenv("NUMBA_DISABLE_JIT", raising=False)
+        monkeypatch.setattr(tcc_align, "FEW_CELLS", few_cells)
+        call(tcc_align.main, *SMALL, "--no-video", cwd=copy)
+        assert os.environ.get("NUMBA_DISABLE_JIT") == off
 
 
 def keep(folder: Path, mode: str, *names: str) -> None:
