@@ -10,6 +10,7 @@ result/output_<motion>_<mode>.mp4 (every clip at the frame that matches the refe
 from __future__ import annotations
 
 import argparse
+import logging
 import math
 import os
 from collections.abc import Iterator, Sequence
@@ -34,8 +35,10 @@ from tcc_config import AFTER_TRAINING, CONFIG, Config
 from tcc_data import clip_turn, load_clips, make_features, per_frame
 from tcc_model import Encoder, embed, load_encoder, tell_other_embeddings
 
+log = logging.getLogger("tcc")
 PANEL_SIZE = (420, 420)
 LEAST_VIDEOS = 4
+SAME = 1e-6  # embeddings are float32: what differs by less than this share is rounding
 FEW_CELLS = 5_000_000  # of all cost matrices; from here on tslearn is faster with its compiler
 
 
@@ -177,11 +180,21 @@ def align(
 
 
 def project(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the t-SNE (P, 2) of embeddings (P, D)."""
+    """Return the t-SNE (P, 2) of embeddings (P, D): van der Maaten and Hinton 2008.
+
+    Equal embeddings have none: scikit-learn scales its first layout to a standard deviation, here
+    0, and crashes on the NaN that result (its issue 28368). They are all put at the origin.
+    """
+    rows = embeddings.astype(np.float64)
+    if np.ptp(rows, axis=0).max() <= SAME * max(1.0, np.abs(rows).max()):
+        log.warning(
+            "the frames of all clips have the same embedding, so t-SNE can't tell them apart and "
+            "draws one point; check that the skater moves in these clips"
+        )
+        return np.zeros((len(rows), 2), np.float32)
     from sklearn.manifold import TSNE
     from threadpoolctl import threadpool_limits
 
-    rows = embeddings.astype(np.float64)
     tsne = TSNE(perplexity=min(30.0, (len(rows) - 1) / 3), random_state=CONFIG.SEED)
     # On two cores that have other work to do, two threads took 4 times as long as one.
     with threadpool_limits(1, "openmp"):

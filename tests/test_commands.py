@@ -585,6 +585,30 @@ def test_compiler_is_off_for_short_clips_and_on_for_long_ones(
         assert os.environ.get("NUMBA_DISABLE_JIT") == off
 
 
+@pytest.mark.parametrize("num_frames", [1, 12])
+def test_still_clips_are_drawn_as_one_point_and_told(copy: Path, run: Run, num_frames: int) -> None:
+    """In a process of its own, as t-SNE of equal embeddings ends in a segmentation fault."""
+    shutil.rmtree(copy / "data" / MOTION / "test")
+    for name in "abcd":
+        still = np.repeat(wave(1, 0), num_frames, axis=0)
+        write_clip(copy / "data" / MOTION / "test" / name, still)
+    done = run("tcc_align.py", *SMALL, "--no-video", cwd=copy)
+    assert done.returncode == 0, done.stderr
+    assert "warning: the frames of all clips have the same embedding, so t-SNE" in done.stderr
+    assert read_json(copy / "result" / f"output_{MOTION}_test.json")["costs"]["b"] == 0
+    assert cv2.imread(str(copy / "result" / f"output_{MOTION}_test.jpg")) is not None
+
+
+@pytest.mark.parametrize("num_distinct", [2, 3, 5])
+def test_few_distinct_poses_keep_their_places_apart(num_distinct: int) -> None:
+    generator = np.random.default_rng(num_distinct)
+    which = np.arange(40) % num_distinct
+    points = tcc_align.project(generator.normal(size=(num_distinct, 8)).astype(np.float32)[which])
+    assert points.shape == (40, 2)
+    assert np.isfinite(points).all()
+    assert len(np.unique(points.round(3), axis=0)) >= num_distinct
+
+
 def keep(folder: Path, mode: str, *names: str) -> None:
     """Remove the other clips of a mode."""
     for clip in (folder / "data" / MOTION / mode).iterdir():
