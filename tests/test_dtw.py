@@ -222,6 +222,42 @@ def test_a_learner_who_shows_a_part_has_no_curve_and_one_who_shows_all_has() -> 
     assert np.nanargmin(locate([standard], quick).curve) == 0
 
 
+@pytest.mark.parametrize(("ratio", "doubled"), [(0.925, False), (0.86, True)])
+def test_double_speed_must_be_a_tenth_cheaper(ratio: float, doubled: bool) -> None:
+    """At double speed the match is exact, but for an offset; at single speed 10 rows of 21 differ.
+
+    Double speed costs `ratio` of single speed, and counts 2 ** 0.15 = 1.11 times.
+    """
+    extra = 10 / 21
+    offset = np.sqrt(extra * ratio / (1 - ratio))
+    standard = np.stack([np.arange(21.0), np.zeros(21)], axis=1)
+    shown = np.stack([np.arange(0.0, 21, 2), np.full(11, offset)], axis=1)
+    filler = np.full((10, 2), 1000.0)
+    match = locate([standard], np.concatenate([filler, shown, filler])).matches[0]
+    assert (match.start_frame, match.end_frame) == (10, 21)
+    assert match.cost * 2 == pytest.approx(offset**2 + (0 if doubled else extra))  # mean over 2
+
+
+@pytest.mark.parametrize(("whole_cost", "is_whole"), [(1.2, True), (1.3, False)])
+def test_a_part_must_be_a_fifth_cheaper_than_the_whole(whole_cost: float, is_whole: bool) -> None:
+    """The part, on the diagonal, costs 1; the whole has to enter one dearer cell."""
+    cost = np.full((4, 3), 4 * whole_cost - 3)
+    np.fill_diagonal(cost, 1)
+    match = search(cost)[0]
+    assert match.cost == pytest.approx(whole_cost if is_whole else 1)
+    assert match.path[-1, 0] == (3 if is_whole else 2)
+
+
+@pytest.mark.parametrize(("standard", "expected"), [([0, 4], 1 - 1 / 9), ([4, 0], 0)])
+def test_confidence_compares_the_match_with_all_pairs_of_frames(
+    standard: list[float], expected: float
+) -> None:
+    """Squared distances of 0, 4 and 1, 5: 1, 25, 9, 1; the match costs 1, or backwards 17."""
+    learner = np.array([[1.0], [5.0]])
+    placement = locate([np.array(standard)[:, None]], learner)
+    assert placement.confidence == pytest.approx(expected)
+
+
 def test_known_turns_decide_the_mirroring_and_the_cost_only_where_they_do_not() -> None:
     learner, mirror = walk(11, 60), walk(12, 30)
     views = [learner[20:50], mirror]
