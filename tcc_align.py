@@ -88,10 +88,9 @@ def main() -> None:
         points = pool.submit(project, np.concatenate([one.embeddings for one in aligned]))
         if not args.no_video:
             num_shown = len(clock(clips[0].times_s, clips[0].fps))
-            frames = cli.progress(
-                draw_grid(aligned, settings.SKELETON_CONF_THRESHOLD), "drawing", "frame", num_shown
-            )
-            write_video(Path(f"{stem}.mp4"), frames, clips[0].fps)
+            frames = draw_grid(aligned, settings.SKELETON_CONF_THRESHOLD)
+            bar = cli.progress(frames, "drawing", "frame", num_shown)
+            write_video(Path(f"{stem}.mp4"), bar, clips[0].fps)
             print(f"{stem}.mp4")
     write_json(Path(f"{stem}.json"), describe(aligned, args.mode))
     plot_tsne(

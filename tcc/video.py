@@ -124,7 +124,7 @@ def write_video(path: Path, frames: Iterable[Image], fps: float | Fraction) -> i
     count = 0
     with (
         whole(path) as temporary,
-        av.open(str(temporary), "w", options={"movflags": "+faststart"}) as container,
+        av.open(str(temporary.absolute()), "w", options={"movflags": "+faststart"}) as container,
     ):
         stream = container.add_stream("libx264", rate, {"crf": "20", "preset": "veryfast"})
         stream.pix_fmt = "yuv420p"
