@@ -126,6 +126,17 @@ def test_second_pass_mends_and_finds_a_small_skater(tmp_path: Path) -> None:
     assert len(persons) == FRAMES
 
 
+@pytest.mark.parametrize(("error_px", "taken"), [(5.3, True), (7.4, False)])
+def test_second_pass_takes_poses_that_are_near_alone(
+    tmp_path: Path, error_px: float, taken: bool
+) -> None:
+    """The first look is 0.25 and 0.35 of the body's 30 px off: farther is another person."""
+    video = write_clip(tmp_path / "far.mp4")
+    video_to_keypoints(video, tmp_path / "clip", Stub(error_px=error_px))
+    expected = np.array([place(n) for n in range(FRAMES)]) + (0 if taken else error_px)
+    np.testing.assert_allclose(centres(tmp_path / "clip"), expected, atol=0.6)
+
+
 class Pair(Stub):
     """Finds every white spot; in whole images 4 px off."""
 

@@ -292,6 +292,66 @@ def test_best_track_is_the_best_of_all_paths(data: st.DataObject) -> None:
     assert tuple(chosen.tolist()) == path
 
 
+SQUARE_PX = (1000, 1000)
+MIDDLE = walk(500, y=500)  # of a picture of that size
+BODY_PX = float(np.linalg.norm(np.ptp(MIDDLE[0, :, :2], axis=0)))
+
+
+def chosen_of(people: Detections, num: int = 2) -> set[int]:
+    """Which of `num` people who are there throughout is followed."""
+    return set((choose_person(people, picture_px=SQUARE_PX).detection % num).tolist())
+
+
+@pytest.mark.parametrize(("off_px", "larger"), [(348, True), (437, False)])
+def test_a_larger_person_is_chosen_by_the_root_of_the_size(off_px: float, larger: bool) -> None:
+    """2.25 times as large earns 1.5 times as much; so far from the centre, 1 / 1.4 and 1 / 1.7."""
+    people = gather(walk(500, 100, 500), walk(500 + off_px, 225, 500))
+    assert chosen_of(people) == {int(larger)}
+
+
+@pytest.mark.parametrize(("off_px", "surer"), [(250, True), (370, False)])
+def test_a_surer_person_is_chosen_by_the_score_itself(off_px: float, surer: bool) -> None:
+    """1.3 times the score; so far from the centre, 1 / 1.19 and 1 / 1.46 of the reward."""
+    people = gather(walk(500, y=500), walk(500 + off_px, y=500), score=(2.0, 2.6))
+    assert chosen_of(people) == {int(surer)}
+
+
+@pytest.mark.parametrize(("off_px", "skater"), [(210, True), (300, False)])
+def test_who_bends_is_chosen_unless_far_from_the_centre(off_px: float, skater: bool) -> None:
+    people = gather(walk(500, 100, 500), walk(500 + off_px, 100, 500, bend=0.02))
+    assert chosen_of(people) == {int(skater)}
+
+
+@pytest.mark.parametrize(("num_frames", "present"), [(15, True), (25, False)])
+def test_who_is_hardly_worth_a_reward_gets_the_least_of_one(num_frames: int, present: bool) -> None:
+    """0.1 a frame for somebody whose middle is far outside of the picture; 0.3 in its corner."""
+    outside = appear(walk(-700, y=500), 0, F)
+    corner = appear(walk(965, y=965), 20, 20 + num_frames)
+    track = choose_person(together(outside, corner), picture_px=SQUARE_PX)
+    assert (track.keypoints[:, 0, 0].mean() < 0) == present
+
+
+@pytest.mark.parametrize(("bodies", "followed"), [(0.83, True), (0.9, False)])
+def test_a_shaken_camera_costs_more_the_farther_the_skater_leaps(
+    bodies: float, followed: bool
+) -> None:
+    """For ten frames all is shifted: to follow costs two leaps, to do without costs ten frames."""
+    frame = np.arange(F)
+    shaken = (frame >= 25) & (frame < 35)
+    x = np.where(shaken, 500 + bodies * BODY_PX, 500.0)
+    track = choose_person(gather(walk(x, y=500)), picture_px=SQUARE_PX)
+    assert (track.observed == (followed | ~shaken)).all()
+
+
+def test_the_track_stays_on_its_body_though_a_neighbour_gets_a_better_score() -> None:
+    """For half the clip each has 2.18 instead of 2; the other is 0.3 bodies away."""
+    people = gather(*(walk(500 + side * 0.15 * BODY_PX, y=500) for side in (-1, 1)))
+    score = np.full((F, 2), 2, np.float32)
+    score[: F // 2, 0] = score[F // 2 :, 1] = 2.18
+    people = Detections(people.frame, people.keypoints, score.ravel(), people.image_names)
+    assert len(chosen_of(people)) == 1
+
+
 TIMES_S = np.arange(30) / 30
 DOUBT = (
     "another person is nearly as likely the skater (margin 0.49); `person = 2` in clip.toml "
