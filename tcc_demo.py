@@ -31,8 +31,10 @@ NUM_STEPS = 200  # enough from the generic encoder on clips this clean, within t
 
 def main() -> None:
     """Film the clips, run the commands, compare the start with the true one."""
-    args = cli.parse(cli.parser(__doc__, CONFIG.__slots__, mode="val"), CONFIG, None)
-    CONFIG.DATASET = motion = args.dataset or MOTION
+    parser = cli.parser(__doc__, CONFIG.__slots__, mode="val")
+    parser.set_defaults(dataset=MOTION)
+    args = cli.parse(parser, CONFIG, None)
+    motion = CONFIG.DATASET
     film(args.data_dir / motion)
     learner, standard, true = read_truth(args.data_dir)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import errno
 import importlib
 import json
@@ -81,6 +82,20 @@ def test_a_setting_that_the_command_does_not_read_is_refused() -> None:
 def test_training_and_the_commands_after_it_read_every_setting_once() -> None:
     names = [name for names in AFTER_TRAINING.values() for name in names]
     assert sorted([*TRAINING, *names]) == sorted(Config.__slots__)
+
+
+@pytest.mark.parametrize("path", [*ROOT.glob("*.py"), *ROOT.glob("tcc/**/*.py")], ids=str)
+def test_only_the_parser_writes_settings(path: Path) -> None:
+    written = [
+        node
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.ctx, ast.Store)
+        and node.attr.isupper()
+    ]
+    names = {ast.unparse(node) for node in written}
+    assert names == ({"config.DATASET", "config.SEED"} if path.name == "cli.py" else set())
+    assert path.name == "cli.py" or "setattr(" not in path.read_text()
 
 
 def test_seed_below_zero_and_person_zero_are_named() -> None:
