@@ -175,13 +175,28 @@ class ClipPanel:
         return np.concatenate([header(width, title, detail), picture, bar])
 
 
+def write_text(
+    image: Image, text: str, corner_px: tuple[int, int], scale: float, color: Color
+) -> None:
+    """Write a line of text into a picture, smaller where it would not fit the width.
+
+    Args:
+        image: (H, W, 3) BGR, changed in place.
+        text: one line.
+        corner_px: x, y of the line's left end and baseline; x is kept free at the right end too.
+        scale: of OpenCV's font, at most.
+        color: BGR.
+    """
+    (length, _), _ = cv2.getTextSize(text, FONT, scale, 1)
+    fitted = scale * min(1.0, (image.shape[1] - 2 * corner_px[0]) / max(length, 1))
+    cv2.putText(image, text, corner_px, FONT, fitted, color, 1, cv2.LINE_AA)
+
+
 def header(width_px: int, title: str, detail: str) -> Image:
-    """Return a bar of two lines of text to put above a picture."""
+    """Return a bar (HEADER_PX, width_px, 3) of two lines of text to put above a picture."""
     bar = np.full((HEADER_PX, width_px, 3), DARK, np.uint8)
-    for text, baseline, scale in ((title, 22, 0.6), (detail, 45, 0.5)):
-        (length, _), _ = cv2.getTextSize(text, FONT, scale, 1)
-        fitted = scale * min(1.0, (width_px - 16) / max(length, 1))
-        cv2.putText(bar, text, (8, baseline), FONT, fitted, LIGHT, 1, cv2.LINE_AA)
+    write_text(bar, title, (8, 22), 0.6, LIGHT)
+    write_text(bar, detail, (8, 45), 0.5, LIGHT)
     return bar
 
 

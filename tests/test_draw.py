@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tcc.coco import JOINTS
-from tcc.draw import HEADER_PX, LEFT, RIGHT, ClipPanel, Color, Image
+from tcc.draw import HEADER_PX, LEFT, RIGHT, ClipPanel, Color, Image, write_text
 
 WIDTH, HEIGHT = 320, 240
 GREEN = (0, 200, 0)
@@ -35,3 +35,16 @@ def test_mirrored_panel_mirrors_pixels_joints_and_the_names_of_the_sides(mirrore
         assert has_color(picture, x, 70, (0, 0, 0))
     assert has_color(picture, striped, 70, RIGHT if mirrored else LEFT)
     assert has_color(picture, plain, 70, LEFT if mirrored else RIGHT)
+
+
+def test_long_text_is_written_smaller_and_keeps_its_margins() -> None:
+    heights = []
+    for text in ("short", "a line that is far too long for this picture" * 2):
+        picture = np.zeros((40, 300, 3), np.uint8)
+        write_text(picture, text, (8, 30), 0.7, (255, 255, 255))
+        rows, columns = np.nonzero(picture.any(axis=-1))
+        heights.append(np.ptp(rows))
+        assert columns.min() >= 7
+        assert columns.max() < 300 - 4
+    assert columns.max() > 300 - 20  # as large as it fits
+    assert heights[1] < 0.7 * heights[0]
