@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tcc.consensus import carry, common_clock
+from tcc.dtw import Match, Placement
 
 Array = NDArray[np.float64]
 
@@ -94,6 +96,80 @@ def test_many_clips_are_aligned_with_a_few(monkeypatch: pytest.MonkeyPatch) -> N
     assert len({hub for hub, _ in seen}) == 5
     assert len(seen) == 60
     assert np.mean([np.isfinite(places).mean() for places in clock]) > 0.8
+
+
+class PlannedAlignments:
+    """Stands for `locate`: clips of 20 frames, aligned frame by frame unless a path is replaced.
+
+    `paths` and `confidences` are those of a (hub, clip); `opposed` collects what was asked.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, num_clips: int) -> None:
+        self.paths: dict[tuple[int, int], Any] = {}
+        self.confidences: dict[tuple[int, int], float] = {}
+        self.opposed: dict[tuple[int, int], bool | None] = {}
+        self.embeddings = [(np.full((20, 1), i), np.full((20, 1), -i)) for i in range(num_clips)]
+        monkeypatch.setattr("tcc.consensus.locate", self.locate)
+
+    def locate(self, standard: Any, learner: Any, opposed: bool | None) -> Placement:
+        pair = int(standard[0][0, 0]), int(learner[0, 0])
+        assert [int(side[0, 0]) for side in standard] == [pair[0], -pair[0]]
+        self.opposed[pair] = opposed
+        path = self.paths.get(pair, np.repeat(np.arange(20)[:, None], 2, axis=1))
+        match = Match(0, 20, 0.0, path)
+        return Placement([match], np.zeros((20, 20)), False, self.confidences.get(pair, 0.5))
+
+    def clock(self, turns: list[float] | None = None) -> list[Array]:
+        """Return the common clock of the clips."""
+        turns = turns or [0.0] * len(self.embeddings)
+        return common_clock(self.embeddings, turns, np.random.default_rng(0))
+
+
+def shifted(frames: int) -> Any:
+    """Return the path of a learner who does everything some frames later."""
+    return np.stack([np.arange(20 - frames), np.arange(frames, 20)], axis=1)
+
+
+def test_one_wrong_alignment_of_five_moves_no_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    planned = PlannedAlignments(monkeypatch, 5)
+    planned.confidences[0, 1] = 0.6  # clip 0 is the clock
+    planned.paths[2, 3] = shifted(8)
+    np.testing.assert_array_equal(planned.clock(), np.tile(np.arange(20), (5, 1)))
+
+
+@pytest.mark.parametrize(("missing", "known"), [(1, True), (2, True), (3, False)])
+def test_a_frame_is_placed_where_half_of_the_hubs_place_it(
+    monkeypatch: pytest.MonkeyPatch, missing: int, known: bool
+) -> None:
+    planned = PlannedAlignments(monkeypatch, 4)
+    planned.confidences[0, 1] = 0.6
+    for hub in range(1, 1 + missing):
+        planned.paths[hub, 3] = shifted(0)[5:]
+    place = planned.clock()[3]
+    np.testing.assert_array_equal(place[5:], np.arange(5, 20))
+    np.testing.assert_array_equal(np.isfinite(place[:5]), known)
+
+
+def test_the_clock_is_the_hub_that_all_clips_together_match_best(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    planned = PlannedAlignments(monkeypatch, 4)
+    for pair in itertools.product(range(4), repeat=2):
+        late = 2 * (pair[1] - pair[0])  # clip k does everything 2 k frames later than clip 0
+        planned.paths[pair] = shifted(late) if late >= 0 else shifted(-late)[:, ::-1]
+    planned.confidences = {(2, clip): 0.7 for clip in range(4)}
+    planned.confidences |= {(0, 0): 0.9, (1, 3): 0.9, (3, 3): 0.9}
+    for clip, place in enumerate(planned.clock()):
+        shift = (np.arange(20) - place)[np.isfinite(place)]
+        np.testing.assert_array_equal(shift, 2 * (clip - 2))
+
+
+def test_known_turns_decide_whether_a_clip_is_mirrored(monkeypatch: pytest.MonkeyPatch) -> None:
+    planned = PlannedAlignments(monkeypatch, 3)
+    planned.clock([2.0, -2.0, 0.0])
+    assert planned.opposed[0, 1] is planned.opposed[1, 0] is True
+    assert planned.opposed[0, 0] is planned.opposed[1, 1] is False
+    assert planned.opposed[0, 2] is planned.opposed[2, 2] is None
 
 
 def test_carry_reads_between_frames_and_nothing_outside() -> None:

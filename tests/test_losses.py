@@ -21,6 +21,7 @@ from tcc.losses import (
     correspondence_loss,
     draw_cycles,
     npairs_loss,
+    training_loss,
 )
 
 Array = NDArray[np.float64]
@@ -334,6 +335,26 @@ def test_what_no_loss_has_is_named(
     steps = torch.arange(shape[1]).repeat(shape[0], 1)
     with pytest.raises(ValueError, match=message):
         cycle_loss(torch.ones(shape), steps, torch.full(shape[:1], 9), **options)
+
+
+@pytest.mark.parametrize("combined", [False, True])
+@pytest.mark.parametrize("stochastic", [False, True])
+def test_training_loss_adds_both_halves_on_the_same_cycles_and_the_weighted_npairs_loss(
+    stochastic: bool, combined: bool
+) -> None:
+    fine, steps, lengths, mask = batch(masked=True)
+    coarse = batch(masked=True, seed=1)[0]
+    embeddings = torch.cat([fine, coarse], dim=-1)
+    assert mask is not None
+    options = replace(OPTIONS, stochastic_matching=stochastic, tcc_tcn_combine=combined)
+    expected = sum(
+        cycle_loss(half, steps, lengths, mask, stochastic_matching=stochastic).item()
+        for half in (fine, coarse)
+    )
+    if combined:
+        expected += 0.3 * npairs_loss(embeddings, mask).item()
+    loss = training_loss(embeddings, steps, lengths, mask, options, seed=5)  # that of cycle_loss
+    assert loss.item() == pytest.approx(expected, rel=1e-12)
 
 
 def naive_correspondence(
