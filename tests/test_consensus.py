@@ -154,9 +154,9 @@ def test_the_clock_is_the_hub_that_all_clips_together_match_best(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     planned = PlannedAlignments(monkeypatch, 4)
-    for pair in itertools.product(range(4), repeat=2):
-        late = 2 * (pair[1] - pair[0])  # clip k does everything 2 k frames later than clip 0
-        planned.paths[pair] = shifted(late) if late >= 0 else shifted(-late)[:, ::-1]
+    for hub, clip in itertools.product(range(4), range(4)):
+        late = 2 * (clip - hub)  # clip k does everything 2 k frames later than clip 0
+        planned.paths[hub, clip] = shifted(late) if late >= 0 else shifted(-late)[:, ::-1]
     planned.confidences = {(2, clip): 0.7 for clip in range(4)}
     planned.confidences |= {(0, 0): 0.9, (1, 3): 0.9, (3, 3): 0.9}
     for clip, place in enumerate(planned.clock()):
