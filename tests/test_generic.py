@@ -12,10 +12,12 @@ import tcc_train_generic
 from tcc.clock import resample
 from tcc.dtw import locate, map_frames
 from tcc.features import extract, fill_joints
+from tcc.losses import correspondence_loss
 from tcc.synthetic.camera import sample_clip
 from tcc_config import CONFIG, Config
-from tcc_model import GENERIC, embed, load_encoder
+from tcc_model import GENERIC, Encoder, EncoderOptions, embed, load_encoder
 from tests.conftest import Call
+from tests.test_train import assert_one_cycle, record_steps
 
 
 def test_batches_are_seeded_and_two_views_show_one_phase(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,6 +62,52 @@ def test_training_writes_an_encoder_and_not_over_the_shipped_one(
     assert content["config"]["HIDDEN_SIZE"] == 8
     assert content["step"] == 2
     assert GENERIC.read_bytes() == before
+
+
+def train(call: Call, folder: Path, steps: int, **settings: float) -> None:
+    """Train a small generic encoder for some steps."""
+    small = {
+        "HIDDEN_SIZE": 8,
+        "EMBEDDING_SIZE": 4,
+        "BATCH_SIZE": 4,
+        "WEIGHT_DECAY": 0.3,
+        **settings,
+    }
+    options = [f"--set={name}={value}" for name, value in small.items()]
+    call(tcc_train_generic.main, *options, f"--steps={steps}", cwd=folder)
+
+
+def test_learning_rate_follows_one_cycle_and_weights_decay(
+    tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = tcc_train_generic.make_batch(0)
+    monkeypatch.setattr(tcc_train_generic, "make_batch", lambda step: batch)
+    steps = record_steps(monkeypatch)
+    train(call, tmp_path, 20, LEARNING_RATE=0.02)
+    assert_one_cycle([step["lr"] for step in steps], 0.02)
+    assert {step["weight_decay"] for step in steps} == {0.3}
+
+
+@pytest.mark.parametrize("temperature", [30.0, 0.1])
+def test_a_step_descends_the_contrast_of_both_halves_and_at_most_by_1(
+    tmp_path: Path, call: Call, monkeypatch: pytest.MonkeyPatch, temperature: float
+) -> None:
+    """A gradient shorter than 1 is left alone, a longer one is cut to 1."""
+    steps = record_steps(monkeypatch)
+    train(call, tmp_path, 1, TEMPERATURE=temperature)
+    torch.manual_seed(CONFIG.SEED)
+    features, frames, phase, mask = tcc_train_generic.make_batch(0)
+    encoder = Encoder(43, CONFIG.fill(EncoderOptions))
+    embeddings = torch.stack(
+        [clip[row] for clip, row in zip(encoder(features), frames, strict=True)]
+    )
+    loss = torch.zeros(())
+    for half in (embeddings[..., :2], embeddings[..., 2:]):
+        loss = loss + correspondence_loss(half, phase, mask, temperature=temperature, sigma=0.3)
+    gradients = torch.autograd.grad(loss, list(encoder.parameters()))
+    norm = torch.cat([gradient.flatten() for gradient in gradients]).norm().item()
+    assert norm < 0.8 if temperature == 30 else norm > 2
+    assert steps[0]["norm"] == pytest.approx(min(norm, 1), rel=1e-3)
 
 
 def test_shipped_encoder_finds_take_off_and_landing_of_jumps_it_was_not_trained_on() -> None:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import termios
 import time
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,12 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import tcc_train
 from tcc import checkpoint
+from tcc.features import extract, flip
 from tcc.files import UserError
-from tcc.losses import LOSSES
+from tcc.losses import LOSSES, correspondence_loss, training_loss
 from tcc_config import CONFIG
-from tcc_data import load_clip
-from tcc_model import GENERIC, Encoder
+from tcc_data import Batch, load_clip
+from tcc_model import GENERIC, Encoder, embed
 from tests.conftest import ROOT, Call, wave, write_clip
 
 SMALL = {
@@ -138,6 +140,174 @@ def test_clips_on_one_clock_are_contrasted_in_the_last_batches(
     call(tcc_train.main, *options(CONSENSUS_SHARE=0.25), cwd=motion_dir)
     assert seen == [False] * 6 + [True] * 2
     assert {len(phase) for phase in load(motion_dir)["phases"]} == {30, 32, 34, 36}
+
+
+@pytest.fixture
+def trainer(motion_dir: Path, monkeypatch: pytest.MonkeyPatch) -> tcc_train.Trainer:
+    """A trainer of 8 batches whose encoder has left the generic one, as it does in training."""
+    for field in fields(CONFIG):
+        monkeypatch.setattr(CONFIG, field.name, field.default)
+    for name, value in {"BATCH_SIZE": 4, "MAX_NUM_TRAINING_STEPS": 8}.items():
+        monkeypatch.setattr(CONFIG, name, value)
+    folders = sorted((motion_dir / "data" / "wave" / "train").iterdir())
+    clips = [load_clip(folder, CONFIG) for folder in folders]
+    trainer = tcc_train.Trainer(clips, [], 29, torch.device("cpu"))
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for weight in trainer.encoder.parameters():
+            weight.add_(0.02 * torch.randn(weight.shape, generator=generator))
+    return trainer
+
+
+def known_phases(trainer: tcc_train.Trainer) -> list[np.ndarray]:
+    """Return places on a common clock, the first frames of each clip on none."""
+    return [np.r_[[np.nan] * 6, np.arange(6, len(points))] for points in trainer.sequences.points]
+
+
+def expected_loss(trainer: tcc_train.Trainer, batch: Batch, pull: float) -> torch.Tensor:
+    """Return the loss of a step from the frames that were sampled, clip by clip."""
+    embeddings, generic = trainer.encoder(batch.features), trainer.generic
+    assert generic is not None
+    chosen = torch.stack([clip[row] for clip, row in zip(embeddings, batch.steps, strict=True)])
+    if trainer.step < trainer.consensus_step:
+        options = trainer.loss_options
+        loss = training_loss(chosen, batch.steps, batch.lengths, batch.mask, options, trainer.step)
+    else:
+        loss = torch.zeros(())
+        known = batch.mask & batch.phase.isfinite()
+        for half in (chosen[..., :64], chosen[..., 64:]):
+            phase = batch.phase.nan_to_num()
+            loss = loss + correspondence_loss(half, phase, known, temperature=0.1, sigma=1.0)
+    drifts = [
+        (embeddings[clip, frame] - generic(batch.features)[clip, frame]).square().mean()
+        for clip in range(len(batch.steps))
+        for frame in batch.steps[clip][batch.mask[clip]].tolist()
+    ]
+    return loss + pull * torch.stack(drifts).mean()
+
+
+@pytest.mark.parametrize("pull", [0.0, 3.0])
+@pytest.mark.parametrize("step", [0, 4, 5, 7])
+def test_a_step_descends_the_loss_of_its_stage_and_the_pull_to_the_generic_encoder(
+    trainer: tcc_train.Trainer, monkeypatch: pytest.MonkeyPatch, step: int, pull: float
+) -> None:
+    monkeypatch.setattr(CONFIG, "GENERIC_WEIGHT", pull)
+    monkeypatch.setattr(tcc_train, "MAX_GRADIENT_NORM", np.inf)
+    assert trainer.consensus_step == 5
+    trainer.sequences.phases = known_phases(trainer)
+    batch = trainer.sequences[step]
+    assert not batch.mask.all()
+    assert batch.phase[batch.mask].isnan().any()
+    trainer.step = step
+    weights = list(trainer.encoder.parameters())
+    loss = expected_loss(trainer, batch, pull)
+    gradients = torch.autograd.grad(loss, weights)
+    assert pull == 0 or loss > 1.05 * expected_loss(trainer, batch, 0)
+    assert trainer.train_step(batch) == pytest.approx(loss.item(), rel=1e-4)
+    for weight, gradient in zip(weights, gradients, strict=True):
+        assert weight.grad is not None
+        torch.testing.assert_close(weight.grad, gradient, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1e3])
+def test_a_gradient_longer_than_1_is_cut_to_1(
+    trainer: tcc_train.Trainer, monkeypatch: pytest.MonkeyPatch, scale: float
+) -> None:
+    def stretched(embeddings: torch.Tensor, *_: Any) -> torch.Tensor:
+        return scale * embeddings.mean()
+
+    monkeypatch.setattr(tcc_train, "training_loss", stretched)
+    monkeypatch.setattr(CONFIG, "GENERIC_WEIGHT", 0.0)
+    weights = list(trainer.encoder.parameters())
+    batch = trainer.sequences[0]
+    index = batch.steps[..., None].expand(-1, -1, CONFIG.EMBEDDING_SIZE)
+    loss = scale * trainer.encoder(batch.features).gather(1, index).mean()
+    whole = torch.cat([g.flatten() for g in torch.autograd.grad(loss, weights)]).norm().item()
+    assert not 0.1 < whole < 10
+    trainer.train_step(batch)
+    taken = torch.cat([w.grad.flatten() for w in weights if w.grad is not None]).norm().item()
+    assert taken == pytest.approx(min(whole, 1), rel=1e-3)
+
+
+def test_random_cycles_are_others_at_each_step_and_seed(
+    trainer: tcc_train.Trainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer.loss_options = replace(trainer.loss_options, stochastic_matching=True)
+    batch, losses = trainer.sequences[0], set()
+    for seed in (0, 1):
+        monkeypatch.setattr(CONFIG, "SEED", seed)
+        for step in (0, 1, 2):
+            trainer.step = step
+            for group in trainer.optimizer.param_groups:
+                group["lr"] = 0.0  # so that only the cycles change
+            losses.add(trainer.train_step(batch))
+    assert len(losses) == 6
+
+
+def record_steps(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, float]]:
+    """Return a list that each step of AdamW adds to: lr, weight_decay and the gradient's norm."""
+    steps: list[dict[str, float]] = []
+    take = torch.optim.AdamW.step
+
+    def step(optimizer: torch.optim.AdamW, *arguments: Any) -> Any:
+        (group,) = optimizer.param_groups
+        gradients = [weight.grad.flatten() for weight in group["params"]]
+        steps.append({"lr": group["lr"], "weight_decay": group["weight_decay"]})
+        steps[-1]["norm"] = torch.cat(gradients).norm().item()
+        return take(optimizer, *arguments)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", step)
+    return steps
+
+
+def assert_one_cycle(rates: list[float], peak: float) -> None:
+    """Compare with the one-cycle schedule: from 1/25 up to the peak in 0.3, then down to none."""
+    top = round(0.3 * len(rates)) - 1
+    assert rates[0] == pytest.approx(peak / 25)
+    assert rates[top] == max(rates) == pytest.approx(peak)
+    assert rates[-1] < 1e-5 * peak
+    assert rates[: top + 1] == sorted(rates[: top + 1])
+    assert rates[top:] == sorted(rates[top:], reverse=True)
+
+
+def test_learning_rate_follows_one_cycle_and_weights_decay(
+    motion_dir: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = record_steps(monkeypatch)
+    changes = {"MAX_NUM_TRAINING_STEPS": 20, "LEARNING_RATE": 0.02, "WEIGHT_DECAY": 0.3}
+    call(tcc_train.main, *options(**changes), cwd=motion_dir)
+    assert_one_cycle([step["lr"] for step in steps], 0.02)
+    assert {step["weight_decay"] for step in steps} == {0.3}
+
+
+def test_consensus_begins_with_the_alignments_of_its_first_step(
+    motion_dir: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clips are aligned once, after 6 of 8 batches, by the encoder that these have trained."""
+    trainers: list[tcc_train.Trainer] = []
+    phases = [np.arange(30.0 + 2 * clip) * 10 for clip in range(4)]
+    align_clips = tcc_train.Trainer.align_clips
+
+    def common_clock(embeddings: Any, turns: Any, *_: Any) -> Any:
+        (trainer,) = trainers
+        assert turns == trainer.turns
+        assert not trainer.encoder.training
+        for (plain, mirrored), points in zip(embeddings, trainer.sequences.points, strict=True):
+            np.testing.assert_array_equal(plain, embed(trainer.encoder, extract(points, 30)))
+            mirror = embed(trainer.encoder, extract(flip(points), 30))
+            np.testing.assert_array_equal(mirrored, mirror)
+        return phases
+
+    def note(trainer: tcc_train.Trainer) -> Any:
+        trainers.append(trainer)
+        assert trainer.step == trainer.scheduler.last_epoch == 6
+        return align_clips(trainer)
+
+    monkeypatch.setattr(tcc_train, "common_clock", common_clock)
+    monkeypatch.setattr(tcc_train.Trainer, "align_clips", note)
+    call(tcc_train.main, *options(CONSENSUS_SHARE=0.25), cwd=motion_dir)
+    assert len(trainers) == 1
+    assert_same(load(motion_dir)["phases"], [torch.from_numpy(phase) for phase in phases])
 
 
 def interrupt(folder: Path, arguments: list[str]) -> tuple[int, str]:
