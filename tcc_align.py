@@ -37,7 +37,6 @@ from tcc_model import Encoder, embed, load_encoder, tell_other_embeddings
 
 log = logging.getLogger("tcc")
 PANEL_SIZE = (420, 420)
-LEAST_VIDEOS = 4
 SAME = 1e-6  # embeddings are float32: what differs by less than this share is rounding
 FEW_CELLS = 5_000_000  # of all cost matrices; from here on tslearn is faster with its compiler
 
@@ -64,8 +63,8 @@ def main() -> None:
     cli.add_weights(parser)
     parser.add_argument(
         "--videos",
-        metavar="A,B,C,D",
-        help="clips or video files, the first is the reference (default: NUM_VIDEOS by the seed)",
+        metavar="A,B,...",
+        help="clips or video files, the first is the reference (default: NUM_VIDEOS of the mode)",
     )
     parser.add_argument("--no-video", action="store_true", help="skip the grid; needs no vis/")
     args = cli.parse(parser, CONFIG, None)
@@ -104,34 +103,38 @@ def main() -> None:
 
 
 def choose_folders(args: argparse.Namespace) -> list[Path]:
-    """Return the clips of --videos, else NUM_VIDEOS chosen with the seed.
+    """Return the clips of --videos, else at most NUM_VIDEOS of the mode, chosen with the seed.
 
     Raises:
-        UserError: fewer than NUM_VIDEOS, or a name twice.
+        UserError: fewer than 2, a name is empty or comes twice.
     """
     where = (args.data_dir, CONFIG.DATASET, args.mode)
-    if args.videos:
-        cache = VideoCache(args.result_dir / "keypoints", args.weights, args.device).find_clip
-        given = [name.strip() for name in args.videos.split(",")]
-        if not all(given):
-            raise UserError(f"--videos {args.videos}: a name is empty; take a comma out")
-        folders = [find_clip(name, *where, cache) for name in given]
-        source, least = "--videos", LEAST_VIDEOS
-        names = [folder.resolve().name for folder in folders]
-        if len(set(names)) < len(names):
-            raise UserError(f"--videos {args.videos}: a name comes twice; name each clip once")
-    else:
+    if not args.videos:
         folders = clip_folders(*where)
-        source, least = str(folders[0].parent), CONFIG.NUM_VIDEOS
-    if len(folders) < least:
-        raise UserError(
-            f"{source} holds {len(folders)} clip(s) and the grid shows {least}; add clips or "
-            "choose another --mode"
-        )
-    if args.videos:
-        return folders
-    chosen = np.random.default_rng(CONFIG.SEED).choice(len(folders), least, replace=False)
-    return [folders[index] for index in sorted(chosen)]
+        generator = np.random.default_rng(CONFIG.SEED)
+        count = min(CONFIG.NUM_VIDEOS, len(folders))
+        chosen = generator.choice(len(folders), count, replace=False)
+        return at_least_two([folders[index] for index in sorted(chosen)], str(folders[0].parent))
+    given = [name.strip() for name in args.videos.split(",")]
+    if not all(given):
+        raise UserError(f"--videos {args.videos}: there is an empty name; remove one comma")
+    cache = VideoCache(args.result_dir / "keypoints", args.weights, args.device)
+    folders = [find_clip(name, *where, cache.find_clip) for name in given]
+    names = [folder.resolve().name for folder in folders]
+    if len(set(names)) < len(names):
+        raise UserError(f"--videos {args.videos}: a name comes twice; name each clip once")
+    return at_least_two(folders, "--videos")
+
+
+def at_least_two(folders: list[Path], source: str) -> list[Path]:
+    """Return the folders if there is something to align.
+
+    Raises:
+        UserError: there are fewer than 2.
+    """
+    if len(folders) < 2:
+        raise UserError(f"{source} holds {len(folders)} clip; at least 2 are aligned: add one")
+    return folders
 
 
 def align_all(encoder: Encoder, clips: Sequence[Clip], settings: Config) -> list[Aligned]:
@@ -237,7 +240,7 @@ def draw_grid(aligned: Sequence[Aligned], threshold: float) -> Iterator[NDArray[
                 )
                 for one, panel in zip(aligned, panels, strict=True)
             ],
-            columns=math.ceil(math.sqrt(len(aligned))),
+            columns=len(aligned) if len(aligned) <= 3 else math.ceil(math.sqrt(len(aligned))),
         )
 
 

@@ -78,7 +78,7 @@ class Config:
     SAVE_CKPT_STEPS: Count = 250  # batches between two checkpoints
 
     # Reading the embeddings
-    NUM_VIDEOS: Annotated[int, Meta(ge=4)] = 4  # clips in the grid video
+    NUM_VIDEOS: Annotated[int, Meta(ge=4)] = 4  # most clips in the grid video
     KENDALLS_TAU_STRIDE: Count = 1  # every how many frames tau looks
     KENDALLS_TAU_DISTANCE: Literal["sqeuclidean", "euclidean", "cosine"] = (
         "sqeuclidean"  # of embeddings

@@ -162,9 +162,19 @@ def test_the_whole_demo(demo_dir: Path, run: Run) -> None:
     assert error <= WORST_ERROR < true  # a start at frame 0 would be no success
 
 
+def test_the_two_test_clips_are_aligned_with_mode_test(demo_dir: Path, run: Run) -> None:
+    options = ["--mode", "test", "--set", "MAX_NUM_TRAINING_STEPS=2"]
+    done = run("tcc_demo.py", *options, cwd=demo_dir.parent)
+    assert done.returncode == 0, done.stderr
+    assert (demo_dir.parent / "result" / "output_demo_test.mp4").exists()
+
+
 def test_a_command_that_fails_stops_the_demo_with_its_code(demo_dir: Path, run: Run) -> None:
-    done = run("tcc_demo.py", "--set", "NUM_VIDEOS=99", "--set", "MAX_NUM_TRAINING_STEPS=2",
-               cwd=demo_dir.parent)  # fmt: skip
+    work = demo_dir.parent / "one"
+    shutil.copytree(demo_dir / "demo", work / "data" / "demo")
+    for clip in ("val01", "val02", "val03"):
+        shutil.rmtree(work / "data" / "demo" / "val" / clip)
+    done = run("tcc_demo.py", "--set", "MAX_NUM_TRAINING_STEPS=2", cwd=work)
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].startswith("error: data/demo/val holds 4 clip(s)")
+    assert done.stderr.splitlines()[-1].startswith("error: data/demo/val holds 1 clip")
     assert "tcc_get_kendalls_tau" not in done.stdout
