@@ -3,9 +3,9 @@
     python3 benchmarks/keypoints.py
     python3 benchmarks/keypoints.py --megabytes 20 --frames 1000
 
-Prints seconds and peak memory of read_detections and of json.load on the same generated file, each
-in a process of its own, and their ratio; then seconds of choose_person. Targets: a ratio of at most
-1 at 200 MB; less than 3 s for 10,000 frames of 20 people.
+Generates a file and reads it with read_detections and with json.load, each in a process of its own.
+Prints the seconds and the peak memory of both, the ratio of the seconds, and the seconds of
+choose_person. Targets: a ratio of at most 1 at 200 MB; at most 3 s for 10,000 frames of 20 people.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def write_file(path: Path, num_bytes: int) -> None:
-    """Write about `num_bytes` of AlphaPose persons, eight in a frame."""
+    """Write about `num_bytes` of AlphaPose persons, eight in a frame, with all their digits."""
     generator = np.random.default_rng(0)
     with path.open("w") as file:
         file.write("[")
@@ -74,7 +74,7 @@ def write_file(path: Path, num_bytes: int) -> None:
 
 
 def measure(reader: str, path: Path) -> None:
-    """Print the seconds that one reader takes and this process's peak memory in MB."""
+    """Print the seconds that a reader takes and the peak memory of this process in MB."""
     start_s = time.perf_counter()
     if reader == "json.load":
         with path.open() as file:
@@ -82,12 +82,12 @@ def measure(reader: str, path: Path) -> None:
     else:
         read_detections(path)
     taken_s = time.perf_counter() - start_s
-    unit = 2**20 if sys.platform == "darwin" else 2**10  # ru_maxrss is in bytes there, else in kB
+    unit = 2**20 if sys.platform == "darwin" else 2**10  # ru_maxrss: bytes on macOS, else kB
     print(taken_s, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit)
 
 
 def crowd(num_frames: int, num_people: int) -> Detections:
-    """People who wander about; one in ten detections is missed."""
+    """Return the detections of people who walk about; one in ten is missing."""
     generator = np.random.default_rng(0)
     where = generator.uniform(0, 1500, (num_people, 1, 2))
     where = where + np.cumsum(generator.normal(0, 2, (num_frames, num_people, 1, 2)), axis=0)

@@ -1,13 +1,15 @@
-"""How fast, how large and how exact tcc_get_pose.py is. Prints tables in Markdown.
+"""Measure the speed, memory and accuracy of tcc_get_pose.py. Prints tables in Markdown.
 
     python3 benchmarks/pose.py speed VIDEO --weights PATH
     python3 benchmarks/pose.py small VIDEO --weights PATH
     python3 benchmarks/pose.py memory
 
-speed: frames a second from the video file to the finished folder, against rtmlib's model alone on
-the same frames in memory, turn by turn. small: the joints of frames that are scaled down, against
-those of a crop at full size: one look at the whole image, four tiles, a crop around the skater.
-memory: peak of a process that converts 1080p videos of three lengths, without a model (Linux).
+speed: frames per second from the video file to the finished folder, compared with rtmlib's model
+alone on the same frames in memory; the two take turns.
+small: joints found in frames that are scaled down, compared with those in a crop at full size, for
+three methods: the whole image, four tiles, and a crop around the skater.
+memory: peak memory of a process that converts 1080p videos of three lengths, without a model; only
+on Linux.
 """
 
 from __future__ import annotations
@@ -35,13 +37,13 @@ from tcc.pose import CROP, NEAR, video_to_keypoints
 from tcc.tracking import choose_person
 from tcc.video import read_frames, write_video
 
-ROUNDS = 5  # the best counts: other programs only slow down
+ROUNDS = 5  # the best one counts, because other programs can only slow it down
 LENGTHS_S = (10, 60, 600)
 SCALES = (1, 1 / 2, 1 / 3, 1 / 4, 1 / 6)
 
 
 def main() -> None:
-    """Parse and run one of the three."""
+    """Run the measurement that is asked for."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("what", choices=("speed", "small", "memory", "convert"))
     parser.add_argument("video", type=Path, nargs="?")
@@ -50,14 +52,14 @@ def main() -> None:
     args = parser.parse_args()
     if args.what == "memory":
         return measure_memory()
-    if args.what == "convert":  # what `memory` starts, in a process of its own
+    if args.what == "convert":  # started by `memory` in a process of its own
         return convert(args.video)
     frames = [frame.image for frame in islice(read_frames(args.video), args.frames)]
     return (measure_speed if args.what == "speed" else measure_small)(frames, Rtmo(args.weights))
 
 
 class Counted(Rtmo):
-    """Counts the images that it is given."""
+    """An estimator that counts its images."""
 
     calls = 0
 
@@ -67,7 +69,7 @@ class Counted(Rtmo):
 
 
 def measure_speed(frames: list[Image], estimator: Rtmo) -> None:
-    """Print images per second of the model alone and of everything, and the ratio."""
+    """Print the images per second of the model alone and of the whole conversion, and the ratio."""
     height, width = frames[0].shape[:2]
     print(f"| model alone | file to folder | ratio | {width} x {height}\n|-|-|-|")
     with tempfile.TemporaryDirectory() as name:
@@ -94,7 +96,7 @@ def measure_speed(frames: list[Image], estimator: Rtmo) -> None:
 
 
 def measure_small(frames: list[Image], estimator: Rtmo) -> None:
-    """Print the share of frames that find the skater, and the joints' median error in bodies."""
+    """Print the share of frames that show the skater, and the joints' median error in bodies."""
     reference = find_reference(frames, estimator)
     height, width = frames[0].shape[:2]
     print("| skater, px of the model's input | whole image | four tiles | crop |\n|-|-|-|-|")
@@ -130,7 +132,7 @@ def measure_small(frames: list[Image], estimator: Rtmo) -> None:
 
 
 def find_reference(frames: list[Image], estimator: Rtmo) -> NDArray[np.float32]:
-    """Return the skater's joints (F, 17, 2) as seen in crops of the frames at full size."""
+    """Return the skater's joints (F, 17, 2) found in crops of the frames at full size."""
     from tcc.pose import _detections
 
     people = [estimator(image) for image in frames]
@@ -152,23 +154,23 @@ def around(joints: NDArray[Any], side_px: float) -> tuple[int, int, int, int]:
 
 
 def look(image: Image, box: tuple[int, int, int, int], estimator: Rtmo) -> NDArray[np.float32]:
-    """Return the joints (P, 17, 2) of all that is seen in a box, in px of the image."""
+    """Return the joints (P, 17, 2) of the people found in a box, in px of the image."""
     x, y, width, height = box
     found = estimator(np.ascontiguousarray(image[y : y + height, x : x + width]))
     return found.keypoints[..., :2] + np.array((x, y), np.float32)
 
 
 class Still:
-    """Sees one person who never moves, at no cost."""
+    """An estimator without a model: always the same person."""
 
     input_px = 640
 
     def load(self) -> dict[str, Any]:
-        """Nothing to load."""
+        """Return the name; there is nothing to load."""
         return {"name": "still"}
 
     def __call__(self, image: Image) -> People:
-        """Return the person, who is large."""
+        """Return the person, who is large enough for one look."""
         joints = np.c_[np.linspace(100, 900, 17), np.linspace(100, 900, 17), np.ones(17)]
         box = np.array([[100, 100, 800, 800]])
         return People(*(part.astype(np.float32) for part in (joints[None], box, np.ones(1))))
@@ -193,7 +195,7 @@ def measure_memory() -> None:
 
 
 def repeat(source: Path, path: Path, times: int) -> None:
-    """Write a video several times over, without decoding it."""
+    """Write a video several times in a row, without decoding it."""
     with av.open(str(path), "w") as copy:
         stream = None
         for turn in range(times):
@@ -214,7 +216,8 @@ def convert(video: Path) -> None:
     start_s = time.perf_counter()
     num_frames = video_to_keypoints(video, video.with_suffix(""), Still())["num_frames"]
     speed = num_frames / (time.perf_counter() - start_s)
-    status = Path("/proc/self/status").read_text(encoding="utf-8")  # ru_maxrss is the parent's too
+    # ru_maxrss would include the parent's peak.
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
     kilobytes = int(status.partition("VmHWM:")[2].split()[0])
     print(f"{num_frames} | {kilobytes / 1024:.0f} MB | {speed:.0f} |")
 

@@ -1,4 +1,4 @@
-"""Put public recordings with marked events into the input layout, to measure accuracy on.
+"""Convert public recordings with marked events to the input layout, to measure accuracy.
 
     python3 benchmarks/real_data.py --out /tmp/real
     python3 benchmarks/real_data.py --out /tmp/real --motions fs_axel penn_golf_swing --cameras 2
@@ -6,10 +6,12 @@
 Reads penn_action/ and fs_jump3d/ of the folder that TCC_REAL_DATA names (default ../shared/data);
 writes DIR/<motion>/<train|val>/<video>/alphapose-results.json and DIR/<motion>/labels.csv.
 
-penn_<action>: Penn Action's 2D joints, official split, every second frame, phase changes as events.
-fs_jump, fs_<jump>: FS-Jump3D's markers, skaters A and B in train and C in val, each repetition seen
-by random cameras that pan after the skater, with a detector's noise; take-off, landing as events.
-The column `recording` is the same for the cameras of one repetition: they share every frame.
+penn_<action>: Penn Action's 2D joints, every second frame, in the official split. The events are
+the frames where a new phase starts.
+fs_jump, fs_<jump>: FS-Jump3D's markers, skaters A and B in train and C in val. Each repetition is
+seen by random cameras and a simulated pose detector (tcc/synthetic/camera.py). The events are
+take-off and landing. The column `recording` is the same for all cameras of a repetition, because
+their frames show the same moments.
 """
 
 from __future__ import annotations
@@ -45,14 +47,14 @@ PENN_JOINTS = [
     for side in ("left", "right")
 ]
 PENN_STRIDE = 2
-GUESSED = 0.3  # confidence of a joint that the annotators placed but could not see
+GUESSED = 0.3  # confidence of a hidden joint that the annotators placed by guess
 FS_FPS = 60.0
 FS_MARKERS = ("nose", "left_ear", "right_ear", *JOINTS[5:])
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """One clip: keypoints (F, 17, 3) px and confidence; a frame that is all 0 was missed."""
+    """One clip: `keypoints` (F, 17, 3) x px, y px, confidence; a frame of zeros shows nobody."""
 
     mode: str
     video: str
@@ -63,7 +65,7 @@ class Recording:
 
 
 def main() -> None:
-    """Convert what is asked for."""
+    """Convert the motions that are named."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -93,14 +95,14 @@ def main() -> None:
 
 
 def load(path: Path) -> Any:
-    """Read an .npz or .json of the recordings."""
+    """Read an .npz or .json file of the recordings."""
     if not path.exists():
         raise UserError(f"no {path}; set TCC_REAL_DATA to the folder that holds the recordings")
     return np.load(path) if path.suffix == ".npz" else msgspec.json.decode(path.read_bytes())
 
 
 def write_motion(root: Path, recordings: Iterator[Recording]) -> int:
-    """Write every recording and labels.csv; return how many."""
+    """Write every recording and labels.csv; return the number of recordings."""
     rows: list[dict[str, str | int]] = []
     for recording in recordings:
         folder = root / recording.mode / recording.video
@@ -143,9 +145,9 @@ def read_penn(source: Path, action: str) -> Iterator[Recording]:
 
 
 def penn_to_coco(joints: Array) -> Array:
-    """Lay Penn's 13 joints (F, 13, 3) out as COCO's 17, the head standing for all five of its own.
+    """Return COCO's 17 joints of Penn's 13 (F, 13, 3); the head stands for nose, eyes and ears.
 
-    Joints without a position, at (1, 1), get confidence 0; hidden ones with a position GUESSED.
+    A joint at (1, 1) has no position and gets confidence 0; another hidden joint gets GUESSED.
     """
     keypoints = np.concatenate([np.repeat(joints[:, :1], 5, axis=1), joints[:, 1:]], axis=1)
     seen = keypoints[..., 2] > 0
@@ -180,7 +182,7 @@ def read_fs(source: Path, jumps: list[str], cameras: int, seed: int) -> Iterator
             film(joints, np.random.default_rng([seed, camera, *name.encode()]))
             for camera in range(cameras)
         ]
-        # No file tells of frames behind the last one that shows the skater.
+        # Without images, a clip ends at the last frame that shows the skater.
         end = min(int(np.flatnonzero(keypoints.any(axis=(1, 2)))[-1]) + 1 for keypoints in seen)
         shown = f"{letter}_{repetition}"
         for camera, keypoints in enumerate(seen):
@@ -189,7 +191,7 @@ def read_fs(source: Path, jumps: list[str], cameras: int, seed: int) -> Iterator
 
 
 def film(joints_m: Array, generator: np.random.Generator) -> NDArray[np.float32]:
-    """See joints (F, 17, 3) in m through a random camera and a detector: keypoints (F, 17, 3)."""
+    """Return the keypoints (F, 17, 3) that a detector finds for joints (F, 17, 3) in m."""
     camera = sample_camera(generator, joints_m, FS_FPS)
     return detect(generator, camera.project(joints_m), FS_FPS)
 
@@ -197,8 +199,8 @@ def film(joints_m: Array, generator: np.random.Generator) -> NDArray[np.float32]
 def joints_3d(markers: Array, names: list[str]) -> tuple[Array, int]:
     """Return COCO's joints (F, 17, 3) in m and the first frame that is used.
 
-    A skater who enters the measured volume late has gaps at the beginning: the clip starts behind
-    the last. No marker is on an eye: each lies between nose and ear.
+    Markers are missing while a skater enters the measured volume, so the clip starts after the last
+    gap. Eyes have no markers and are placed between nose and ear.
     """
     points = markers[:, [names.index(name) for name in FS_MARKERS]].astype(np.float64) / 1000
     gaps = np.flatnonzero(np.isnan(points).any(axis=(1, 2)))

@@ -21,19 +21,22 @@ from tcc.files import UserError
 log = logging.getLogger("tcc")
 
 
-# COCO-17 out of OpenPose's two layouts, by the number of their joints.
+# Indices of the COCO-17 joints in OpenPose's two layouts, by the number of joints of the layout.
 OPENPOSE = {
     18: (0, 15, 14, 17, 16, 5, 2, 6, 3, 7, 4, 11, 8, 12, 9, 13, 10),
     25: (0, 16, 15, 18, 17, 5, 2, 6, 3, 7, 4, 12, 9, 13, 10, 14, 11),
 }
-NUMBERS = (3 * 17, 3 * 26, 3 * 136)  # per person, of AlphaPose's models
-MAX_NUMBER_GAP = 100_000
-MAX_VALUE = 1e5  # no picture is as wide
+NUMBERS = (3 * 17, 3 * 26, 3 * 136)  # values per person of AlphaPose's models
+MAX_NUMBER_GAP = 100_000  # frames without anybody that image numbers may imply
+USE_IMAGES = (
+    "put the images of all frames into vis/ beside this file: their sorted names give the order"
+)
+MAX_VALUE = 1e5  # px; wider than any picture
 
 
 class _Person(msgspec.Struct, gc=False):
     image_id: str | int
-    keypoints: msgspec.Raw  # decoded one by one: lists of all numbers at once would fill memory
+    keypoints: msgspec.Raw  # decoded person by person: all lists at once would fill the memory
     score: float = 1.0
 
 
@@ -45,8 +48,8 @@ class _OpenPosePerson(msgspec.Struct):
 class Detections:
     """The P detections of a clip of F frames.
 
-    `frame` (P,) int32, rising; `keypoints` (P, 17, 3) float32 x px, y px, confidence in [0, 1];
-    `score` (P,) float32; `image_names` F names, "" where nothing names the frame.
+    `frame` (P,) int32, sorted; `keypoints` (P, 17, 3) float32 x px, y px, confidence in [0, 1];
+    `score` (P,) float32; `image_names` F names, "" for a frame whose name is not known.
     """
 
     frame: NDArray[np.int32]
@@ -56,33 +59,34 @@ class Detections:
 
     @property
     def num_frames(self) -> int:
-        """F."""
+        """F, the number of frames."""
         return len(self.image_names)
 
 
 def read_detections(path: Path, image_names: Sequence[str] | None = None) -> Detections:
     """Read an AlphaPose file.
 
-    A frame's index is its place among `image_names`, where they are given. Otherwise it is the last
-    number in the image's name: AlphaPose counts a video's frames from 0 and leaves out those where
-    it sees nobody, so a file that begins with 1.jpg lacks frame 0. Only when the smallest number
-    is not below the count of images does the numbering begin there, and a note says so.
+    If `image_names` are given, the frame of a person is the index of its image there. Otherwise it
+    is the last number in the image's name: AlphaPose counts the frames of a video from 0 and leaves
+    out those that show nobody, so a file that begins with 1.jpg has nobody in frame 0. If the
+    smallest number is at least the count of images, the numbering is taken to begin there, and a
+    log line says so.
 
     Args:
-        path: a list of persons with `image_id`, `keypoints` (17, 26 or 136 times x, y, confidence;
-            the first 17 are COCO's) and `score`; one such person; or OpenPose's `people`
-            (BODY_25 or COCO-18), which is one frame, frame 0, as it carries no frame number.
-        image_names: the sorted names of vis/; an image is found there by its name without suffix.
+        path: of a list of persons with `image_id`, `keypoints` (17, 26 or 136 times x, y,
+            confidence; the first 17 are COCO's) and `score`; or of one such person; or of
+            OpenPose's `people` (BODY_25 or COCO-18), which has no frame number and is frame 0.
+        image_names: the sorted names of vis/; suffixes are ignored when names are compared.
 
     Raises:
-        UserError: the file can't be used; names file, frame, value and remedy.
+        UserError: the file can't be used; the message names file, frame, value and remedy.
     """
     persons = _decode(path)
     if not persons:
         raise UserError(f"{path} holds no person; run AlphaPose on the video again")
     images = [str(person.image_id) for person in persons]
     frames, names = _number_frames(path, images, image_names)
-    with np.errstate(over="ignore"):  # what float32 can't hold is found with the infinities
+    with np.errstate(over="ignore"):  # a value too large for float32 becomes inf and is found below
         keypoints = _decode_keypoints(path, persons)
         score = np.array([person.score for person in persons]).astype(np.float32)
     for what, value in (("keypoint value", keypoints), ("score", score[:, None, None])):
@@ -103,12 +107,14 @@ def read_detections(path: Path, image_names: Sequence[str] | None = None) -> Det
 def to_detections(
     people: Sequence[NDArray[np.floating[Any]]], image_names: Sequence[str] | None = None
 ) -> Detections:
-    """Return the detections of people whose keypoints are known through F frames.
+    """Return the detections of people who are known in each of F frames.
+
+    The score is 3 times the mean confidence, which is close to AlphaPose's.
 
     Args:
-        people: (F, 17, 3) x px, y px, confidence of each person, all 0 where it is not seen. The
-            score is 3 times the mean confidence, which is about AlphaPose's.
-        image_names: of the frames; None: 000000.jpg, 000001.jpg, ...
+        people: keypoints (F, 17, 3) x px, y px, confidence of each person; a frame that is all 0
+            does not show the person.
+        image_names: of the F frames; None: 000000.jpg, 000001.jpg, ...
     """
     keypoints = np.stack(people, axis=1).astype(np.float32)  # (F, P, 17, 3)
     seen = keypoints.any(axis=(2, 3))
@@ -121,18 +127,21 @@ def to_detections(
 def write_detections(
     path: Path, detections: Detections, boxes: NDArray[np.float32] | None = None
 ) -> None:
-    """Write an AlphaPose file, the highest score of each frame first; `idx` counts them from 0.
+    """Write an AlphaPose file.
+
+    The people of a frame are sorted by falling score, and `idx` counts them from 0. Positions and
+    confidences are rounded to 3 decimals, scores to 4, boxes to 2.
 
     Args:
-        path: of the .json.
-        detections: with an image name for each frame that shows somebody.
-        boxes: (P, 4) x, y, width, height px; None: around the joints.
+        path: of the .json file.
+        detections: P persons; each frame that shows one needs an image name.
+        boxes: (P, 4) x, y, width, height px; None: the boxes around the joints.
     """
     if boxes is None:
         low, high = (ends(detections.keypoints[..., :2], axis=1) for ends in (np.min, np.max))
         boxes = np.concatenate([low, high - low], axis=1)
     order = np.lexsort((-detections.score, detections.frame))
-    first = np.searchsorted(detections.frame, detections.frame)  # the place of idx 0
+    first = np.searchsorted(detections.frame, detections.frame)  # index of the frame's first person
     with path.open("w", encoding="utf-8") as file:
         for place, person in enumerate(order):
             record = {
@@ -148,14 +157,14 @@ def write_detections(
 
 
 def natural_key(name: str) -> list[tuple[int, str]]:
-    """Sort key by which 2.jpg comes before 10.jpg."""
+    """Return a sort key that puts 2.jpg before 10.jpg."""
     return [
         (int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)
     ]
 
 
 def _decode(path: Path) -> list[_Person]:
-    """Decode a file of any of the known layouts."""
+    """Decode a file of any known layout."""
     try:
         content = path.read_bytes().removeprefix(codecs.BOM_UTF8)
     except OSError as error:
@@ -164,12 +173,12 @@ def _decode(path: Path) -> list[_Person]:
         if content.lstrip()[:1] == b"{":
             return _from_object(path, content)
         return msgspec.json.decode(content, type=list[_Person])
-    except ValueError as error:  # msgspec's and Unicode's are
+    except ValueError as error:  # the base class of msgspec's and of Unicode errors
         raise UserError(f"{path}{_explain(content, str(error))}; run AlphaPose again") from None
 
 
 def _from_object(path: Path, content: bytes) -> list[_Person]:
-    """Read one AlphaPose person, or one frame of OpenPose."""
+    """Decode one AlphaPose person, or one frame of OpenPose."""
     fields = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
     if "keypoints" in fields:
         return [msgspec.json.decode(content, type=_Person)]
@@ -213,7 +222,7 @@ def _decode_keypoints(path: Path, persons: list[_Person]) -> NDArray[np.float32]
 
 
 def _explain(content: bytes, message: str) -> str:
-    """Name the frame and the value that a decoder's message is about."""
+    """Return where the decoder failed: the frame, the value and the reason."""
     try:
         persons = json.loads(content)
     except (ValueError, RecursionError) as error:
@@ -225,7 +234,7 @@ def _explain(content: bytes, message: str) -> str:
         image = _image(persons[int(found[2])]) or f"of person {found[2]} (from 0)"
         return f" frame {image}: {found[3] or 'person'}: {found[1]}"
     for person in persons if isinstance(persons, list) else []:
-        # Python's json writes and reads these, JSON has not got them.
+        # Python's json module reads and writes these values, which are not valid JSON.
         value = re.search(r"(?<=[ \[])-?(NaN|Infinity)(?=[,\]}])", json.dumps(person))
         if value:
             return f" frame {_image(person) or 0}: value {value[0]}"
@@ -233,7 +242,7 @@ def _explain(content: bytes, message: str) -> str:
 
 
 def _image(person: object) -> object:
-    """Return the name of a person's image, None where it has none."""
+    """Return the name of a person's image, or None if it has none."""
     return person.get("image_id") if isinstance(person, dict) else None
 
 
@@ -246,7 +255,7 @@ def _number_frames(
         if len(place) < len(image_names):
             raise UserError(
                 f"{path}: vis/ holds {len(image_names)} images of {len(place)} names; keep one "
-                "format of each"
+                "image file for each name"
             )
         stems = [PurePath(image).stem for image in images]
         missing = next(
@@ -263,10 +272,7 @@ def _number_frames(
     for image in dict.fromkeys(images):
         digits = re.findall(r"\d+", PurePath(image).stem)
         if not digits or int(digits[-1]) >= 10**9:
-            raise UserError(
-                f"{path} frame {image}: the name carries no frame number; put the frames in vis/ "
-                "beside it, their order by name then counts"
-            )
+            raise UserError(f"{path} frame {image}: the name holds no frame number; {USE_IMAGES}")
         number_of[image] = int(digits[-1])
     first = min(number_of.values())
     origin = first if first >= len(number_of) else 0
@@ -274,22 +280,22 @@ def _number_frames(
     if num_frames > MAX_NUMBER_GAP + len(number_of):
         raise UserError(
             f"{path}: {len(number_of)} images are numbered {first} to {num_frames + origin - 1}; "
-            "put the frames in vis/ beside it, their order by name then counts"
+            + USE_IMAGES
         )
     if origin:
-        log.info("%s: frame 0 is image number %d, the smallest", path, origin)
+        log.info("%s: the smallest image number is %d; that image is frame 0", path, origin)
     elif first > len(number_of) / 10:
         log.info(
-            "%s: the first image is number %d, so frames 0 to %d hold nobody; where it is the "
-            "clip's first frame, put the frames in vis/ beside it",
-            path, first, first - 1,
+            "%s: the first image is number %d, so frames 0 to %d show nobody; if that image is "
+            "the first frame of the clip, %s",
+            path, first, first - 1, USE_IMAGES,
         )  # fmt: skip
     names = [""] * num_frames
     for image, number in number_of.items():
         if names[number - origin]:
             raise UserError(
-                f"{path}: images {names[number - origin]} and {image} carry the same frame number; "
-                "put the frames in vis/ beside it, their order by name then counts"
+                f"{path}: images {names[number - origin]} and {image} have the same frame number; "
+                + USE_IMAGES
             )
         names[number - origin] = image
     return np.array([number_of[image] - origin for image in images], np.int32), names

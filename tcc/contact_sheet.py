@@ -22,24 +22,25 @@ from tcc.tracking import CLEAR_MARGIN, Track, choose_person, find_doubts
 
 log = logging.getLogger("tcc")
 
-SHOWN = 6  # frames of a clip, evenly spaced
-COLUMNS = 2  # clips side by side
-CLIPS_PER_SHEET = 100  # about 10,000 px high; many programs show no more than 16,384
+SHOWN = 6  # frames of each clip
+COLUMNS = 2  # clips beside each other
+CLIPS_PER_SHEET = 100  # about 10,000 px high; many programs show at most 16,384
 CELL_PX = (220, 165)
 TITLE_PX = 24
-EXTENTS = 3.0  # skater's extents that a cell shows at least, so that the others are seen too
+EXTENTS = 3.0  # least height of a cell in sizes of the skater, so that people nearby are shown
 REMEDY = (
-    "Purple: who else is nearly as likely. If the wrong person is followed, write the line "
-    "person = 2 into clip.toml in the clip's folder."
+    "Purple: another person who is nearly as likely. If the wrong person is followed, write the "
+    "line person = 2 into clip.toml in the clip's folder."
 )
-SECOND: Color = (167, 121, 204)  # reddish purple of Okabe and Ito
+SECOND: Color = (167, 121, 204)  # BGR, the reddish purple of Okabe and Ito
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedClip:
-    """What is to be known of a clip before it is used; `doubts` in words.
+    """What to know about a clip before it is used.
 
-    The skater isn't followed in `missed_frames`, of which `empty_frames` show nobody at all.
+    `missed_frames` do not show the skater, `empty_frames` among them show nobody; `margin` is the
+    track's; `doubts` are the reasons to look at the clip, in words.
     """
 
     name: str
@@ -91,19 +92,19 @@ def check_and_print(
 def check_clips(
     folders: Iterable[Path], stem: Path, title: str, fps: float, confidence_threshold: float
 ) -> tuple[list[CheckedClip], list[str], list[Path]]:
-    """Write contact sheets of clips, <stem>.jpg, and what was found, <stem>.json.
+    """Write a contact sheet of the clips, <stem>.jpg, and the results, <stem>.json.
 
-    More clips than CLIPS_PER_SHEET go on to <stem>_2.jpg, and so on.
+    More clips than CLIPS_PER_SHEET continue on <stem>_2.jpg, and so on.
 
     Args:
         folders: of the clips.
-        stem: path without suffix.
+        stem: path of the outputs without suffix.
         title: of the sheet.
-        fps: frames per second of clips without video.json.
+        fps: frames per second of the clips without video.json.
         confidence_threshold: joints below it are not drawn.
 
     Returns:
-        The clips, the names of those that can't be read (the log says why), and the sheets.
+        The clips, the names of those that can't be read (the log says why), and the sheets' paths.
     """
     checked: list[CheckedClip] = []
     strips: list[Image] = []
@@ -141,7 +142,7 @@ def check_clips(
     if strips:
         write_sheet()
     old = len(sheets) + 1
-    while (path := _sheet_path(stem, old)).exists():  # of more clips, once
+    while (path := _sheet_path(stem, old)).exists():  # from an earlier run with more clips
         path.unlink()
         old += 1
     write_json(
@@ -156,7 +157,7 @@ def _sheet_path(stem: Path, number: int) -> Path:
 
 
 def describe_clips(clips: Sequence[CheckedClip]) -> str:
-    """Return a table of the clips, the shortest one and those to look at."""
+    """Return a table of the clips, followed by the shortest clip and the clips to look at."""
     width = max([4, *(len(clip.name) for clip in clips)])
     lines = [f"{'clip':{width}}  frames  seconds  missed  people  margin"]
     lines += [
@@ -178,23 +179,24 @@ def draw_strip(
     track: Track,
     confidence_threshold: float,
 ) -> Image:
-    """Return a title over SHOWN evenly spaced frames: the chosen person in colour, others faint.
+    """Return a title above SHOWN evenly spaced frames with the chosen person drawn in colour.
 
-    In a doubtful clip the next choice has a colour of its own. Without `images` the ground is dark.
+    Other people are grey, and if the margin is small the next choice is purple. Without `images`
+    the background is dark.
     """
     images, detections = contents.images, contents.detections
     second = None
     if track.margin < CLEAR_MARGIN:
-        with suppress(UserError):  # there is nobody else
+        with suppress(UserError):  # there is no second person
             second = choose_person(detections, 2, clip.fps, contents.picture_px)
     if images:
         height, width = read_frame(images, 0).shape[:2]
     elif contents.picture_px:
         width, height = contents.picture_px
-    else:  # only keypoints tell how large the picture was
+    else:  # estimate the size of the picture from the keypoints
         width, height = (1.2 * detections.keypoints[..., :2].max(axis=(0, 1)).clip(1)).astype(int)
     views = follow(track.keypoints, (int(width), int(height)), CELL_PX, EXTENTS)
-    if second is not None:  # who may be anywhere
+    if second is not None:  # show the whole picture, as this person may be anywhere in it
         views = [View((0, 0, width, height), *CELL_PX)] * len(views)
     cells = []
     for frame in np.linspace(0, len(views) - 1, SHOWN).round().astype(int):
@@ -227,7 +229,7 @@ def draw_strip(
 
 
 def draw_sheet(title: str, strips: Sequence[Image]) -> Image:
-    """Lay the strips of all clips out under a title, COLUMNS side by side, in reading order."""
+    """Arrange the strips of the clips below a title, COLUMNS in a row."""
     columns = min(COLUMNS, len(strips))
     blank = np.full_like(strips[0], DARK[0])
     filled = [
@@ -257,7 +259,7 @@ def _label(cell: Image, text: str, missed: bool) -> Image:
 
 
 def _write(image: Image, text: str, corner: tuple[int, int], scale: float, ink: Color) -> Image:
-    """Write a line, smaller where it would not fit."""
+    """Write a line of text, smaller if it does not fit."""
     (length, _), _ = cv2.getTextSize(text, FONT, scale, 1)
     fitted = scale * min(1.0, (image.shape[1] - 2 * corner[0]) / max(length, 1))
     cv2.putText(image, text, corner, FONT, fitted, ink, 1, cv2.LINE_AA)

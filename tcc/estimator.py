@@ -1,4 +1,4 @@
-"""Finds the persons of one image: RTMO, by rtmlib, which is imported when it is needed."""
+"""Finds the persons of one image with RTMO; rtmlib is only imported when it is used."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ RTMO_M = (
     "rtmo-m_16xb16-600e_body7-640x640-39e78cc4_20231211.zip"
 )
 INPUT_PX = 640
-OVERLAP = 0.45  # boxes that share more show one person
+OVERLAP = 0.45  # boxes with a larger intersection over union show one person
 
 
 class EstimatorError(UserError):
-    """The model can't be used, for no video at all."""
+    """The model can't be used, whatever the video."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class People:
     """The P persons of one image.
 
     `keypoints` (P, 17, 3) x px, y px, confidence; `box` (P, 4) x, y, width, height, px;
-    `score` (P,) of the detector, in [0, 1].
+    `score` (P,) is the detector's, in [0, 1].
     """
 
     keypoints: Array
@@ -46,22 +46,22 @@ class People:
 
 
 class Estimator(Protocol):
-    """Finds the persons of one image."""
+    """Finds the persons of one image, which it scales to a square of `input_px`."""
 
     input_px: int
 
     def load(self) -> dict[str, Any]:
-        """Get ready and return what video.json tells of the estimator."""
+        """Load the model and return what video.json records about it."""
 
     def __call__(self, image: Image) -> People:
         """Return every person of an image (H, W, 3) uint8 BGR."""
 
 
 class Rtmo:
-    """RTMO (Lu et al., CVPR 2024, arXiv 2312.07526) by rtmlib, on ONNX Runtime.
+    """RTMO (Lu et al., CVPR 2024, arXiv 2312.07526) from rtmlib, on ONNX Runtime.
 
     Args:
-        weights: .onnx; None: rtmlib fetches RTMO-m into its cache.
+        weights: path of the .onnx file; None: rtmlib downloads RTMO-m into its cache.
         device: auto, cpu, cuda or mps.
     """
 
@@ -72,7 +72,7 @@ class Rtmo:
         self.device = device
 
     def load(self) -> dict[str, Any]:
-        """Fetch and load the weights.
+        """Download the weights if needed, load them and describe the model.
 
         Raises:
             EstimatorError: rtmlib, the weights, the network or the device is missing.
@@ -87,7 +87,11 @@ class Rtmo:
         }
 
     def __call__(self, image: Image) -> People:
-        """Return every person of an image (H, W, 3) uint8 BGR."""
+        """Return every person of an image (H, W, 3) uint8 BGR.
+
+        Raises:
+            EstimatorError: as `load`; or the model is not RTMO.
+        """
         model = self._model
         prepared, ratio = model.preprocess(image)
         outputs = model.inference(prepared)
@@ -117,25 +121,25 @@ class Rtmo:
             device = "cuda" if cuda else "cpu"
         elif device == "cuda" and not cuda:
             raise EstimatorError(
-                "--device cuda: this ONNX Runtime has none; run: python3 -m pip install "
-                "onnxruntime-gpu, or use --device cpu"
+                "--device cuda: this ONNX Runtime does not support CUDA; run: python3 -m pip "
+                "install onnxruntime-gpu, or use --device cpu"
             )
         weights = self.weights
         if weights is None:
             try:
                 weights = Path(download_checkpoint(RTMO_M))
-            except Exception as error:  # network, disk, archive: the remedy is the same
+            except Exception as error:  # of network, disk or archive: the remedy is the same
                 raise EstimatorError(
-                    f"no weights, and no download ({error}); on a computer with network download "
-                    f"{RTMO_M}, unzip it, copy its end2end.onnx here and add: "
+                    f"the pose model's weights can't be downloaded ({error}); download {RTMO_M} on "
+                    "a computer with internet, unzip it, copy its end2end.onnx here and add: "
                     "--weights end2end.onnx"
                 ) from None
         if not weights.is_file():
             raise EstimatorError(f"--weights {weights}: no such file")
         size = (INPUT_PX, INPUT_PX)
         try:
-            with redirect_stdout(io.StringIO()):  # rtmlib prints
+            with redirect_stdout(io.StringIO()):  # rtmlib prints the path
                 return rtmlib.RTMO(str(weights), model_input_size=size, device=device)
-        except Exception as error:  # ONNX Runtime has no common class for a file it can't read
+        except Exception as error:  # ONNX Runtime raises several classes that share no other base
             reason = str(error).splitlines()[0]
             raise EstimatorError(f"--weights {weights}: not an ONNX model ({reason})") from None

@@ -1,4 +1,4 @@
-"""From a video to every person's keypoints in every frame, in the input layout of the project."""
+"""Makes the folder of a clip from a video: frames, every person's keypoints, and times."""
 
 from __future__ import annotations
 
@@ -34,12 +34,11 @@ KEYPOINT_FILE, INFO_FILE, FRAME_FOLDER = "alphapose-results.json", "video.json",
 OWN_KEYS = {
     "source", "source_sha256", "capture_fps", "num_frames", "width_px", "height_px", "estimator",
 }  # fmt: skip
-AHEAD = 4  # frames that decoding, and writing, may be apart from the model
-# The second pass, in benchmarks/pose.py: below SMALL_PX a look at the skater's surroundings alone
-# gives steadier joints; CROP bodies wide, a crop loses nobody, at half of that many a frame.
-SMALL_PX = 100
-CROP = 4.0
-NEAR = 0.3  # median distance of the joints, in bodies, at which two poses are one person's
+AHEAD = 4  # frames by which decoding may be ahead of the model, and writing behind it
+# The second look was measured with benchmarks/pose.py.
+SMALL_PX = 100  # height in the model's input below which a crop gives more exact joints
+CROP = 4.0  # side of the crop in body sizes; at 2, the skater is lost in many frames
+NEAR = 0.3  # largest median distance of the joints, in body sizes, between poses of one person
 
 
 def video_to_keypoints(
@@ -53,26 +52,27 @@ def video_to_keypoints(
 ) -> dict[str, Any]:
     """Make a clip's folder of a video: vis/, alphapose-results.json and video.json.
 
-    The folder changes only when all of it is made. A folder that is finished is left as it is, and
-    so are other files in it; one of another video is replaced by force only. A clip.toml in it may
-    be the user's, and its number means nothing in another video: then `person` must replace it.
-    Decoding, the model and writing run side by side; a few frames are held at a time.
+    The folder changes only when everything is ready. A finished folder is not made again, and the
+    clip of another video is only replaced with `force`. Other files in the folder are kept, except
+    that the number in clip.toml means nothing in another video: `person` must then replace it.
+    Decoding, the model and writing run side by side, with a few frames in memory.
 
     Args:
         video: path of the video.
-        folder: of the clip; made where there is none.
+        folder: of the clip; created if it is missing.
         estimator: finds the persons.
-        capture_fps: frames per second that the camera took, of a high-speed capture.
-        force: make it again.
-        person: the skater, 1 the main person, to be named by a clip.toml of another video.
+        capture_fps: frames per second that the camera took, for a high-speed capture.
+        force: make a finished folder again, or replace the clip of another video.
+        person: 1 for the main person, and so on; only used to replace a clip.toml that was written
+            for another video.
 
     Returns:
-        What video.json holds.
+        The content of video.json.
 
     Raises:
-        UserError: the video can't be read to its end, shows nobody or has no UTF-8 name; the
-            folder is another video's or wasn't made here; its clip.toml is another video's and
-            `person` is not given or not there.
+        UserError: the video can't be read to its end, shows nobody or has a name that is not
+            UTF-8; the folder is another video's or was not made here; its clip.toml is for another
+            video and `person` is None or not in the clip.
         EstimatorError: the model can't be used.
     """
     require_utf8(video)
@@ -84,14 +84,15 @@ def video_to_keypoints(
         and finished["source_sha256"] == source_sha256
         and capture_fps in (None, finished["capture_fps"])
     ):
-        log.info("%s: finished, by %s; --force redoes it", folder, finished["estimator"]["name"])
+        made_with = finished["estimator"]["name"]
+        log.info("%s: already made with %s; use --force to make it again", folder, made_with)
         return finished
     _refuse_to_replace(folder, video, source_sha256, force)
     outdated = _names_another_skater(folder, source_sha256)
     if outdated and person is None:
         raise UserError(
-            f"{folder / SIDECAR}: names the skater of the video that this folder was made of, not "
-            f"of {video}; add --person K for this video (1: the main person), or delete the file"
+            f"{folder / SIDECAR}: chooses the skater of the video that this folder was made from, "
+            f"not of {video}; add --person K for this one (1: the main person), or delete the file"
         )
     described = estimator.load()
     partial = folder.with_name(f".{folder.name}.partial")
@@ -102,11 +103,11 @@ def video_to_keypoints(
             video, partial / FRAME_FOLDER, estimator, capture_fps, expected_frames
         )
         if not any(len(found.score) for found in people):
-            raise UserError(f"{video}: nobody found in {len(people)} frames; film from nearer")
+            raise UserError(f"{video}: nobody found in {len(people)} frames; film from closer")
         height_px, width_px = last.image.shape[:2]
         fps = rate(np.array(times_s))
         refined = _refine(people, partial / FRAME_FOLDER, (width_px, height_px), estimator, fps)
-        if outdated and person is not None:  # checked before the old clip is gone
+        if outdated and person is not None:  # check it before the old clip is replaced
             try:
                 choose_person(_detections(people), person, fps)
             except UserError as error:
@@ -134,7 +135,9 @@ def video_to_keypoints(
         write_json(partial / INFO_FILE, info)
         _install(partial, folder)
     except OSError as error:
-        raise UserError(f"{folder}: can't be written ({error.strerror}); make room there") from None
+        raise UserError(
+            f"{folder}: can't be written ({error.strerror}); free disk space or allow writing there"
+        ) from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return info
@@ -147,7 +150,7 @@ def _find_people(
     capture_fps: float | None,
     expected_frames: int | None,
 ) -> tuple[list[People], list[float], Frame]:
-    """Write every frame; return its people and time, and the last frame."""
+    """Write every frame; return the people and the time of each, and the last frame."""
     people: list[People] = []
     times_s: list[float] = []
     writing: deque[Future[None]] = deque()
@@ -174,9 +177,10 @@ def _refine(
     estimator: Estimator,
     fps: float,
 ) -> bool:
-    """Look at a small main person's surroundings alone, frame by frame; return whether it's small.
+    """Look again at a crop around the main person in every frame, if the person is small.
 
-    `people` is changed: the person's keypoints, and frames that missed the person gain them.
+    Return whether that was done. `people` is changed in place: the main person's keypoints are
+    replaced, or added to a frame where the first look missed the person.
     """
     detections = _detections(people)
     track = choose_person(detections, fps=fps, picture_px=picture_px)
@@ -187,7 +191,7 @@ def _refine(
     first = np.cumsum([0, *(len(found.score) for found in people)])
     images = (read_image(folder / name) for name in detections.image_names)
     with closing(_ahead(images)) as pictures:
-        for frame, image in enumerate(progress(pictures, "closer", "frame", len(people))):
+        for frame, image in enumerate(progress(pictures, "second look", "frame", len(people))):
             target = track.keypoints[frame]
             side = CROP * max(extent[frame], usual / 2)
             found = _look_closer(image, target, side, estimator)
@@ -226,7 +230,7 @@ def _look_closer(
 
 
 def _detections(people: Sequence[People]) -> Detections:
-    """Return all people as the tracker reads them, in frames that are named as in vis/."""
+    """Return all people as the tracker reads them, with the image names of vis/."""
     return Detections(
         frame=np.repeat(
             np.arange(len(people), dtype=np.int32), [len(found.score) for found in people]
@@ -242,9 +246,9 @@ def _image_name(frame: int) -> str:
 
 
 def _person_score(people: People) -> NDArray[np.float32]:
-    """AlphaPose's score of a person: the detector's, and the joints' mean and highest confidence.
+    """Return AlphaPose's score (P,) of each person: mean + detector's score + 1.25 x maximum.
 
-    alphapose/utils/pPose_nms.py: mean + detector + 1.25 max.
+    Mean and maximum are over the confidences of the joints; see alphapose/utils/pPose_nms.py.
     """
     confidence = people.keypoints[..., 2]
     score = confidence.mean(axis=1) + people.score + 1.25 * confidence.max(axis=1)
@@ -252,7 +256,7 @@ def _person_score(people: People) -> NDArray[np.float32]:
 
 
 def _ahead(items: Iterator[Item]) -> Generator[Item, None, None]:
-    """Yield `items`, made in another thread while the last one is in use."""
+    """Yield `items`, which another thread makes while the previous one is in use."""
     with ThreadPoolExecutor(1) as pool:
         futures = deque(pool.submit(next, items, None) for _ in range(AHEAD))
         while (item := futures.popleft().result()) is not None:
@@ -261,13 +265,13 @@ def _ahead(items: Iterator[Item]) -> Generator[Item, None, None]:
 
 
 def read_info(folder: Path) -> dict[str, Any] | None:
-    """Return video.json of a folder that was made here and is whole, else None."""
-    whole = all((folder / name).exists() for name in (FRAME_FOLDER, KEYPOINT_FILE))
-    return _read_own_info(folder) if whole else None
+    """Return video.json of a folder that was made here and is complete, else None."""
+    complete = all((folder / name).exists() for name in (FRAME_FOLDER, KEYPOINT_FILE))
+    return _read_own_info(folder) if complete else None
 
 
 def _read_own_info(folder: Path) -> dict[str, Any] | None:
-    """Return video.json if it was written here, else None: a user's may hold times alone."""
+    """Return video.json if it was written here, else None; a user's own may hold only times."""
     try:
         info: Any = json.loads((folder / INFO_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -276,29 +280,29 @@ def _read_own_info(folder: Path) -> dict[str, Any] | None:
 
 
 def _refuse_to_replace(folder: Path, video: Path, source_sha256: str, force: bool) -> None:
-    """Raise UserError if the folder was made of another video, or not made here."""
+    """Raise UserError if the folder was made from another video, or was not made here."""
     if folder.exists() and not folder.is_dir():
-        raise UserError(f"{folder}: a file, where the folder of the clip goes; move or rename it")
+        raise UserError(f"{folder}: a file with the name of the clip's folder; move or rename it")
     made = _read_own_info(folder)
     if made:
-        # A new version of the video beside its folder is the same clip, filmed or cut again.
+        # A new version of the video beside the folder is the same clip, filmed or cut again.
         beside = (video.name, video.parent.resolve()) == (made["source"], folder.parent.resolve())
         if not force and not beside and made["source_sha256"] != source_sha256:
             raise UserError(
-                f"{video}: {folder} was made of another video, {made['source']}; rename this one "
-                "to have both, or --force replaces the clip"
+                f"{video}: {folder} was made from another video, {made['source']}; rename this "
+                "video to keep both, or use --force to replace the clip"
             )
         return
     foreign = [path.name for path in folder.glob("*") if path.suffix == ".json" or path.is_dir()]
     if foreign:
         raise UserError(
-            f"{folder}: holds {', '.join(foreign)}, not made by tcc_get_pose.py; move the folder "
-            "away to have the video converted, or the video to keep the folder"
+            f"{folder}: holds {', '.join(foreign)}, not made by tcc_get_pose.py; to convert the "
+            "video, move or rename this folder"
         )
 
 
 def _names_another_skater(folder: Path, source_sha256: str) -> bool:
-    """Tell whether the folder has a clip.toml and was made of another video than this one."""
+    """Return whether the folder holds a clip.toml and was made from another video than this."""
     made = _read_own_info(folder)
     return (
         made is not None and made["source_sha256"] != source_sha256 and (folder / SIDECAR).exists()
@@ -306,7 +310,7 @@ def _names_another_skater(folder: Path, source_sha256: str) -> bool:
 
 
 def _install(partial: Path, folder: Path) -> None:
-    """Move what was made into the folder; video.json comes last and says that all is there."""
+    """Move the new files into the folder; video.json comes last and marks it as complete."""
     folder.mkdir(exist_ok=True)
     if (folder / FRAME_FOLDER).exists():
         (folder / FRAME_FOLDER).rename(partial / "old")

@@ -1,4 +1,4 @@
-"""Follows one skater through a clip full of people."""
+"""Follows one skater through a clip of several people, and says what to doubt of the result."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ from tcc.files import UserError
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
-MAX_GAP_S = 2 / 3  # over which links reach; beyond it tracks are joined, once they are whole
-SEEN = 0.2  # confidence from which a joint counts for a person's box
-ASPECT = 16 / 9  # of the picture, where its size is not known
-CENTRE = 0.6  # width of the bell around the picture's centre, in its sides
-MOTION_WEIGHT = 16.0  # reward of bending the body by its own size in a frame
-MAX_MOTION = 0.08  # body sizes a frame; more is the detector's mistake
-FPS = 30.0  # all here per frame is of clips of this rate
-REACH = 1.2  # body sizes that nobody moves in a frame; over a gap it grows with its square root
-SWITCH_COST = 12.0  # of moving that far or farther; a good detection earns about 1
-STRAY_COST = 2.0  # of a step that is not to each other's nearest
-GAP_COST = 0.3  # of a missed frame
-LEAST_REWARD = 0.1
-DUPLICATE = 0.2  # body sizes apart, two detections in a frame are one person
-MAX_GROWTH = 2.0  # of a size over a gap
-MAX_PIECES = 10  # best tracks that are joined, so that time stays linear
-CHUNK = 50_000  # links at a time, so that memory stays small
+MAX_GAP_S = 2 / 3  # longest gap that a link bridges; over a longer one finished tracks are joined
+SEEN = 0.2  # lowest confidence of a joint that counts for the box around a person
+ASPECT = 16 / 9  # assumed width : height of a picture of unknown size
+CENTRE = 0.6  # distance from the centre, in picture sizes, at which the reward falls to 1 / e
+MOTION_WEIGHT = 16.0  # reward for joints that move within the body by its own size in a frame
+MAX_MOTION = 0.08  # body sizes a frame that are rewarded; more is the detector's error
+FPS = 30.0  # frame rate for which the constants per frame hold
+REACH = 1.2  # farthest step in a frame, in body sizes; grows with the square root of a gap
+SWITCH_COST = 12.0  # cost of a step of REACH or more; a good detection earns about 1
+STRAY_COST = 2.0  # extra cost of a step between two detections that are not mutually nearest
+GAP_COST = 0.3  # cost of each missed frame
+LEAST_REWARD = 0.1  # of any detection
+DUPLICATE = 0.2  # body sizes; two detections of a frame that are closer show one person
+MAX_GROWTH = 2.0  # largest ratio of a person's sizes before and after a gap
+MAX_PIECES = 10  # number of tracks that may be joined; bounds the time
+CHUNK = 50_000  # links that are computed at a time; bounds the memory
 
-# What is doubtful.
-CLEAR_MARGIN = 0.5  # of 40 recorded clips with one to nine people, four are below it
-MAX_MISSED = 0.1  # share of the frames
-MAX_MISSED_S = 0.2  # in one go; a third of the time in the air
-MAX_LEAP = 0.5  # body sizes between two frames; a jump in the recorded clips stays below it
+# What is reported as doubtful.
+CLEAR_MARGIN = 0.5  # four of 40 recorded clips with one to nine people are below it
+MAX_MISSED = 0.1  # share of a clip's frames
+MAX_MISSED_S = 0.2  # without interruption; a jump is in the air for three times as long
+MAX_LEAP = 0.5  # body sizes between two frames; all jumps of the recorded clips stay below it
 
 
 @dataclass(frozen=True, slots=True)
 class Track:
     """One person through a clip of F frames.
 
-    `keypoints` (F, 17, 3) float32, interpolated with confidence 0 where `observed` (F,) is False;
-    `detection` (F,) int32 index into the detections or -1; `margin` in [0, 1], how clearly this
-    track beats the next; `num_people` (F,) int32.
+    `keypoints` (F, 17, 3) float32, interpolated and with confidence 0 where `observed` (F,) is
+    False; `detection` (F,) int32 index into the detections, or -1; `margin` in [0, 1], 0 if the
+    next person is as likely as this one; `num_people` (F,) int32 detections of each frame.
     """
 
     keypoints: NDArray[np.float32]
@@ -55,7 +55,7 @@ class Track:
 
 @dataclass(frozen=True, slots=True)
 class _Links:
-    """Steps between detections: `gain` (L,) of going from `source` to `target`, by target."""
+    """Steps from detection `source` to `target` that earn `gain`, all (L,), sorted by target."""
 
     source: Indices
     target: Indices
@@ -75,18 +75,19 @@ def choose_person(
 ) -> Track:
     """Follow the main person of a clip by dynamic programming over all detections.
 
-    A detection earns the detector's score x the root of its size x nearness to the picture's centre
-    (the camera follows the skater), and for how much the pose has changed since the frame before
-    (skaters move their limbs, the camera moves bystanders); motion and change of size that no body
-    makes in a frame cost, as do gaps. Totals are over the whole clip, so that presence counts.
-    Tracks that are never in the picture at once and may be one person's are joined, whatever the
-    gap between them. Linear in frames x people per frame squared.
+    A detection earns the detector's score x the square root of its size x a bell around the
+    picture's centre, because the camera follows the skater. A step to the next frame earns more the
+    more the pose changes, because skaters move their limbs while the camera moves bystanders as a
+    whole; it costs more the farther the body moves, and each missed frame costs. The person with
+    the highest total over the clip is the main one, so presence counts. Tracks that do not overlap
+    in time and can be of one person are joined over gaps of any length. The time is linear in the
+    frames and quadratic in the people per frame.
 
     Args:
         detections: of all frames.
-        person: 1 the main person; 2 the best track of the remaining detections; and so on.
+        person: 1 for the main person, 2 for the best track of the remaining detections, and so on.
         fps: frames per second of the clip.
-        picture_px: width and height of the frames; None: guessed from where people are.
+        picture_px: width and height of the frames; None if unknown: guessed from the people.
 
     Raises:
         UserError: there is no such person.
@@ -120,7 +121,7 @@ def choose_person(
 
 
 def _boxes(keypoints: NDArray[np.float32]) -> tuple[Array, Array]:
-    """Return centres (P, 2) and sizes (P,) in px of the confident joints."""
+    """Return the centre (P, 2) and the size (P,) in px of the box around the confident joints."""
     seen = keypoints[..., 2:] >= min(SEEN, float(np.median(keypoints[..., 2])))
     seen |= ~seen.any(axis=1, keepdims=True)
     low = np.where(seen, keypoints[..., :2], np.inf).min(axis=1)
@@ -131,7 +132,7 @@ def _boxes(keypoints: NDArray[np.float32]) -> tuple[Array, Array]:
 def _rewards(
     detections: Detections, centres: Array, sizes: Array, picture_px: tuple[int, int] | None
 ) -> Array:
-    """Return what each detection earns, (P,), without regard to its neighbours in time."""
+    """Return what each detection earns by itself, (P,)."""
     picture = _guess_picture(detections) if picture_px is None else picture_px
     off_centre = np.linalg.norm(centres / np.array(picture, float) - 0.5, axis=-1)
     score = np.minimum(detections.score / max(float(np.median(detections.score)), 1e-6), 1.5)
@@ -141,17 +142,18 @@ def _rewards(
 
 
 def _guess_picture(detections: Detections) -> tuple[float, float]:
-    """Return a width and height in px that hold everybody, in the proportions of a video."""
+    """Return the width and height in px of the smallest usual picture that shows everybody."""
     width, height = np.maximum(detections.keypoints[..., :2].max(axis=(0, 1)), 1.0).astype(float)
     aspect = ASPECT if width > height else 1 / ASPECT
     return max(width, height * aspect), max(height, width / aspect)
 
 
 def _links(detections: Detections, centres: Array, sizes: Array, fps: float) -> _Links:
-    """Link detections of neighbouring frames, and over gaps the ends of persons to beginnings.
+    """Link detections of neighbouring frames, and the ends of persons to beginnings after a gap.
 
-    Two that are near and each other's nearest are one person: steps to another body cost, and only
-    where a person comes or goes may a leap end or begin.
+    Two detections that are near and mutually nearest are taken for one person. A detection without
+    such a partner in the next frame is an end, one without a partner in the frame before is a
+    beginning. Steps to another person cost STRAY_COST, except from an end to a beginning.
     """
     frame = detections.frame.astype(np.int64)
     source, target = _pairs(frame, frame + 1, frame + 1)
@@ -189,7 +191,7 @@ def _gain(
     target: Indices,
     fps: float,
 ) -> tuple[Array, Array]:
-    """Return what each link earns, (L,), and the joints' motion in body sizes, inf if far, (L,)."""
+    """Return each link's gain and its motion in body sizes, inf beyond reach; both (L,)."""
     points, confidence = detections.keypoints[..., :2], detections.keypoints[..., 2]
     gap = detections.frame[target] - detections.frame[source]
     size = (sizes[source] + sizes[target]) / 2
@@ -211,13 +213,13 @@ def _gain(
 
 
 def _reach(gap: NDArray[np.int32], fps: float) -> Array:
-    """Return how many body sizes nobody moves in `gap` frames."""
+    """Return the farthest step over `gap` frames, in body sizes."""
     reach: Array = REACH * np.sqrt(np.maximum(gap * FPS / fps, 1))
     return reach
 
 
 def _best_track(frame: NDArray[np.int32], rewards: Array, links: _Links) -> tuple[float, Indices]:
-    """Viterbi: return the highest total and the detections of its track, in order of time."""
+    """Return the highest total and the detections of its track in order of time (Viterbi)."""
     total = rewards.copy()
     heads = np.flatnonzero(np.diff(links.target, prepend=-1))  # first link to each target
     targets = links.target[heads]
@@ -245,10 +247,10 @@ def _join(
     piece: Indices,
     fps: float,
 ) -> Indices | None:
-    """Return a track with a piece in one of its gaps or at an end; None: somebody else's.
+    """Return a track with a piece in one of its gaps or at an end; None if it is another person's.
 
-    Who is in the picture at the same time is another person, and so is who is too far away or of
-    another size, unless nobody else is there to be meant.
+    A person who is in the picture at the same time is another one. So is a person who is too far
+    away or of another size, unless the frames of the piece usually show nobody else.
     """
     first = int(np.searchsorted(frame[track], frame[piece[0]]))
     if first != np.searchsorted(frame[track], frame[piece[-1]], side="right"):
@@ -258,7 +260,7 @@ def _join(
     seams = seams[(seams > 0) & (seams < len(joined))]
     before, after = joined[seams - 1], joined[seams]
     if len(seams) == 2 and frame[after[1]] - frame[before[0]] <= MAX_GAP_S * fps:
-        return None  # links would have filled it
+        return None  # the best track rather crossed this gap by a link
     moved = np.linalg.norm(centres[after] - centres[before], axis=-1)
     far = moved > _reach(frame[after] - frame[before], fps) * (sizes[before] + sizes[after]) / 2
     grown = np.abs(np.log(sizes[after] / sizes[before])) > np.log(MAX_GROWTH)
@@ -269,7 +271,7 @@ def _join(
 def _duplicates(
     detections: Detections, centres: Array, sizes: Array, chosen: Indices
 ) -> NDArray[np.bool_]:
-    """Mark the chosen detections (P,) and those that show the same person a second time."""
+    """Mark the chosen detections, and those that show the same person a second time; (P,)."""
     chosen_in = np.full(detections.num_frames, -1)
     chosen_in[detections.frame[chosen]] = chosen
     rivals = np.flatnonzero(chosen_in[detections.frame] >= 0)
@@ -284,7 +286,7 @@ def _duplicates(
 
 
 def _fill(detections: Detections, chosen: Indices, margin: float) -> Track:
-    """Lay the chosen detections out over all frames and interpolate between them."""
+    """Return the track of the chosen detections, interpolated in the other frames."""
     num_frames = detections.num_frames
     frames = detections.frame[chosen]
     detection = np.full(num_frames, -1, np.int32)
@@ -300,7 +302,7 @@ def _fill(detections: Detections, chosen: Indices, margin: float) -> Track:
 
 
 def find_doubts(track: Track, times_s: Array) -> list[str]:
-    """Return why somebody should look at a track, one clause for each reason; none if it is clear.
+    """Return the reasons to look at a track, one clause for each; empty if there are none.
 
     Args:
         track: F frames.
@@ -317,7 +319,7 @@ def find_doubts(track: Track, times_s: Array) -> list[str]:
 
 
 def doubt_margin(margin: float) -> list[str]:
-    """Return that another person may be the skater, else nothing."""
+    """Return a clause if another person may be the skater, else nothing."""
     text = (
         f"another person is nearly as likely the skater (margin {margin:.2f}); `person = 2` in "
         "clip.toml follows that one"
@@ -328,12 +330,13 @@ def doubt_margin(margin: float) -> list[str]:
 def doubt_gaps(
     observed: NDArray[np.bool_], num_people: NDArray[np.int32], times_s: Array
 ) -> list[str]:
-    """Return that the skater is missed often or for long, else nothing.
+    """Return a clause if the skater is missed often or for long, else nothing.
 
-    A video of variable rate may pause between two frames that both show the skater: no gap.
+    A video of variable rate may pause between two frames that both show the skater. That is not a
+    gap.
     """
     missed = int((~observed).sum())
-    # A clip's ends count as seen: what is missing there is a gap as well.
+    # The ends of the clip count as seen, so that a gap may reach from them to the first seen frame.
     seen = np.unique(np.concatenate([[0], np.flatnonzero(observed), [len(observed) - 1]]))
     paused = (np.diff(seen) == 1) & observed[seen[:-1]] & observed[seen[1:]]
     gaps_s = np.where(paused, 0.0, np.diff(times_s[seen]))

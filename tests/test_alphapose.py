@@ -1,4 +1,4 @@
-"""The parser: every layout that real files have, and what it says about those it can't use."""
+"""The reader and writer: every layout of real files, and the messages about unusable ones."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_numbers_without_vis(
 def test_other_origin_is_told(write: Write, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "tcc")
     read_detections(write([make_person("300.jpg")]))
-    assert "frame 0 is image number 300" in caplog.text
+    assert "the smallest image number is 300; that image is frame 0" in caplog.text
 
 
 @pytest.mark.parametrize(("first", "told"), [(1, False), (4, False), (30, True)])
@@ -144,7 +144,7 @@ def test_frames_in_front_of_the_first_image_are_told(
     caplog.set_level(logging.INFO, "tcc")
     path = write([make_person(f"{number}.jpg") for number in range(first, first + 41)])
     assert read_detections(path).num_frames == first + 41
-    assert (f"number {first}, so frames 0 to {first - 1} hold nobody" in caplog.text) == told
+    assert (f"number {first}, so frames 0 to {first - 1} show nobody" in caplog.text) == told
 
 
 def test_a_byte_order_mark_is_no_mistake(write: Write) -> None:
@@ -227,8 +227,8 @@ def test_flip_swaps_the_sides_of_joints_and_limbs() -> None:
         ({"0.jpg": []}, ": expected a list of persons with image_id and keypoints, got an object"),
         ({"people": [{"pose_keypoints_2d": [1, 2]}]}, ": expected 75 OpenPose values"),
         ({"people": [{}]}, " frame of person 0 (from 0): person: Object missing required field"),
-        ([make_person("skater.jpg")], " frame skater.jpg: the name carries no frame number; put"),
-        ([make_person("a1.jpg"), make_person("b1.jpg")], ": images a1.jpg and b1.jpg carry the"),
+        ([make_person("skater.jpg")], " frame skater.jpg: the name holds no frame number; put"),
+        ([make_person("a1.jpg"), make_person("b1.jpg")], ": images a1.jpg and b1.jpg have the"),
         ([make_person("1.jpg"), make_person("20210101.jpg")], ": 2 images are numbered 1 to 2021"),
     ],
 )  # fmt: skip
@@ -245,7 +245,7 @@ def test_errors_about_vis_and_the_file(write: Write, tmp_path: Path) -> None:
     path = write([make_person("3.jpg")])
     with pytest.raises(UserError, match=r"axel_03.json frame 3.jpg: vis/ holds no such image"):
         read_detections(path, ["0.jpg", "1.jpg"])
-    with pytest.raises(UserError, match="vis/ holds 2 images of 1 names; keep one format"):
+    with pytest.raises(UserError, match="vis/ holds 2 images of 1 names; keep one image file"):
         read_detections(path, ["3.jpg", "3.png"])
     with pytest.raises(UserError, match=r"none.json: No such file"):
         read_detections(tmp_path / "none.json")
@@ -261,8 +261,8 @@ VARIANTS: dict[str, tuple[int, int] | str] = {  # persons and frames, or the err
     "phamtrongthang_halpe136": (1, 1),
     "racket_img-keypoints": (1, 1),
     "swim2d": (20, 22),
-    "sypchadi_test": r"frame 46_15761825584613739059.jpg: the name carries no frame number; put the"
-    r" frames in vis/ beside it, their order by name then counts",
+    "sypchadi_test": r"frame 46_15761825584613739059.jpg: the name holds no frame number; put the"
+    r" images of all frames into vis/ beside this file: their sorted names give the order",
     "mvig_poseflow_sample": r"is not valid JSON: Expecting value: line 164 column 19",
 }
 

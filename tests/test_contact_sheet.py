@@ -1,4 +1,4 @@
-"""The contact sheet shows who is followed and what to doubt; clip.toml puts it right for good."""
+"""The contact sheet shows who is followed and what to doubt; clip.toml corrects it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def beside(person: NDArray[np.float32], x_px: float, scale: float = 1.0) -> NDAr
 
 @pytest.fixture
 def folders(tmp_path: Path) -> list[Path]:
-    """One clear clip, and one with a twin on each side of the centre."""
+    """Write a clear clip, and one of two people who are equally near to the centre."""
     root = tmp_path / "data" / "wave" / "train"
     skater = wave(30, 0)
     write_clip(root / "clear", skater, beside(skater, 330, 0.4))
@@ -42,7 +42,7 @@ def folders(tmp_path: Path) -> list[Path]:
 
 
 def near(image: NDArray[Any], color: tuple[int, int, int]) -> NDArray[np.bool_]:
-    """Where a picture out of a JPEG has a colour."""
+    """Return where a picture has about a colour; JPEG changes it a little."""
     return np.asarray(np.abs(image.astype(int) - color).max(axis=-1) < 40)
 
 
@@ -197,7 +197,7 @@ def test_people_are_followed_at_the_rate_of_the_clip(
 def test_many_clips_take_several_sheets(
     folders: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Five clips, two on a sheet; later two clips alone leave no sheet of the five."""
+    """Five clips take three sheets of two; a later run with two clips removes the other sheets."""
     monkeypatch.setattr("tcc.contact_sheet.CLIPS_PER_SHEET", 2)
     stem = tmp_path / "check_wave.2_train"
     paths = [tmp_path / f"{stem.name}{number}.jpg" for number in ("", "_2", "_3")]

@@ -38,7 +38,7 @@ BODY = np.stack([np.linspace(-6, 6, 17), np.linspace(-15, 15, 17)], axis=1)  # j
 
 
 def place(frame: int) -> tuple[int, int]:
-    """Where the skater is, x and y px."""
+    """Return where the skater is, x and y px."""
     return 120 + 3 * frame, 110 + frame % 3
 
 
@@ -55,7 +55,7 @@ def write_clip(path: Path, num_frames: int = FRAMES) -> Path:
 
 
 class Stub:
-    """Finds the white spot; in whole images `error_px` off, and not in frames of `missed`."""
+    """Finds the white spot, `error_px` off in whole images and not at all in frames `missed`."""
 
     input_px = 640
 
@@ -113,7 +113,7 @@ def test_folder_holds_frames_keypoints_and_times(tmp_path: Path) -> None:
     )
 
 
-def test_second_pass_mends_and_finds_a_small_skater(tmp_path: Path) -> None:
+def test_second_look_corrects_and_finds_a_small_skater(tmp_path: Path) -> None:
     video = write_clip(tmp_path / "far.mp4")
     stub = Stub(error_px=4, missed=(3, 4, 8))
     info = video_to_keypoints(video, tmp_path / "clip", stub)
@@ -127,10 +127,8 @@ def test_second_pass_mends_and_finds_a_small_skater(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("error_px", "taken"), [(5.3, True), (7.4, False)])
-def test_second_pass_takes_poses_that_are_near_alone(
-    tmp_path: Path, error_px: float, taken: bool
-) -> None:
-    """The first look is 0.25 and 0.35 of the body's 30 px off: farther is another person."""
+def test_second_look_takes_near_poses_only(tmp_path: Path, error_px: float, taken: bool) -> None:
+    """The first look is off by 0.25 or 0.35 of the body's 30 px; the latter is another person."""
     video = write_clip(tmp_path / "far.mp4")
     video_to_keypoints(video, tmp_path / "clip", Stub(error_px=error_px))
     expected = np.array([place(n) for n in range(FRAMES)]) + (0 if taken else error_px)
@@ -138,7 +136,7 @@ def test_second_pass_takes_poses_that_are_near_alone(
 
 
 class Pair(Stub):
-    """Finds every white spot; in whole images 4 px off."""
+    """Finds every white spot, 4 px off in whole images."""
 
     def __call__(self, image: Image) -> People:
         self.calls += 1
@@ -151,8 +149,8 @@ class Pair(Stub):
         return People(*(part.astype(np.float32) for part in (points, box, score)))
 
 
-def test_second_pass_looks_at_the_person_in_the_middle_of_the_picture(tmp_path: Path) -> None:
-    """Judged by where people are alone, the other one would stand nearer to the middle."""
+def test_second_look_is_at_the_person_in_the_middle_of_the_picture(tmp_path: Path) -> None:
+    """If its size were guessed from the people, the other one would be nearer to the middle."""
     image = np.full((HEIGHT, WIDTH, 3), 40, np.uint8)
     for x in (90, WIDTH // 2):
         cv2.circle(image, (x, HEIGHT // 2), 6, (255, 255, 255), -1)
@@ -200,7 +198,7 @@ def test_another_video_replaces_a_clip_by_force_only(tmp_path: Path, name: str) 
     shutil.rmtree(clip / "vis")  # training needs none; the clip stays worth keeping
     before = hash_folder(clip)
     other = write_clip(tmp_path / name, 7)
-    message = rf"{name}: .*/jump was made of another video, jump.mp4; rename .* or --force replaces"
+    message = rf"{name}: .*/jump was made from another video, jump.mp4; rename .* use --force to"
     with pytest.raises(UserError, match=message):
         video_to_keypoints(other, clip, Stub(3))
     assert hash_folder(clip) == before
@@ -220,7 +218,7 @@ def test_a_name_that_no_json_holds_is_told_before_the_work(tmp_path: Path) -> No
 def test_a_file_in_the_way_is_told_before_the_work(tmp_path: Path) -> None:
     (tmp_path / "jump").write_text("notes")
     stub = Stub(3)
-    with pytest.raises(UserError, match=r"/jump: a file, where the folder of the clip goes"):
+    with pytest.raises(UserError, match=r"/jump: a file with the name of the clip's folder"):
         video_to_keypoints(write_clip(tmp_path / "jump.mp4"), tmp_path / "jump", stub)
     assert stub.calls == 0
     assert (tmp_path / "jump").read_text() == "notes"
@@ -281,7 +279,7 @@ def test_a_video_of_nobody(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("slow", ["model", "decoder"])
 def test_few_frames_are_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slow: str) -> None:
-    """However long the video; the decoder itself holds its threads' and B-frames."""
+    """At any length of the video. The decoder itself holds a frame a thread and its B-frames."""
     alive: set[int] = set()
     most = 0
 
@@ -359,7 +357,7 @@ def test_command_converts_a_folder_and_goes_on_after_errors(
     caplog.clear()
     caplog.set_level(logging.INFO)
     assert command()[0] == 0
-    assert "a: finished, by stub; --force redoes it" in caplog.text
+    assert "a: already made with stub; use --force to make it again" in caplog.text
 
 
 def test_videos_of_one_name_are_left_out_and_the_others_made(
@@ -433,7 +431,10 @@ def test_clip_toml_of_another_video_does_not_choose_in_this_one(
     arguments = (str(new), *["--force"] * force)
     before = hash_folder(clip)
     for person, message in (
-        ((), r"/jump/clip.toml: names the skater of the video that .* not of .*jump.mp4; add --pe"),
+        (
+            (),
+            r"/jump/clip.toml: chooses the skater of the video .* not of .*jump.mp4; add --person",
+        ),
         (("--person", "2"), r"jump.mp4: person 2: the clip holds 1; choose .*/jump is unchanged$"),
     ):
         caplog.clear()
@@ -441,9 +442,10 @@ def test_clip_toml_of_another_video_does_not_choose_in_this_one(
         assert code == 2
         assert re.search(message, caplog.messages[-1])
         assert hash_folder(clip) == before
-    assert command(*arguments, "--person", "1")[0] == 0
+    video_to_keypoints(new, clip, Stub(3), force=force, person=1)  # clip.toml changes with the rest
     assert (clip / "clip.toml").read_text() == "person = 1\n"
     assert len(list((clip / "vis").iterdir())) == 7
+    assert command(str(old), "--force", *["--person", "1"] * force)[0] == 0
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ def test_penn_to_coco_keeps_what_is_known_apart_from_what_is_guessed() -> None:
     joints = np.full((1, 13, 3), 50.0)
     joints[..., 2] = 1
     joints[0, 1] = [1, 1, 0]  # no position
-    joints[0, 2, 2] = 0  # hidden, placed by the annotators
+    joints[0, 2, 2] = 0  # hidden, placed by guess
     keypoints = benchmark.penn_to_coco(joints)
     assert keypoints.shape == (1, 17, 3)
     confidence = dict(zip(JOINTS, keypoints[0, :, 2], strict=True))

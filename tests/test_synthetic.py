@@ -1,4 +1,4 @@
-"""The synthetic skater obeys physics, the camera optics, the detector its figures."""
+"""The skater obeys physics, the camera optics, and the detector has the errors it states."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ANKLES = [15, 16]
 
 
 def motions(count: int = 6) -> list[Motion]:
-    """Every jump, a few times, some falling, some clockwise."""
+    """Return several motions of every jump, some with a fall, some clockwise."""
     return [
         sample_motion(
             np.random.default_rng(seed),
@@ -94,7 +94,7 @@ def test_an_axel_turns_a_half_more(turns: int, degrees: float) -> None:
         across = motion.joints_m[:, 11, :2] - motion.joints_m[:, 12, :2]
         angle = np.unwrap(np.arctan2(across[:, 1], across[:, 0]))
         turned.append(np.degrees(angle[motion.events["landing"]] - angle[motion.events["takeoff"]]))
-    assert np.median(turned) == pytest.approx(degrees, abs=45)  # a frame's turn is lost at each end
+    assert np.median(turned) == pytest.approx(degrees, abs=45)  # the ends miss a frame's turn each
 
 
 def test_clockwise_is_the_mirror_image() -> None:
@@ -159,7 +159,7 @@ def test_the_camera_keeps_the_skater_in_the_picture_upright() -> None:
 
 
 def standing(num_frames: int) -> NDArray[np.float64]:
-    """Somebody (F, 17, 2) px who stands still with arms out."""
+    """Return the joints (F, 17, 2) px of a person who stands still with spread arms."""
     x = {"shoulder": 20, "elbow": 50, "wrist": 80, "hip": 12, "knee": 14, "ankle": 16}
     y = {"shoulder": 200, "elbow": 205, "wrist": 200, "hip": 300, "knee": 380, "ankle": 460}
     parts = [name.rpartition("_") for name in JOINTS]

@@ -1,4 +1,4 @@
-"""The skater is followed through crossings, gaps and doubles; and on clips that others lose."""
+"""The skater is followed through crossings, gaps and double detections, also in real clips."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Pose = NDArray[np.float32]
 def walk(
     x: float | NDArray[np.float64], height: float = 200, y: float = 400, bend: float = 0.0
 ) -> Pose:
-    """Keypoints (F, 17, 3) of somebody at `x` px whose limbs swing by `bend` heights."""
+    """Return keypoints (F, 17, 3) of a person at `x` px whose limbs swing by `bend` heights."""
     frame, joint = np.arange(F)[:, None], np.arange(17)
     across = 0.3 * np.sin(5.0 * joint) + bend * np.sin(0.6 * frame + 2.0 * joint)
     down = joint / 16 - 0.5 + bend * np.cos(0.6 * frame + 3.0 * joint)
@@ -34,7 +34,7 @@ def walk(
 def gather(
     *people: Pose, score: tuple[float, ...] = (), missed: tuple[int, ...] = ()
 ) -> Detections:
-    """Detections of all people in all frames, frame by frame; the first is `missed` in some."""
+    """Return the detections of all people in all frames; frames `missed` lack the first person."""
     num = len(people)
     keypoints = np.stack(people, axis=1).reshape(-1, 17, 3)
     frame = np.repeat(np.arange(F, dtype=np.int32), num)
@@ -73,7 +73,7 @@ def test_large_bystander_at_the_edge_is_not_chosen() -> None:
 
 @pytest.mark.parametrize("first", [0, 1])
 def test_larger_and_surer_person_is_chosen(first: int) -> None:
-    """All else equal: both stand as far from the middle of a picture of 1280 px."""
+    """Both stand at the same distance from the middle of a picture 1280 px wide."""
     limit = walk(1220, height=20, y=700)
     sizes, scores = [240.0, 160.0], [3.0, 1.5]
     sizes, scores = sizes[:: 1 - 2 * first], scores[:: 1 - 2 * first]
@@ -85,7 +85,7 @@ def test_larger_and_surer_person_is_chosen(first: int) -> None:
 
 
 def test_picture_may_be_wider_than_people_stand() -> None:
-    """Feet at 600 px in a picture that lies: it is some 1070 px wide, though nobody is past 700."""
+    """Feet at 600 px, landscape picture: it is about 1070 px wide though nobody is past 700."""
     track = choose_person(gather(walk(300, y=500), walk(640, y=500)))
     assert (track.detection % 2 == 1).all()
 
@@ -115,7 +115,7 @@ def test_short_gap_is_not_filled_with_a_stranger() -> None:
 
 
 def appear(person: Pose, first: int, end: int) -> Detections:
-    """One person in some frames of a clip."""
+    """Return the detections of a person who is only in frames `first` to `end`, exclusive."""
     frame = np.arange(first, end, dtype=np.int32)
     return Detections(frame, person[first:end], np.full(len(frame), 2, np.float32), [""] * F)
 
@@ -171,7 +171,7 @@ def test_who_was_there_at_the_same_time_is_somebody_else() -> None:
 
 
 def test_a_gap_is_bounded_in_seconds() -> None:
-    """What is far in 0.1 s is near in 2 s; and links, which look at no size, end at 0.67 s."""
+    """A step is too far in 0.1 s and not in 2 s; links, which allow any size, end at 0.67 s."""
     standing = appear(walk(200, height=70), 0, F)
     clip = together(standing, appear(SKATER, 0, 34), appear(walk(640 + 1200, bend=0.05), 57, F))
     kept = {fps: choose_person(clip, fps=fps).observed[57:].all() for fps in (12.0, 30.0, 240.0)}
@@ -266,7 +266,7 @@ def test_size_of_the_picture_does_not_matter(scale: float) -> None:
 @given(data=st.data())
 @settings(max_examples=60, deadline=None)
 def test_best_track_is_the_best_of_all_paths(data: st.DataObject) -> None:
-    """Oracle: every path over random links of 5 frames, links ordered by target."""
+    """Compare with a search of all paths over random links of 5 frames."""
     counts = data.draw(st.lists(st.integers(1, 3), min_size=5, max_size=5))
     frame = np.repeat(np.arange(5, dtype=np.int32), counts)
     generator = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
@@ -293,38 +293,40 @@ def test_best_track_is_the_best_of_all_paths(data: st.DataObject) -> None:
 
 
 SQUARE_PX = (1000, 1000)
-MIDDLE = walk(500, y=500)  # of a picture of that size
+MIDDLE = walk(500, y=500)  # a person in the middle of that picture
 BODY_PX = float(np.linalg.norm(np.ptp(MIDDLE[0, :, :2], axis=0)))
 
 
 def chosen_of(people: Detections, num: int = 2) -> set[int]:
-    """Which of `num` people who are there throughout is followed."""
+    """Return the numbers of the people that are followed, of `num` who are in every frame."""
     return set((choose_person(people, picture_px=SQUARE_PX).detection % num).tolist())
 
 
 @pytest.mark.parametrize(("off_px", "larger"), [(348, True), (437, False)])
 def test_a_larger_person_is_chosen_by_the_root_of_the_size(off_px: float, larger: bool) -> None:
-    """2.25 times as large earns 1.5 times as much; so far from the centre, 1 / 1.4 and 1 / 1.7."""
+    """2.25 times the size earns 1.5 times as much; the distances divide that by 1.4 and 1.7."""
     people = gather(walk(500, 100, 500), walk(500 + off_px, 225, 500))
     assert chosen_of(people) == {int(larger)}
 
 
 @pytest.mark.parametrize(("off_px", "surer"), [(250, True), (370, False)])
 def test_a_surer_person_is_chosen_by_the_score_itself(off_px: float, surer: bool) -> None:
-    """1.3 times the score; so far from the centre, 1 / 1.19 and 1 / 1.46 of the reward."""
+    """1.3 times the score earns 1.3 times as much; the distances divide that by 1.19 and 1.46."""
     people = gather(walk(500, y=500), walk(500 + off_px, y=500), score=(2.0, 2.6))
     assert chosen_of(people) == {int(surer)}
 
 
 @pytest.mark.parametrize(("off_px", "skater"), [(210, True), (300, False)])
-def test_who_bends_is_chosen_unless_far_from_the_centre(off_px: float, skater: bool) -> None:
+def test_a_person_who_bends_is_chosen_unless_far_from_the_centre(
+    off_px: float, skater: bool
+) -> None:
     people = gather(walk(500, 100, 500), walk(500 + off_px, 100, 500, bend=0.02))
     assert chosen_of(people) == {int(skater)}
 
 
 @pytest.mark.parametrize(("num_frames", "present"), [(15, True), (25, False)])
-def test_who_is_hardly_worth_a_reward_gets_the_least_of_one(num_frames: int, present: bool) -> None:
-    """0.1 a frame for somebody whose middle is far outside of the picture; 0.3 in its corner."""
+def test_every_detection_earns_a_least_reward(num_frames: int, present: bool) -> None:
+    """A person far outside of the picture earns 0.1 a frame, one in its corner 0.3."""
     outside = appear(walk(-700, y=500), 0, F)
     corner = appear(walk(965, y=965), 20, 20 + num_frames)
     track = choose_person(together(outside, corner), picture_px=SQUARE_PX)
@@ -335,7 +337,7 @@ def test_who_is_hardly_worth_a_reward_gets_the_least_of_one(num_frames: int, pre
 def test_a_shaken_camera_costs_more_the_farther_the_skater_leaps(
     bodies: float, followed: bool
 ) -> None:
-    """For ten frames all is shifted: to follow costs two leaps, to do without costs ten frames."""
+    """The picture is shifted for ten frames: following costs two leaps, a gap ten missed frames."""
     frame = np.arange(F)
     shaken = (frame >= 25) & (frame < 35)
     x = np.where(shaken, 500 + bodies * BODY_PX, 500.0)
@@ -344,7 +346,7 @@ def test_a_shaken_camera_costs_more_the_farther_the_skater_leaps(
 
 
 def test_the_track_stays_on_its_body_though_a_neighbour_gets_a_better_score() -> None:
-    """For half the clip each has 2.18 instead of 2; the other is 0.3 bodies away."""
+    """Two people, 0.3 bodies apart, have score 2.18 in one half of the clip and 2 in the other."""
     people = gather(*(walk(500 + side * 0.15 * BODY_PX, y=500) for side in (-1, 1)))
     score = np.full((F, 2), 2, np.float32)
     score[: F // 2, 0] = score[F // 2 :, 1] = 2.18
@@ -430,7 +432,7 @@ def test_a_gap_is_judged_in_seconds() -> None:
     ],
 )  # fmt: skip
 def test_a_pause_of_the_video_is_not_a_gap(pause: int, missed: int, told: list[str]) -> None:
-    """Nothing is filmed for 2 s after a frame: a gap only where the skater is missed there."""
+    """Nothing is filmed for 2 s after a frame. It is a gap if the skater is missed beside it."""
     times_s = TIMES_S + 2 * (np.arange(30) > pause)
     assert find_doubts(track(without(missed)), times_s) == told
 
@@ -451,10 +453,10 @@ def read_clip(folder: Path) -> Detections:
 @pytest.mark.parametrize(
     ("clip", "hips"),
     [
-        # Starting from the best score and following the nearest loses these two.
+        # Two skaters who are lost by following the nearest person from the one with the best score.
         ("skate/train/a13", {10: (678, 428), 13: (684, 404), 17: (684, 409)}),
         ("skate_full/val/d06", {28: (470, 556), 64: (746, 519), 84: (786, 583), 145: (796, 588)}),
-        # Score x size takes the large bystander at the edge.
+        # Score x size alone chooses the large bystander at the edge.
         ("skate/val/d06", {0: (616, 533), 22: (746, 519), 37: (789, 553)}),
         # People cross behind the skater.
         ("skate/val/d04", {0: (61, 360), 24: (102, 392), 49: (164, 476)}),
@@ -465,7 +467,7 @@ def read_clip(folder: Path) -> Detections:
     ],
 )
 def test_real_skater_is_found(real_data: Path, clip: str, hips: dict[int, tuple[int, int]]) -> None:
-    """Hip positions in px, read off the frames or drawings where the jump is seen."""
+    """The hips' positions in px were read off frames, or drawings, that show the jump."""
     track = choose_person(read_clip(real_data / clip))
     for frame, position in hips.items():
         hip = track.keypoints[frame, 11:13, :2].mean(axis=0)
@@ -491,7 +493,7 @@ def test_real_skater_is_kept_over_a_gap(real_data: Path, name: str, num_missed: 
 
 @pytest.mark.real
 def test_real_skaters_turn_while_they_fly(real_data: Path) -> None:
-    """Between take-off and landing a skater's shoulders change sides; who stands does not turn."""
+    """Between take-off and landing the skater's shoulders change sides; a bystander's do not."""
     for name in ("skate", "skate_full", "skate_frames"):
         for row in (real_data / name / "labels.csv").read_text().splitlines()[1:]:
             mode, video, _, takeoff, landing = row.split(",")

@@ -1,4 +1,4 @@
-"""Films synthetic skaters: random cameras, and keypoints with the errors of a pose detector."""
+"""Films skaters in 3D: random cameras, and keypoints with the errors of a pose detector."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from tcc.synthetic.skater import Motion, sample_motion
 Array = NDArray[np.float64]
 Generator = np.random.Generator
 
-# Of AlphaPose on amateur skaters: 5th percentile and quartiles of the confidence; what a joint is
-# off, in torso lengths, half of it from frame to frame and half over a fifth of a second.
+# Measured on AlphaPose's keypoints of amateur skaters. CONFIDENCE: its values at the shares LEVELS.
+# ERROR: standard deviation of a joint's position in torso lengths; half of the variance changes
+# from frame to frame, half over a fifth of a second.
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.98)
 CONFIDENCE = {
     "nose": (0.00, 0.03, 0.32, 0.62, 0.9), "eye": (0.00, 0.01, 0.10, 0.50, 0.9),
@@ -30,17 +31,14 @@ ERROR = {
     "hip": 0.03, "knee": 0.035, "ankle": 0.045,
 }  # fmt: skip
 PARTS = [name.split("_")[-1] for name in JOINTS]
-DRIFT_S = 0.1
+DRIFT_S = 0.1  # standard deviation of the Gaussian that smooths the errors that change slowly
 MISSED = 0.01  # share of frames in which the skater is not found
-SWAPPED = (
-    0.03  # share of frames in which left and right are swapped, and in which only the legs are
-)
-BLUR = (
-    0.12  # doubt, in standard deviations, of a joint that moves by its torso's length in a second
-)
-CLOSE = 0.35  # torso lengths; arms nearer to the trunk are seen badly: by HIDDEN at the trunk
-HIDDEN = 1.2
-NOISE = (0.7, 1.8)  # of clips, in ERROR
+SWAPPED = 0.03  # share of frames with left and right swapped, and of those with the legs swapped
+# Doubt is the standard normal number from which the confidence follows; large is unsure.
+BLUR = 0.12  # doubt of a joint that moves by a torso length in a second
+CLOSE = 0.35  # distance from the trunk, in torso lengths, below which an arm is doubted
+HIDDEN = 1.2  # doubt of an arm in front of the trunk
+NOISE = (0.7, 1.8)  # range of a clip's errors, as factors of ERROR
 LEGS = [JOINTS.index(f"{side}_{part}") for part in ("knee", "ankle") for side in ("left", "right")]
 ARMS = [JOINTS.index(f"{side}_{part}") for part in ("elbow", "wrist") for side in ("left", "right")]
 
@@ -49,7 +47,8 @@ ARMS = [JOINTS.index(f"{side}_{part}") for part in ("elbow", "wrist") for side i
 class Camera:
     """A hand-held camera that follows a skater.
 
-    position_m (3,); `axes` (F, 3, 3) rows right, down, forward; focal length in px; image size.
+    `position_m` (3,); `axes` (F, 3, 3), whose rows point right, down and forward; `focal_px`, the
+    focal length; `width_px` and `height_px` of the picture.
     """
 
     position_m: Array
@@ -59,7 +58,7 @@ class Camera:
     height_px: int
 
     def project(self, points_m: Array) -> Array:
-        """Project (F, J, 3) m to (F, J, 2) px; the picture's centre is on the axis."""
+        """Project (F, J, 3) m to (F, J, 2) px; the optical axis meets the picture's centre."""
         seen = (points_m - self.position_m) @ self.axes.transpose(0, 2, 1)
         image = seen[..., :2] / np.maximum(seen[..., 2:], 0.1) * self.focal_px
         projected: Array = image + np.array([self.width_px / 2, self.height_px / 2])
@@ -70,8 +69,8 @@ class Camera:
 class FilmedMotion:
     """A motion seen by V cameras at the same moments.
 
-    keypoints (V, F, 17, 3) float32 x px, y px, confidence, all 0 where the skater was missed;
-    phase (F,) as Motion has it; events {name: frame}; frames per second.
+    `keypoints` (V, F, 17, 3) float32 x px, y px, confidence, all 0 in a frame that misses the
+    skater; `phase` (F,) and `events` {name: frame} as in Motion; `fps` frames per second.
     """
 
     keypoints: NDArray[np.float32]
@@ -87,13 +86,13 @@ def sample_clip(
     jump: str | None = None,
     max_lead_s: float = 3.0,
 ) -> FilmedMotion:
-    """Skate and film one jump of any kind, at any rate, tempo and direction of turn.
+    """Film a random skater who jumps, at a random frame rate, tempo and direction of turn.
 
     Args:
-        generator: of everything.
-        views: V, cameras in random places, which see the same moments.
-        jump: of tcc.jumps.JUMPS; None: any.
-        max_lead_s: longest gliding before the entry and after the end.
+        generator: source of all random numbers.
+        views: V, the number of cameras, which are at random places.
+        jump: one of tcc.synthetic.jumps.JUMPS; None: a random one.
+        max_lead_s: longest time of gliding before the entry, and after the end.
     """
     motion = sample_motion(
         generator,
@@ -111,7 +110,10 @@ def sample_clip(
 
 
 def film(generator: Generator, motion: Motion, noise: float = 1.0) -> NDArray[np.float32]:
-    """Return keypoints (F, 17, 3) of one random camera, with a detector's errors."""
+    """Return the keypoints (F, 17, 3) that a detector finds in the view of a random camera.
+
+    `noise` is the factor of the errors of position.
+    """
     camera = sample_camera(generator, motion.joints_m, motion.fps)
     return detect(generator, camera.project(motion.joints_m), motion.fps, noise)
 
@@ -125,15 +127,15 @@ def sample_camera(
     elevation: tuple[float, float] = (-2, 20),
     size_px: tuple[int, int] = (1280, 720),
 ) -> Camera:
-    """Film a skater (F, 17, 3) from a random side, panning late and with an unsteady hand.
+    """Return a random hand-held camera that pans after a skater, late and unsteadily.
 
     Args:
-        generator: of the camera.
-        joints_m: who is followed; nobody skates into the camera.
+        generator: source of all random numbers.
+        joints_m: (F, 17, 3) of the skater, z up; the camera stands at least 4 m away.
         fps: frames per second.
-        azimuth: range in degrees.
-        elevation: range in degrees.
-        size_px: width, height of the picture.
+        azimuth: range of the camera's direction from the skater, degrees.
+        elevation: range of its angle above the skater's hips, degrees.
+        size_px: width and height of the picture.
     """
     hips = joints_m[:, 11:13].mean(axis=1)
     round_, up = np.radians([generator.uniform(*azimuth), generator.uniform(*elevation)])
@@ -146,7 +148,7 @@ def sample_camera(
     lag = round(generator.uniform(0, 0.2) * fps)
     target = np.concatenate([np.repeat(hips[:1], lag, axis=0), hips])[: len(hips)]
     target = gaussian_filter1d(target, generator.uniform(0.1, 0.5) * fps, axis=0, mode="nearest")
-    # Hands pan after a skater and hardly up after a jump.
+    # A camera is panned after a skater, but hardly raised with a jump.
     target[:, 2] = gaussian_filter1d(target[:, 2], 2 * fps, mode="nearest")
     target = target + generator.uniform(0.02, 0.1) * _drift(generator, target.shape, 0.2 * fps)
     forward = target - position
@@ -162,20 +164,21 @@ def sample_camera(
 def detect(
     generator: Generator, points_px: Array, fps: float, noise: float = 1.0
 ) -> NDArray[np.float32]:
-    """See joints (F, 17, 2) px as AlphaPose does on amateur skaters.
+    """Add the errors that AlphaPose makes on amateur skaters.
 
-    A joint is the farther off the less confident the detector is: it doubts now and then, at fast
-    joints and at arms before the trunk. Sides are swapped and frames missed in runs.
+    The error of a joint grows as its confidence falls. The confidence changes slowly at random, and
+    is lower for fast joints and for arms in front of the trunk. Sides are swapped and frames are
+    missed for several frames at a time.
 
     Args:
-        generator: of the errors.
-        points_px: true positions.
+        generator: source of all random numbers.
+        points_px: true positions (F, 17, 2).
         fps: frames per second.
-        noise: scale of the errors of position.
+        noise: factor of the errors of position.
 
     Returns:
-        (F, 17, 3) x px, y px, confidence, as CONFIDENCE and ERROR say over the clip; all 0
-        in frames that were missed.
+        (F, 17, 3) float32 x px, y px, confidence, distributed over the clip as CONFIDENCE and ERROR
+        say; all 0 in the frames that miss the skater.
     """
     shoulders, hips = (points_px[:, [k, k + 1]].mean(axis=1) for k in (5, 11))
     torso = float(np.percentile(np.linalg.norm(shoulders - hips, axis=-1), 75))
@@ -186,7 +189,7 @@ def detect(
     for joint in ARMS:
         distance = _to_segment(points_px[:, joint], shoulders, hips) / torso
         cause[:, joint] += HIDDEN * np.maximum(1 - distance / CLOSE, 0)
-    doubt += cause - cause.mean(axis=0)  # CONFIDENCE was measured on whole clips
+    doubt += cause - cause.mean(axis=0)  # CONFIDENCE is of whole clips
     sure = ndtr(-doubt)
     confidence = np.stack(
         [np.interp(sure[:, j], LEVELS, CONFIDENCE[part]) for j, part in enumerate(PARTS)], axis=1
@@ -208,7 +211,7 @@ def detect(
 
 
 def _to_segment(points: Array, start: Array, end: Array) -> Array:
-    """Distances (F,) of points (F, 2) from segments."""
+    """Return the distances (F,) of points (F, 2) from segments with ends (F, 2)."""
     way = end - start
     share = ((points - start) * way).sum(axis=-1) / np.maximum((way**2).sum(axis=-1), 1e-9)
     distances: Array = np.linalg.norm(points - start - share.clip(0, 1)[:, None] * way, axis=-1)

@@ -23,7 +23,7 @@ Image = NDArray[np.uint8]
 Generator = np.random.Generator
 
 SIZE_PX = (640, 360)
-COARSE = 4  # the rink is drawn at a quarter of the size and enlarged
+COARSE = 4  # the rink is drawn at 1 / COARSE of the size and enlarged
 RADIUS_M, BOARD_M = 28.0, 1.2
 ICE, BLUE, RED, BOARD, KICK, STANDS = np.array(
     [(238, 232, 222), (190, 120, 60), (80, 70, 200), (225, 225, 225), (60, 200, 230), (90, 80, 75)],
@@ -32,8 +32,9 @@ ICE, BLUE, RED, BOARD, KICK, STANDS = np.array(
 SKIN, DARK = (150, 180, 225), (45, 40, 40)
 EVENTS = ("start", "takeoff", "landing")
 JUMP, TURNS = "axel", 1
-VARIETY, NOISE = 0.5, 0.5  # of the skaters, and of a detector that sees them this large
-BEARING = 30.0  # degrees by which the directions of travel differ
+VARIETY = 0.5  # how much the skaters differ
+NOISE = 0.5  # factor of the detector's errors; small, as the skaters are large in the picture
+BEARING = 30.0  # degrees; range of the directions of travel, to both sides
 AZIMUTH, ELEVATION = (80.0, 100.0), (1.0, 8.0)
 
 
@@ -45,17 +46,17 @@ def write_dataset(
 ) -> None:
     """Write data/<motion>/ with train, val and test clips and labels.csv, whole or not at all.
 
-    In test the first clip is a learner's, with a lead-in and a slow tempo, the second a standard
-    that starts and ends with the motion.
+    In test the first clip is a learner's, who glides before a slow jump; the second is a standard
+    that starts and ends with the motion; and so on in turn.
 
     Args:
         motion_dir: data/<motion>, which must not exist.
-        seed: of everything.
-        counts: clips of each mode.
+        seed: of all random numbers.
+        counts: number of clips for each mode.
         done: called after each clip.
     """
     partial = motion_dir.with_name(f".{motion_dir.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed
+    shutil.rmtree(partial, ignore_errors=True)  # left by a run that was killed
     try:
         rows = [("mode", "video", *(f"{event}_frame" for event in EVENTS))]
         for number, (mode, count) in enumerate(counts.items()):
@@ -75,7 +76,7 @@ def write_dataset(
 
 
 def _sample(generator: Generator, role: str) -> Motion:
-    """Skate a clip of a role: learner, standard, or none in train and val."""
+    """Return the motion of a clip; `role` is learner, standard, or empty in train and val."""
     motion = sample_motion(
         generator,
         jump=JUMP,
@@ -95,7 +96,7 @@ def _sample(generator: Generator, role: str) -> Motion:
 
 
 def write_clip(folder: Path, generator: Generator, motion: Motion) -> None:
-    """Film a motion and write vis/ and alphapose-results.json."""
+    """Film a motion, with up to two bystanders; write vis/ and alphapose-results.json."""
     camera = sample_camera(
         generator, motion.joints_m, motion.fps, azimuth=AZIMUTH, elevation=ELEVATION,
         size_px=SIZE_PX,
@@ -117,7 +118,7 @@ def write_clip(folder: Path, generator: Generator, motion: Motion) -> None:
 
 
 def _sample_bystander(generator: Generator, motion: Motion) -> Array:
-    """Return joints (F, 17, 3) of somebody who glides along behind the skater."""
+    """Return the joints (F, 17, 3) in m of a person who glides behind the skater."""
     num_frames = len(motion.joints_m)
     other = sample_motion(generator, fps=motion.fps, lead_in_s=num_frames / motion.fps + 0.1)
     joints = other.joints_m[:num_frames].copy()
@@ -127,7 +128,7 @@ def _sample_bystander(generator: Generator, motion: Motion) -> Array:
 
 
 def _outside(keypoints: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Mark the frames (F,) in which the middle of the joints (F, 17, 3) is not in the picture."""
+    """Return (F,) whether the middle of the joints (F, 17, 3) is outside of the picture."""
     centre = keypoints[..., :2].mean(axis=1)
     return np.asarray(((centre < 0) | (centre > SIZE_PX)).any(axis=1))
 
@@ -137,7 +138,7 @@ def _depth(camera: Camera, joints: Array) -> float:
 
 
 def _draw_rink(camera: Camera, frame: int) -> Image:
-    """Trace the ice, its lines, the boards and the stands."""
+    """Return a picture of the ice, its lines, the boards and the stands, by ray tracing."""
     width, height = SIZE_PX[0] // COARSE, SIZE_PX[1] // COARSE
     across, down = np.meshgrid(np.arange(width), np.arange(height))
     pixels = np.stack([across, down], -1) * COARSE + COARSE / 2 - np.array(SIZE_PX) / 2
@@ -173,7 +174,7 @@ def _draw_rink(camera: Camera, frame: int) -> Image:
 
 
 def _draw_person(image: Image, camera: Camera, joints: Array, frame: int, suit: list[int]) -> None:
-    """Draw limbs, far ones first, a head and a shadow into the picture."""
+    """Draw a person into the picture: a shadow, the limbs from far to near, and the head."""
     view = Camera(camera.position_m, camera.axes[frame : frame + 1], camera.focal_px, *SIZE_PX)
     points = view.project(joints[None])[0]
     scale = camera.focal_px / _depth(camera, joints)
