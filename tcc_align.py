@@ -1,10 +1,10 @@
-"""Align several clips of one motion by DTW and show them in a grid, frame by frame.
+"""Align several clips of one motion to one of them by DTW and show them side by side in a grid.
 
     python3 tcc_align.py --mode test
 
 Reads data/<motion>/<mode>/*/ and log/<motion>_checkpoint.pt; writes
-result/output_<motion>_<mode>.mp4 (every clip at the frame that matches the reference's),
-.jpg (t-SNE of all embeddings together) and .json.
+result/output_<motion>_<mode>.mp4 (the grid: every clip at the frame that matches the reference's),
+.jpg (t-SNE of the embeddings of all frames) and .json.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ from tcc_model import Encoder, embed, load_encoder, tell_other_embeddings
 
 log = logging.getLogger("tcc")
 PANEL_SIZE = (420, 420)
-SAME = 1e-6  # embeddings are float32: what differs by less than this share is rounding
-FEW_CELLS = 5_000_000  # of all cost matrices; from here on tslearn is faster with its compiler
+ROUNDING = 1e-6  # smaller relative differences of float32 embeddings are rounding errors
+MAX_INTERPRETED_CELLS = 5_000_000  # of all cost matrices; above it, tslearn's compiler pays off
 
 
 @dataclass(frozen=True, slots=True)
 class Aligned:
-    """A clip of F frames aligned to the reference of R frames.
+    """A clip of F frames, aligned to the reference of R frames.
 
-    `embeddings` (F, D), those of its mirror image where `mirrored`; `frames` (R,) the frame that
-    matches each frame of the reference; `cost` as `align` returns it.
+    `mirrored`: its mirror image was aligned. `embeddings` (F, D) are those that were aligned;
+    `frames` (R,) is the frame that matches each frame of the reference; `cost` is that of `align`.
     """
 
     clip: Clip
@@ -57,16 +57,18 @@ class Aligned:
 
 
 def main() -> None:
-    """Choose the clips, embed, align, save."""
+    """Choose the clips, embed and align them, save the results."""
     parser = cli.parser(__doc__, AFTER_TRAINING["tcc_align.py"])
     cli.add_checkpoint(parser)
     cli.add_weights(parser)
     parser.add_argument(
         "--videos",
         metavar="A,B,...",
-        help="clips or video files, the first is the reference (default: NUM_VIDEOS of the mode)",
+        help="clips or videos, the first is the reference (default: at most NUM_VIDEOS, at random)",
     )
-    parser.add_argument("--no-video", action="store_true", help="skip the grid; needs no vis/")
+    parser.add_argument(
+        "--no-video", action="store_true", help="draw no video, so vis/ isn't needed"
+    )
     args = cli.parse(parser, CONFIG, None)
     encoder, settings, path = load_encoder(
         args.checkpoint, args.log_dir, CONFIG, cli.pick_device(args.device)
@@ -78,13 +80,13 @@ def main() -> None:
             require_images(clip)
 
     aligned = align_all(encoder, clips, settings)
-    for one in aligned[1:]:
-        note = ", mirrored" if one.mirrored else ""
-        print(f"{one.clip.name} to {clips[0].name}: mean distance {one.cost:.4f}{note}")
+    for item in aligned[1:]:
+        note = ", mirrored" if item.mirrored else ""
+        print(f"{item.clip.name} to {clips[0].name}: mean distance {item.cost:.4f}{note}")
 
     stem = args.result_dir / f"output_{CONFIG.DATASET}_{args.mode}"
-    with ThreadPoolExecutor(1) as pool:  # t-SNE runs beside the drawing, which takes as long
-        points = pool.submit(project, np.concatenate([one.embeddings for one in aligned]))
+    with ThreadPoolExecutor(1) as pool:  # t-SNE runs while the video is drawn
+        points = pool.submit(project, np.concatenate([item.embeddings for item in aligned]))
         if not args.no_video:
             num_shown = len(clock(clips[0].times_s, clips[0].fps))
             frames = draw_grid(aligned, settings.SKELETON_CONF_THRESHOLD)
@@ -122,7 +124,7 @@ def choose_folders(args: argparse.Namespace) -> list[Path]:
     folders = [find_clip(name, *where, cache.find_clip) for name in given]
     names = [folder.resolve().name for folder in folders]
     if len(set(names)) < len(names):
-        raise UserError(f"--videos {args.videos}: a name comes twice; name each clip once")
+        raise UserError(f"--videos {args.videos}: a name is given twice; give each clip once")
     return at_least_two(folders, "--videos")
 
 
@@ -138,9 +140,9 @@ def at_least_two(folders: list[Path], source: str) -> list[Path]:
 
 
 def align_all(encoder: Encoder, clips: Sequence[Clip], settings: Config) -> list[Aligned]:
-    """Align every clip, or its mirror image where it turns the other way, to the first.
+    """Align every clip to the first one; a clip that turns the other way is mirrored.
 
-    Where it isn't clear which way they turn, the cheaper of the two is kept.
+    If it isn't clear which way the skaters turn, both are tried and the cheaper is kept.
     """
 
     def embeddings_of(clip: Clip, mirrored: bool) -> NDArray[np.float32]:
@@ -149,9 +151,9 @@ def align_all(encoder: Encoder, clips: Sequence[Clip], settings: Config) -> list
     reference = embeddings_of(clips[0], mirrored=False)
     turns = [clip_turn(clip, settings) for clip in clips]
     num_cells = 2 * len(reference) * sum(clip.num_frames for clip in clips)
-    if num_cells < FEW_CELLS:
-        # The compiler of tslearn takes 5 to 8 s in every process, 1,000,000 cells without it 0.7 s.
-        # The variable is read when tslearn is imported, in `align`.
+    if num_cells <= MAX_INTERPRETED_CELLS:
+        # tslearn compiles for 5 to 8 s in every process. Without the compiler it takes 0.7 s for
+        # 1,000,000 cells. The variable is read when `align` imports tslearn.
         os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
     aligned = []
     for clip, turn in zip(clips, turns, strict=True):
@@ -171,8 +173,8 @@ def align(
     """Align a clip (F, D) to the reference (R, D) by DTW (Sakoe and Chiba 1978).
 
     Returns:
-        (R,) the frame that matches each frame of the reference; the mean over the warping path of
-        the squared distance over D.
+        (R,) the frame that matches each frame of the reference; the mean of `cost_matrix` over the
+        warping path.
     """
     from tslearn.metrics import dtw_path_from_metric
 
@@ -184,61 +186,61 @@ def align(
 def project(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the t-SNE (P, 2) of embeddings (P, D): van der Maaten and Hinton 2008.
 
-    Equal embeddings have none: scikit-learn scales its first layout to a standard deviation, here
-    0, and crashes on the NaN that result (its issue 28368). They are all put at the origin.
+    If all embeddings are equal, all points are at the origin. scikit-learn would crash: it divides
+    the initial layout by its standard deviation, which is 0 (scikit-learn issue 28368).
     """
     rows = embeddings.astype(np.float64)
-    if np.ptp(rows, axis=0).max() <= SAME * max(1.0, np.abs(rows).max()):
+    if np.ptp(rows, axis=0).max() <= ROUNDING * max(1.0, np.abs(rows).max()):
         log.warning(
-            "the frames of all clips have the same embedding, so t-SNE can't tell them apart and "
-            "draws one point; check that the skater moves in these clips"
+            "all frames of all clips have the same embedding, so the t-SNE picture shows one "
+            "point; check that the skater moves in these clips"
         )
         return np.zeros((len(rows), 2), np.float32)
     from sklearn.manifold import TSNE
     from threadpoolctl import threadpool_limits
 
     tsne = TSNE(perplexity=min(30.0, (len(rows) - 1) / 3), random_state=CONFIG.SEED)
-    # On two cores that have other work to do, two threads took 4 times as long as one.
+    # One thread: on a busy computer two threads took 4 times as long, waiting for each other.
     with threadpool_limits(1, "openmp"):
         points: NDArray[np.float32] = tsne.fit_transform(rows)
     return points
 
 
 def describe(aligned: Sequence[Aligned], mode: str) -> dict[str, object]:
-    """Return what goes into the JSON."""
+    """Return the content of the JSON file."""
     return {
         "motion": CONFIG.DATASET,
         "mode": mode,
         "reference": aligned[0].clip.name,
-        "maps": {one.clip.name: one.frames for one in aligned},
-        "costs": {one.clip.name: one.cost for one in aligned},
-        "mirrored": {one.clip.name: one.mirrored for one in aligned},
+        "maps": {item.clip.name: item.frames for item in aligned},
+        "costs": {item.clip.name: item.cost for item in aligned},
+        "mirrored": {item.clip.name: item.mirrored for item in aligned},
     }
 
 
 def draw_grid(aligned: Sequence[Aligned], threshold: float) -> Iterator[NDArray[np.uint8]]:
     """Yield for each frame of the reference a grid of all clips at the frame that matches it.
 
-    A reference of variable rate is shown at an even one.
+    A reference of variable frame rate is shown at a constant one.
     """
     reference = aligned[0].clip
     panels = [
         ClipPanel(
-            one.clip.read_image, one.clip.keypoints, one.clip.times_s, PANEL_SIZE, threshold,
-            one.mirrored,
+            item.clip.read_image, item.clip.keypoints, item.clip.times_s, PANEL_SIZE, threshold,
+            item.mirrored,
         )
-        for one in aligned
+        for item in aligned
     ]  # fmt: skip
     for frame in nearest(reference.times_s, clock(reference.times_s, reference.fps)):
         yield grid(
             [
                 panel.draw(
-                    int(one.frames[frame]),
-                    one.clip.name,
-                    "reference" if one is aligned[0] else "mirrored" if one.mirrored else "",
-                    (int(one.frames[0]), int(one.frames[-1]) + 1),
+                    int(item.frames[frame]),
+                    item.clip.name,
+                    "reference" if item is aligned[0] else "mirrored" if item.mirrored else "",
+                    (int(item.frames[0]), int(item.frames[-1]) + 1),
                 )
-                for one, panel in zip(aligned, panels, strict=True)
+                for item, panel in zip(aligned, panels, strict=True)
             ],
             columns=len(aligned) if len(aligned) <= 3 else math.ceil(math.sqrt(len(aligned))),
         )

@@ -3,12 +3,12 @@
     python3 tcc_get_start.py --dataset axel --mode test
     python3 tcc_get_start.py --dataset axel --learner my.mov --standard coach.mp4
 
-Reads the first clip of data/<motion>/<mode>/ as the learner's and the second as the standard
-(--learner and --standard name others, or folders or videos anywhere) and
-log/<motion>_checkpoint.pt; writes result/start_<motion>_<learner>_vs_<standard>.mp4, .png and
-.json. The keypoints of a video are made at its first use (see tcc_get_pose.py) and kept in
-result/keypoints/. A clip may show the motion several times: every clear place is printed, best
-first, up to TOP_K.
+Reads log/<motion>_checkpoint.pt and two clips of data/<motion>/<mode>/: by name, the first is the
+learner's and the second is the standard. --learner and --standard choose other clips, folders or
+videos. Writes result/start_<motion>_<learner>_vs_<standard>.mp4, .png and .json. The keypoints of
+a video are made when it is first used (see tcc_get_pose.py) and kept in result/keypoints/. If the
+learner's clip shows the motion several times, every start with a high confidence is printed, best
+first, at most TOP_K.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ PANEL_SIZE = (640, 720)
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What the search found, in frames of the clips.
+    """The result of the search, in frames of the clips.
 
     `matches`, best first, and the confidence of each; `cost` (N, M) of the standard's and the
     learner's frames; `curve` (M,) the cost of the cheapest match that starts at each learner's
-    frame, NaN for none.
+    frame, NaN if there is none; `mirrored`: the standard was mirrored.
     """
 
     matches: list[Match]
@@ -67,9 +67,11 @@ def main() -> None:
         "--method",
         choices=("dtw", "sliding"),
         default="dtw",
-        help="slope-constrained subsequence DTW, or a rigid window (default: %(default)s)",
+        help="subsequence DTW, or a sliding window of the standard's length (default: %(default)s)",
     )
-    parser.add_argument("--no-video", action="store_true", help="skip the drawing; needs no vis/")
+    parser.add_argument(
+        "--no-video", action="store_true", help="draw no video, so vis/ isn't needed"
+    )
     args = cli.parse(parser, CONFIG, None)
     encoder, settings, path = load_encoder(
         args.checkpoint, args.log_dir, CONFIG, cli.pick_device(args.device)
@@ -84,12 +86,12 @@ def main() -> None:
     best = result.matches[0]
     for warning in result.warnings:
         log.warning("%s", warning)
-    for match, sure in zip(result.matches, result.confidences, strict=True):
-        if match is best or sure >= CONFIDENT:
+    for match, match_confidence in zip(result.matches, result.confidences, strict=True):
+        if match is best or match_confidence >= CONFIDENT:
             print(
                 f"{CONFIG.DATASET} of {standard.name} starts at frame {match.start_frame} "
                 f"({learner.times_s[match.start_frame]:.2f} s) of {learner.name}, "
-                f"confidence {sure:.2f}"
+                f"confidence {match_confidence:.2f}"
             )
 
     stem = args.result_dir / f"start_{CONFIG.DATASET}_{learner.name}_vs_{standard.name}"
@@ -113,7 +115,7 @@ def load_pair(args: argparse.Namespace, settings: Config) -> tuple[Clip, Clip]:
     """Return the learner's clip and the standard.
 
     Raises:
-        UserError: only one clip is there and not both are named.
+        UserError: there is only one clip, and not both are named.
     """
     where = (args.data_dir, CONFIG.DATASET, args.mode)
     cache = VideoCache(args.result_dir / "keypoints", args.weights, args.device).find_clip
@@ -121,46 +123,59 @@ def load_pair(args: argparse.Namespace, settings: Config) -> tuple[Clip, Clip]:
     standard = find_clip(args.standard, *where, cache) if args.standard else None
     if learner is None or standard is None:
         folders = clip_folders(*where)
-        learner = learner or first_but(folders, standard)
-        standard = standard or first_but([*folders[1:], folders[0]], learner)
+        learner = learner or first_except(folders, standard)
+        standard = standard or first_except([*folders[1:], folders[0]], learner)
     if learner.resolve() == standard.resolve():
         log.warning("%s is both the learner's clip and the standard", learner)
     return load_clip(learner, settings, args.person), load_clip(standard, settings)
 
 
-def first_but(folders: list[Path], taken: Path | None) -> Path:
-    """Return the first of `folders` that is not `taken`."""
+def first_except(folders: list[Path], taken: Path | None) -> Path:
+    """Return the first of `folders` that is not `taken`.
+
+    Raises:
+        UserError: there is no other.
+    """
     for folder in folders:
         if taken is None or folder.resolve() != taken.resolve():
             return folder
     raise UserError(
-        f"{folders[0].parent} holds one clip, {folders[0].name}; add the standard, or name both "
-        "with --learner and --standard"
+        f"{folders[0].parent} holds only the clip {folders[0].name}; add the standard, or name "
+        "both clips with --learner and --standard"
     )
 
 
 def find_start(
     encoder: Encoder, learner: Clip, standard: Clip, method: str, settings: Config
 ) -> Result:
-    """Search the standard, or its mirror image, in the learner's clip."""
-    views = [
+    """Find the standard, or its mirror image, in the learner's clip.
+
+    Args:
+        encoder: trained.
+        learner: the clip that is searched.
+        standard: the clip that is looked for.
+        method: "dtw" or "sliding", see `tcc.dtw.search`.
+        settings: those that the encoder was trained with.
+    """
+    variants = [
         embed(encoder, make_features(standard, settings, mirrored)) for mirrored in (False, True)
     ]
     found = locate(
-        views,
+        variants,
         embed(encoder, make_features(learner, settings)),
         method,
         CONFIG.TOP_K + 1,
         opposed(clip_turn(standard, settings), clip_turn(learner, settings)),
     )
     first, last = found.matches[0].path[[0, -1], 0]
-    whole = first == 0 and last == len(views[0]) - 1
+    whole = first == 0 and last == len(variants[0]) - 1
     rows, columns = (
         nearest(feature_times(clip, settings), clip.times_s) for clip in (standard, learner)
     )
-    # A start is a tick of the features' clock; it is drawn at the frame that the match reports.
+    # The search counts ticks of the features' clock. Each start is drawn at the frame that
+    # match_frames gives for its tick.
     curve = np.full(learner.num_frames, np.nan)
-    np.fmin.at(curve, nearest(learner.times_s, feature_times(learner, CONFIG)), found.curve)
+    np.fmin.at(curve, nearest(learner.times_s, feature_times(learner, settings)), found.curve())
     confidences = [confidence(match, found.cost) for match in found.matches]
     kept = found.matches[: CONFIG.TOP_K]
     matches = [match_frames(match, standard, learner, settings) for match in kept]
@@ -169,16 +184,20 @@ def find_start(
         warnings.append(f"{learner.name} turns the other way: {standard.name} is mirrored")
     if confidences[0] < CONFIDENT:
         starts = ", ".join(str(match.start_frame) for match in matches[1:])
-        warnings.append(f"unsure: the clips are not much alike; other starts: {starts or 'none'}")
+        warnings.append(
+            "the start is uncertain, because the clips differ a lot; other possible start frames: "
+            f"{starts or 'none'}"
+        )
     if len(confidences) > CONFIG.TOP_K and confidences[-1] >= CONFIDENT:
         warnings.append(
-            f"{learner.name} shows {standard.name} more than {CONFIG.TOP_K} times; raise TOP_K"
+            f"{learner.name} shows {standard.name} more than {CONFIG.TOP_K} times; increase "
+            "TOP_K to see all of them"
         )
     if not whole:
         first, last = matches[0].path[[0, -1], 0]
         warnings.append(
-            f"{learner.name} shows a part of {standard.name} alone, its frames {first} to {last} "
-            f"of {standard.num_frames}: film the motion from before its start to after its end"
+            f"{learner.name} shows only a part of {standard.name}, its frames {first} to {last} of "
+            f"{standard.num_frames}; film the motion from before its start to after its end"
         )
     warnings += clip_doubts(learner) + clip_doubts(standard)
     return Result(
@@ -192,7 +211,7 @@ def find_start(
 
 
 def describe(result: Result, learner: Clip, standard: Clip, method: str) -> dict[str, object]:
-    """Return what goes into the JSON, with the fields that the training system reads."""
+    """Return the content of the JSON file, with the fields that the training system reads."""
     best = result.matches[0]
     candidates = [
         {
@@ -200,9 +219,9 @@ def describe(result: Result, learner: Clip, standard: Clip, method: str) -> dict
             "end_frame": match.end_frame,
             "start_s": learner.times_s[match.start_frame],
             "cost": match.cost,
-            "confidence": sure,
+            "confidence": match_confidence,
         }
-        for match, sure in zip(result.matches, result.confidences, strict=True)
+        for match, match_confidence in zip(result.matches, result.confidences, strict=True)
     ]
     return {
         "video_name": learner.name,
@@ -228,14 +247,14 @@ def draw_frames(
 ) -> Iterator[NDArray[np.uint8]]:
     """Yield the learner's frames, each beside the frame of the standard that it matches.
 
-    The standard holds its first frame until the start and its last after the end. A learner's clip
-    of variable rate is shown at an even one.
+    Before the start, the standard's first matched frame is shown, and after the end its last one.
+    A clip of variable frame rate is shown at a constant one.
     """
     best = result.matches[0]
     matched = map_frames(best.path[:, ::-1], learner.num_frames)
     matched[: best.start_frame] = best.path[0, 0]
     matched[best.end_frame :] = best.path[-1, 0]
-    left, right = (
+    learner_panel, standard_panel = (
         ClipPanel(clip.read_image, clip.keypoints, clip.times_s, PANEL_SIZE, threshold, mirrored)
         for clip, mirrored in ((learner, False), (standard, result.mirrored))
     )
@@ -248,10 +267,10 @@ def draw_frames(
         note = "mirrored" if result.mirrored else ""
         yield np.concatenate(
             [
-                left.draw(
+                learner_panel.draw(
                     int(frame), f"learner {learner.name}", state, (best.start_frame, best.end_frame)
                 ),
-                right.draw(round(matched[frame]), f"standard {standard.name}", note, span),
+                standard_panel.draw(round(matched[frame]), f"standard {standard.name}", note, span),
             ],
             axis=1,
         )

@@ -1,4 +1,4 @@
-"""Draws skeletons and lays pictures out, with OpenCV."""
+"""Draw skeletons, panels and grids with OpenCV."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tcc.coco import FLIP, LIMBS
 Image = NDArray[np.uint8]
 Color = tuple[int, int, int]
 
-# BGR, told apart by the colour-blind: Okabe and Ito, "Color Universal Design", 2008.
+# BGR, distinct for the colour-blind too: Okabe and Ito, "Color Universal Design", 2008.
 LEFT, RIGHT, TRUNK = (0, 94, 213), (178, 114, 0), (115, 158, 0)
 MARK, FAINT, DARK, LIGHT = (0, 159, 230), (150, 150, 150), (40, 40, 40), (245, 245, 245)
 HEADER_PX, BAR_PX = 56, 12
@@ -26,21 +26,21 @@ SMOOTHING_FRAMES = 8
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """How a frame becomes a panel: the box x, y, width, height of it that is shown, at a size."""
+    """The part of a frame that a panel shows: a box x, y, width, height px, and the panel size."""
 
     box_px: tuple[float, float, float, float]
     width_px: int
     height_px: int
 
     def show(self, image: Image) -> Image:
-        """Cut the box out and scale it; what lies outside the frame is dark."""
+        """Return the box, scaled to the panel's size; outside the frame it is dark."""
         return cv2.warpAffine(
             image, self._matrix(), (self.width_px, self.height_px),
             flags=cv2.INTER_AREA if self._scale() < 1 else cv2.INTER_LINEAR, borderValue=DARK,
         ).astype(np.uint8)  # fmt: skip
 
     def place(self, keypoints: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Move keypoints (17, 3) along."""
+        """Return keypoints (17, 3) of the frame in pixels of the panel."""
         placed = keypoints.copy()
         matrix = self._matrix()
         placed[:, :2] = keypoints[:, :2] @ matrix[:, :2].T + matrix[:, 2]
@@ -64,7 +64,7 @@ def follow(
     panel_size: tuple[int, int],
     extents: float = 2.2,
 ) -> list[View]:
-    """Return a view of every frame that keeps a small skater large without jumping about.
+    """Return a view of every frame that follows the skater smoothly, a small one enlarged.
 
     Args:
         keypoints: (F, 17, 3) of the clip.
@@ -73,7 +73,7 @@ def follow(
         extents: height of the box, in the skater's extents.
 
     Returns:
-        F views of one size of box, at least a quarter of the frame and at most all of it.
+        F views. Their boxes have one size, from a quarter of the frame's height to all of it.
     """
     points = np.where(keypoints[..., 2:] > 0, keypoints[..., :2], np.nan)
     flat = np.where(np.isfinite(points), points, np.nanmean(points, axis=(0, 1)))
@@ -83,7 +83,7 @@ def follow(
     aspect = panel_size[0] / panel_size[1]
     box_height = min(max(extents * extent, 0.25 * height), height)
     box_width = box_height * aspect
-    if box_width > width:  # an upright video in a wide panel: narrower, but the skater fits
+    if box_width > width:  # an upright video in a wide panel: narrow the box, keep the skater in
         box_height = min(max(width / aspect, 1.2 * extent), height)
         box_width = box_height * aspect
     centres = gaussian_filter1d((low + high) / 2, SMOOTHING_FRAMES, axis=0, mode="nearest")
@@ -104,13 +104,15 @@ def draw_skeleton(
     color: Color | None = None,
     thickness_px: int | None = None,
 ) -> Image:
-    """Return the picture with the limbs of one person.
+    """Return a copy of the picture with the limbs of one person.
 
     Args:
         image: (H, W, 3) BGR.
-        keypoints: (17, 3) x px, y px, confidence; joints below the threshold are left out.
-        color: of all limbs; None: the left side, the right side and the trunk have their own.
-        thickness_px: of bare limbs; None: as suits the person's size, with a light edge.
+        keypoints: (17, 3) x px, y px, confidence.
+        confidence_threshold: joints with less are not drawn.
+        color: of all limbs; None: left side, right side and trunk each have a colour.
+        thickness_px: of limbs without an edge; None: limbs with a light edge, as thick as suits the
+            person's size.
     """
     image = image.copy()
     seen = (keypoints[:, 2] >= confidence_threshold) & np.isfinite(keypoints[:, :2]).all(axis=1)
@@ -131,15 +133,15 @@ def draw_skeleton(
 
 
 class ClipPanel:
-    """Draws frames of one clip for a video: header, the skater followed, skeleton, time line.
+    """Draws a panel of one clip: header, the skater with the skeleton, time line.
 
     Args:
-        read: returns the picture (H, W, 3) BGR of a frame.
+        read: returns the picture (H, W, 3) BGR of a frame, given its number.
         keypoints: (F, 17, 3) px.
         times_s: (F,) time of each frame.
-        panel_size: width, height of the picture, px.
-        confidence_threshold: joints below it are not drawn.
-        mirrored: show the clip as in a mirror.
+        panel_size: width, height of the picture between header and time line, px.
+        confidence_threshold: joints with less are not drawn.
+        mirrored: show the mirror image of the clip.
     """
 
     def __init__(
@@ -161,7 +163,14 @@ class ClipPanel:
         self._views = follow(self._keypoints, (width, height), panel_size)
 
     def draw(self, frame: int, title: str, note: str, span: tuple[int, int]) -> Image:
-        """Return a frame's panel; `span` is the motion's first frame and the end, exclusive."""
+        """Return the panel of a frame.
+
+        Args:
+            frame: number of the frame.
+            title: first line of the header.
+            note: end of its second line.
+            span: first frame and end (exclusive) of the motion, for the time line.
+        """
         view = self._views[frame]
         image = self._read(frame)[:, :: -1 if self._mirrored else 1]
         picture = draw_skeleton(
@@ -201,7 +210,7 @@ def header(width_px: int, title: str, detail: str) -> Image:
 
 
 def progress_bar(width_px: int, frame: int, num_frames: int, start: int, end: int) -> Image:
-    """Return a time line with the motion from `start` to `end` (exclusive) and the frame marked."""
+    """Return a time line that marks the frame, and the motion from `start` to `end` (exclusive)."""
     bar = np.full((BAR_PX, width_px, 3), FAINT, np.uint8)
     start_px, end_px, frame_px = (
         int(width_px * value / max(num_frames, 1)) for value in (start, end, frame)
@@ -212,7 +221,7 @@ def progress_bar(width_px: int, frame: int, num_frames: int, start: int, end: in
 
 
 def grid(panels: Sequence[Image], columns: int) -> Image:
-    """Lay panels of one size out in rows of `columns`; what is left over is dark."""
+    """Arrange panels of one size in rows of `columns`; unused places are dark."""
     blank = np.full_like(panels[0], 0) + np.uint8(DARK[0])
     filled = [*panels, *[blank] * (-len(panels) % columns)]
     rows = [

@@ -13,16 +13,18 @@ from scipy.spatial.distance import cdist
 Array = NDArray[np.floating[Any]]
 WarpingPath = NDArray[np.int64]
 CONFIDENT = 0.8
-SPEED_COST = 0.15  # power of the speed by which another than the standard's own must be cheaper
-CLEARLY = 0.8  # from 0.5 to 1 does as well on the recorded clips
+SPEED_COST = 0.15  # at speed s a match must be cheaper than at single speed by the factor s**0.15
+CLEARLY = 0.8  # a part must cost less than this share of the whole; 0.5 to 1 give equal accuracy
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """One place of the standard in the learner's clip.
+    """One place where the learner's clip shows the standard.
 
-    `path` is (K, 2) pairs of standard and learner frame, both rising; `start_frame` and
-    `end_frame` (exclusive) are the learner's; `cost` is the mean over the standard's frames.
+    `start_frame` and `end_frame` (exclusive) are frames of the learner. `path` (K, 2) is the
+    warping path: pairs of a standard's and a learner's frame, both increasing. `cost` is the mean
+    cost per frame of the standard, or per frame of the learner if only a part of the standard is
+    matched.
     """
 
     start_frame: int
@@ -33,79 +35,97 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where a standard lies in a learner's clip.
+    """The result of a search: where the learner's clip shows the standard.
 
-    `matches`, best first, are on `cost` (N, M). `curve` (M,) is the cost, like `Match.cost`, of the
-    cheapest match that starts at each learner's frame; NaN where none does. All are of the mirror
-    image and speed that won, so the curve's minimum is the start of the best match.
+    `matches` are the places, best first. `cost` (N, M) is the cost matrix that they were found in.
+    `mirrored`: it is that of the standard's mirror image. `confidence` is that of the best match.
+    `searched` (K, M) are the rows of `cost` at the speed that won, by `method`; `is_whole`: all of
+    the standard was matched. All of these belong to the cheapest match.
     """
 
     matches: list[Match]
     cost: Array
     mirrored: bool
     confidence: float
-    curve: Array
+    searched: Array
+    method: str
+    is_whole: bool
+
+    def curve(self) -> Array:
+        """Return (M,) the cost, as in `Match.cost`, of the cheapest match from each frame.
+
+        Its minimum is the start of the best match. NaN where no match starts, and everywhere if
+        only a part of the standard was matched.
+        """
+        if self.is_whole:
+            return start_curve(self.searched, self.method)
+        return np.full(self.cost.shape[1], np.nan)
 
 
 def locate(
-    views: Sequence[Array],
+    variants: Sequence[Array],
     learner: Array,
     method: str = "dtw",
     top_k: int = 3,
     opposed: bool | None = None,
 ) -> Placement:
-    """Search a standard, its mirror image and both at double speed, and keep the cheapest.
+    """Search for the standard or its mirror image, at single and double speed; keep the cheapest.
 
-    At double speed, every other frame of the standard is matched: so a slow motion is found.
+    Double speed matches every second frame of the standard. This finds a standard in slow motion.
 
     Args:
-        views: the standard (N, D) and, where the learner may turn the other way, its mirror image.
-        learner: (M, D).
-        method: of `search`; "sliding" tries one speed alone.
-        top_k: most places to return.
-        opposed: the two are known to turn in opposite ways, or in one; None: the cost decides.
+        variants: embeddings (N, D) of the standard, and (N, D) of its mirror image if the learner
+            may turn the other way.
+        learner: embeddings (M, D).
+        method: as in `search`; "sliding" tries single speed only.
+        top_k: maximum number of matches to return.
+        opposed: True if the two skaters turn opposite ways, so that the mirror image is searched
+            for; False if they turn the same way; None if that isn't known and the cost decides.
     """
-    num_frames = len(views[0])
-    options = []
-    for index, view in enumerate(views):
-        if opposed is not None and len(views) > 1 and opposed != (index > 0):
+    num_frames = len(variants[0])
+    searches = []
+    for index, variant in enumerate(variants):
+        if opposed is not None and len(variants) > 1 and opposed != (index > 0):
             continue
-        cost = cost_matrix(view, learner)
+        cost = cost_matrix(variant, learner)
         for speed in (1, 2) if method == "dtw" and num_frames > 2 else (1,):
             rows = np.linspace(0, num_frames - 1, -(-num_frames // speed)).round().astype(np.int64)
             matches, is_whole = _search(cost[rows], method, top_k)
             penalized = matches[0].cost * speed**SPEED_COST
-            options.append((penalized, matches, is_whole, cost, rows, index > 0))
-    _, matches, is_whole, cost, rows, mirrored = min(options, key=lambda option: option[0])
-    curve = start_curve(cost[rows], method) if is_whole else np.full(len(learner), np.nan)
+            searches.append((penalized, matches, is_whole, cost, rows, index > 0))
+    _, matches, is_whole, cost, rows, mirrored = min(searches, key=lambda result: result[0])
     matches = [
         replace(match, path=np.stack([rows[match.path[:, 0]], match.path[:, 1]], axis=1))
         for match in matches
     ]
-    return Placement(matches, cost, mirrored, confidence(matches[0], cost), curve)
+    sure = confidence(matches[0], cost)
+    return Placement(matches, cost, mirrored, sure, cost[rows], method, is_whole)
 
 
 def cost_matrix(standard: Array, learner: Array) -> Array:
-    """Return (N, M) squared Euclidean distances over D of embeddings (N, D) and (M, D)."""
+    """Return (N, M) the mean squared difference over D of embeddings (N, D) and (M, D)."""
     costs: Array = cdist(standard, learner, "sqeuclidean") / standard.shape[1]
     return costs
 
 
 def accumulate(cost: Array) -> tuple[Array, NDArray[np.int64], NDArray[np.int8]]:
-    """Accumulate subsequence DTW with steps (1, 1), (1, 2), (2, 1): neither side stands still.
+    """Accumulate the costs of subsequence DTW with the steps (1, 1), (1, 2) and (2, 1).
 
-    The first axis is matched whole, the second from any frame to any frame, and the slope stays
-    between 1/2 and 2. A skipped frame of the second axis weighs half, one of the first whole, so
-    that every path weighs N and paths of any length compare. Sakoe and Chiba, "Dynamic programming
-    algorithm optimization for spoken word recognition", 1978, table I (P = 1, asymmetric); the
-    open ends are those of Müller, "Information Retrieval for Music and Motion", 2007, chapter 4.4.
+    A path matches all rows, from any column to any column. Every step moves on in both axes, so
+    the slope is between 1/2 and 2. The step (1, 2) adds half the costs of the column that it skips
+    and of its end, the step (2, 1) adds the whole costs of the row that it skips and of its end.
+    So the weights of every path add up to N, and the costs of paths of any length are comparable.
+    Sakoe and Chiba, "Dynamic programming algorithm optimization for spoken word recognition", 1978,
+    table I (P = 1, asymmetric); free start and end: Müller, "Information Retrieval for Music and
+    Motion", 2007, chapter 4.4.
 
     Args:
         cost: (N, M).
 
     Returns:
-        total (N, M), infinite where no path leads; start (N, M), second-axis frame where the best
-        path to a cell begins; step (N, M), 0 at a beginning, else 1, 2, 3 in the order above.
+        total (N, M), the cost of the cheapest path to each cell, infinite if there is none;
+        start (N, M), the column where this path starts;
+        step (N, M), its last step: 0 for none, else 1, 2, 3 in the order above.
     """
     num_rows, num_columns = cost.shape
     total = np.full((num_rows, num_columns), np.inf)
@@ -114,24 +134,24 @@ def accumulate(cost: Array) -> tuple[Array, NDArray[np.int64], NDArray[np.int8]]
     total[0] = cost[0]
     start[0] = np.arange(num_columns)
     for row in range(1, num_rows):
-        options = np.full((3, num_columns), np.inf)
-        origins = np.zeros((3, num_columns), np.int64)
-        options[0, 1:] = total[row - 1, :-1] + cost[row, 1:]
-        origins[0, 1:] = start[row - 1, :-1]
-        options[1, 2:] = total[row - 1, :-2] + (cost[row, 1:-1] + cost[row, 2:]) / 2
-        origins[1, 2:] = start[row - 1, :-2]
+        totals = np.full((3, num_columns), np.inf)
+        starts = np.zeros((3, num_columns), np.int64)
+        totals[0, 1:] = total[row - 1, :-1] + cost[row, 1:]
+        starts[0, 1:] = start[row - 1, :-1]
+        totals[1, 2:] = total[row - 1, :-2] + (cost[row, 1:-1] + cost[row, 2:]) / 2
+        starts[1, 2:] = start[row - 1, :-2]
         if row > 1:
-            options[2, 1:] = total[row - 2, :-1] + cost[row - 1, 1:] + cost[row, 1:]
-            origins[2, 1:] = start[row - 2, :-1]
-        best = options.argmin(axis=0)
+            totals[2, 1:] = total[row - 2, :-1] + cost[row - 1, 1:] + cost[row, 1:]
+            starts[2, 1:] = start[row - 2, :-1]
+        best = totals.argmin(axis=0)
         columns = np.arange(num_columns)
-        total[row], start[row] = options[best, columns], origins[best, columns]
+        total[row], start[row] = totals[best, columns], starts[best, columns]
         step[row] = best + 1
     return total, start, step
 
 
-def trace(step: NDArray[np.int8], end_column: int) -> WarpingPath:
-    """Follow the steps back from the last row; returns (K, 2) cells, rising in both axes."""
+def backtrack(step: NDArray[np.int8], end_column: int) -> WarpingPath:
+    """Return the path (K, 2) of cells to `end_column` of the last row, in increasing order."""
     cell = (len(step) - 1, end_column)
     path = [cell]
     while step[cell]:
@@ -142,9 +162,10 @@ def trace(step: NDArray[np.int8], end_column: int) -> WarpingPath:
 
 
 def map_frames(path: WarpingPath, num_frames: int) -> NDArray[np.float64]:
-    """Return for each of `num_frames` frames of the path's first side its frame on the second.
+    """Return (num_frames,) the frame of the second clip for each frame of the first.
 
-    Frames between two pairs are interpolated; those outside the path are NaN.
+    It is interpolated between the pairs of the path (K, 2), the mean where a frame is in several
+    pairs, and NaN before and after the path.
     """
     frames = np.arange(num_frames)
     first, index = np.unique(path[:, 0], return_inverse=True)
@@ -153,13 +174,14 @@ def map_frames(path: WarpingPath, num_frames: int) -> NDArray[np.float64]:
 
 
 def at_frames(match: Match, standard: WarpingPath, learner: WarpingPath) -> Match:
-    """Return a match of features at ticks of a clock as one of the clips' frames.
+    """Convert a match from ticks of a clock, at which the features are sampled, to frames.
 
-    Where a clip has fewer frames than ticks, a frame can be on the path more than once.
+    Where a clip has fewer frames than ticks, one frame can be in several pairs of the path.
 
     Args:
         match: in ticks.
-        standard, learner: (G,) the frame nearest to each tick.
+        standard: (G,) the frame of the standard nearest to each of its ticks.
+        learner: the same of the learner.
     """
     path = np.stack([standard[match.path[:, 0]], learner[match.path[:, 1]]], axis=1)
     path = np.unique(path, axis=0)
@@ -167,28 +189,30 @@ def at_frames(match: Match, standard: WarpingPath, learner: WarpingPath) -> Matc
 
 
 def search(cost: Array, method: str = "dtw", top_k: int = 3) -> list[Match]:
-    """Find the standard in the learner's clip, best place first; places overlap by half at most.
+    """Find the places where the learner's clip shows the standard, best first.
 
-    A learner's clip that is shorter than the standard may show a part of it: it is matched whole,
-    at tempo 1/2 to 2, to the part that fits best, where that is clearly cheaper than all of the
-    standard or all of it is too long. The roles stay, and the path begins inside the standard.
+    Two places share at most half of the shorter one. A learner's clip that is shorter than the
+    standard may show only a part of it. Then the whole clip is matched to the part of the standard
+    that fits best, with the axes exchanged. This is done if the whole standard can't be matched, or
+    if the part costs clearly less. The pairs of its path are still of a standard's and a
+    learner's frame.
 
     Args:
         cost: (N, M), standard by learner.
-        method: "dtw", or "sliding" for a rigid window at every offset.
-        top_k: most places to return.
+        method: "dtw", or "sliding" for a window of the standard's length at every offset.
+        top_k: maximum number of matches to return.
 
     Returns:
         At least one match.
 
     Raises:
-        ValueError: unknown method, or a clip without frames.
+        ValueError: the method is unknown, or a clip has no frames.
     """
     return _search(cost, method, top_k)[0]
 
 
 def _search(cost: Array, method: str, top_k: int) -> tuple[list[Match], bool]:
-    """Return what `search` does, and whether the standard was matched whole."""
+    """Return the matches of `search`, and whether the whole standard was matched."""
     if method not in ("dtw", "sliding"):
         raise ValueError(f"method {method!r}; expected dtw or sliding")
     if 0 in cost.shape:
@@ -206,11 +230,11 @@ def _search(cost: Array, method: str, top_k: int) -> tuple[list[Match], bool]:
 
 
 def start_curve(cost: Array, method: str = "dtw") -> Array:
-    """Return (M,) the cost of the cheapest match that starts at each learner's frame, else NaN.
+    """Return (M,) the cost of the cheapest match that starts at each learner's frame, or NaN.
 
-    The match is of all rows of `cost` (N, M), with the steps and weights of `accumulate`, or rigid
-    by "sliding". `accumulate` of the reversed matrix would not do: a step weighs the cells after
-    its first, and reversed those before its last.
+    A match is a path over all rows of `cost` (N, M) with the steps and weights of `accumulate`, or
+    a diagonal for the method "sliding". The reversed matrix in `accumulate` would give other
+    costs: a step adds the costs of all its cells but the first, a reversed one of all but the last.
     """
     num_rows, num_columns = cost.shape
     curve = np.full(num_columns, np.nan)
@@ -218,20 +242,20 @@ def start_curve(cost: Array, method: str = "dtw") -> Array:
         means = rigid_means(cost)
         curve[: len(means)] = means
         return curve
-    # remaining[row, column]: cost of the cheapest way from a cell to the last row, without the
-    # cell's own. Two columns are added in which no path may go.
+    # remaining[row, column] is the cost of the cheapest path from a cell to the last row, without
+    # the cost of the cell itself. The two columns added on the right can't be part of a path.
     cost = np.pad(cost, ((0, 0), (0, 2)), constant_values=np.inf)
     remaining = np.full(cost.shape, np.inf)
     remaining[-1, :num_columns] = 0
     for row in range(num_rows - 2, -1, -1):
-        entered = cost[row + 1, 1:-1]
+        next_row = cost[row + 1, 1:-1]
         cheapest = np.minimum(
-            entered + remaining[row + 1, 1:-1],
-            (entered + cost[row + 1, 2:]) / 2 + remaining[row + 1, 2:],
+            next_row + remaining[row + 1, 1:-1],
+            (next_row + cost[row + 1, 2:]) / 2 + remaining[row + 1, 2:],
         )
         if row + 2 < num_rows:
-            skipping = entered + cost[row + 2, 1:-1] + remaining[row + 2, 1:-1]
-            cheapest = np.minimum(cheapest, skipping)
+            two_rows = next_row + cost[row + 2, 1:-1] + remaining[row + 2, 1:-1]
+            cheapest = np.minimum(cheapest, two_rows)
         remaining[row, :num_columns] = cheapest
     total = (cost[0] + remaining[0])[:num_columns] / num_rows
     reached = np.isfinite(total)
@@ -240,25 +264,31 @@ def start_curve(cost: Array, method: str = "dtw") -> Array:
 
 
 def confidence(match: Match, cost: Array) -> float:
-    """Return in [0, 1] how much nearer the matched frames are than any two frames of the clips."""
+    """Return in [0, 1] how much less a match costs than pairs of frames do on average.
+
+    1 means that the matched frames are equal, 0 that they are as different as any two frames.
+    """
     return float(np.clip(1 - match.cost / max(float(cost.mean()), 1e-12), 0, 1))
 
 
 def find_warped(cost: Array, top_k: int) -> list[Match]:
-    """Subsequence DTW with the slope constraint of `accumulate`; (N, M), M at least (N + 1) / 2."""
+    """Find matches by subsequence DTW in `cost` (N, M), where M is at least (N + 1) / 2."""
     total, start, step = accumulate(cost)
     ends = np.arange(cost.shape[1])
     chosen = suppress(start[-1], ends + 1, total[-1], top_k)
     return [
         Match(
-            int(start[-1, end]), int(end) + 1, float(total[-1, end]) / len(cost), trace(step, end)
+            int(start[-1, end]),
+            int(end) + 1,
+            float(total[-1, end]) / len(cost),
+            backtrack(step, end),
         )
         for end in chosen
     ]
 
 
 def find_rigid(cost: Array, top_k: int) -> list[Match]:
-    """Mean cost of the diagonal from every offset, the last one too; (N, M), M at least N."""
+    """Find the cheapest diagonals of `cost` (N, M), where M is at least N."""
     length = len(cost)
     means = rigid_means(cost)
     offsets = np.arange(len(means))
@@ -275,7 +305,7 @@ def find_rigid(cost: Array, top_k: int) -> list[Match]:
 
 
 def rigid_means(cost: Array) -> Array:
-    """Return the mean of the diagonal of (N, M) from every offset, (M - N + 1,)."""
+    """Return (M - N + 1,) the mean of the diagonal of `cost` (N, M) from every offset."""
     length, num_columns = cost.shape
     return np.array(
         [np.diagonal(cost, offset)[:length].mean() for offset in range(num_columns - length + 1)]
@@ -285,7 +315,10 @@ def rigid_means(cost: Array) -> Array:
 def suppress(
     starts: NDArray[np.int64], ends: NDArray[np.int64], costs: Array, top_k: int
 ) -> list[int]:
-    """Return the cheapest intervals, of which no two share more than half of the shorter."""
+    """Return the indices of the cheapest intervals (non-maximum suppression).
+
+    No two of them share more than half of the shorter one. `ends` are exclusive.
+    """
     chosen: list[int] = []
     for index in np.argsort(costs, kind="stable"):
         if len(chosen) == top_k or not np.isfinite(costs[index]):

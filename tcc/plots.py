@@ -1,4 +1,4 @@
-"""Pictures of results; Matplotlib without a screen."""
+"""Plots of results, drawn by Matplotlib without a window."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ Array = NDArray[np.floating[Any]]
 
 
 def plot_start(path: Path, cost: Array, curve: Array, matches: Sequence[Match], title: str) -> None:
-    """Plot the cost of every start frame, and the warping path on the cost matrix.
+    """Plot the cost of every start frame, and the warping paths on the cost matrix.
 
     Args:
-        path: picture to write.
+        path: file to write.
         cost: (N, M) standard by learner.
-        curve: (M,) cost of the cheapest match that starts at each learner's frame; NaN for none.
-        matches: the places found, best first.
-        title: of the picture.
+        curve: (M,) cost of the cheapest match that starts at each learner's frame, NaN if none.
+        matches: the matches found, best first.
+        title: of the plot.
     """
     figure = _figure(9, 7)
     top, bottom = figure.subplots(2, 1, height_ratios=[1, 2], sharex=True)
@@ -35,7 +35,7 @@ def plot_start(path: Path, cost: Array, curve: Array, matches: Sequence[Match], 
     top.plot(starts, curve[starts], color="0.4", marker=".", markersize=3, linewidth=1)
     if not len(starts):
         top.set(yticks=[])
-        note = "the whole standard fits nowhere here; a part of it is matched"
+        note = "no costs: only a part of the standard is matched"
         top.text(0.5, 0.5, note, transform=top.transAxes, ha="center", va="center")
     for rank, match in enumerate(matches, 1):
         color = "C1" if rank == 1 else "C0"
@@ -48,7 +48,7 @@ def plot_start(path: Path, cost: Array, curve: Array, matches: Sequence[Match], 
         bottom.plot(
             match.path[:, 1], match.path[:, 0], color=color, linewidth=3 if rank == 1 else 1
         )
-    top.set(ylabel="cost of a start here", title=_literal(title))
+    top.set(ylabel="cost of a start at this frame", title=_literal(title))
     image = bottom.imshow(cost, aspect="auto", origin="lower", cmap="Greys")
     bottom.set(xlabel="learner's frame", ylabel="standard's frame")
     figure.colorbar(image, ax=[top, bottom], label="distance of embeddings")
@@ -58,19 +58,27 @@ def plot_start(path: Path, cost: Array, curve: Array, matches: Sequence[Match], 
 def plot_tsne(
     path: Path, points: Array, videos: Sequence[str], frames: NDArray[np.int64], title: str
 ) -> None:
-    """Plot t-SNE points (P, 2): a colour and a line a video, frame numbers as marks."""
+    """Plot t-SNE points (P, 2), one colour and line per video, with some frame numbers.
+
+    Args:
+        path: file to write.
+        points: (P, 2).
+        videos: name of the video of each point.
+        frames: (P,) frame of each point.
+        title: of the plot.
+    """
     figure = _figure(9, 7)
     axes = figure.subplots()
     names = list(dict.fromkeys(videos))
     palette = colormaps["tab10" if len(names) <= 10 else "tab20"]
     for index, name in enumerate(names):
-        mine = np.flatnonzero(np.asarray(videos) == name)
+        rows = np.flatnonzero(np.asarray(videos) == name)
         color = palette(index % palette.N)
-        axes.plot(*points[mine].T, color=color, linewidth=0.8, alpha=0.6, marker=".")
-        for row in mine[:: max(1, len(mine) // 12)]:
+        axes.plot(*points[rows].T, color=color, linewidth=0.8, alpha=0.6, marker=".")
+        for row in rows[:: max(1, len(rows) // 12)]:
             axes.annotate(str(frames[row]), points[row], color=color, fontsize=8)
     axes.set(title=_literal(title), xlabel="t-SNE 1", ylabel="t-SNE 2")
-    # Named here: a label that begins with _ is left out of a legend that looks for its lines.
+    # Lines and labels are given, because a legend leaves out the labels of lines that start with _.
     axes.legend(
         axes.lines, map(_literal, names), loc="center left", bbox_to_anchor=(1, 0.5), frameon=False
     )
@@ -78,14 +86,21 @@ def plot_tsne(
 
 
 def plot_tau(path: Path, matrix: Array, names: Sequence[str], title: str) -> None:
-    """Plot Kendall's tau (V, V) of every pair, with the values where they can be read."""
+    """Plot Kendall's tau (V, V) of every pair; the values are written if there is room for them.
+
+    Args:
+        path: file to write.
+        matrix: (V, V) query by reference, NaN where tau is undefined.
+        names: of the V videos.
+        title: of the plot.
+    """
     size = min(max(5.0, 0.4 * len(names) + 2), 16)
     figure = _figure(size + 1, size)
     axes = figure.subplots()
     axes.set_facecolor("0.9")
     image = axes.imshow(np.ma.masked_invalid(matrix), cmap="PuOr", vmin=-1, vmax=1)
-    fine = len(names) <= 60
-    ticks = np.arange(len(names)) if fine else np.arange(0, len(names), len(names) // 30)
+    all_named = len(names) <= 60
+    ticks = np.arange(len(names)) if all_named else np.arange(0, len(names), len(names) // 30)
     labels = [_literal(names[int(tick)]) for tick in ticks]
     axes.set_xticks(ticks, labels, rotation=90, fontsize=7)
     axes.set_yticks(ticks, labels, fontsize=7)
@@ -102,13 +117,14 @@ def plot_tau(path: Path, matrix: Array, names: Sequence[str], title: str) -> Non
 def plot_error_distribution(
     path: Path, errors: Mapping[str, Array], event: str, limit_frames: int = 20
 ) -> None:
-    """Plot which share of the errors lies within k frames; NaN is no pair, infinity a miss.
+    """Plot the share of errors that are at most k frames, one line per method.
 
     Args:
-        path: picture to write.
-        errors: frames (P,), a line a method; one named "<method>, voting" is dashed.
+        path: file to write.
+        errors: of each method (P,) frames; NaN is no pair, infinite an event that wasn't found.
+            The line of a method named "<method>, voting" is dashed.
         event: for the title.
-        limit_frames: right end of the plot.
+        limit_frames: largest k.
     """
     figure = _figure(9, 5)
     axes = figure.subplots()
@@ -133,7 +149,7 @@ def plot_error_distribution(
 
 
 def _literal(text: str) -> str:
-    """Return text as Matplotlib takes it for what it is: no formula between two dollars."""
+    """Escape dollar signs, between which Matplotlib would read a formula."""
     return text.replace("$", r"\$")
 
 
@@ -145,5 +161,5 @@ def _figure(width_inches: float, height_inches: float) -> Figure:
 
 def _save(figure: Figure, path: Path) -> None:
     with whole(path) as temporary, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing")  # drawn as boxes
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing")  # a box is drawn instead
         figure.savefig(temporary, dpi=120)

@@ -118,7 +118,7 @@ class PlannedAlignments:
         path = self.paths.get(pair, np.repeat(np.arange(20)[:, None], 2, axis=1))
         match = Match(0, 20, 0.0, path)
         cost = np.zeros((20, 20))
-        return Placement([match], cost, False, self.confidences.get(pair, 0.5), cost[0])
+        return Placement([match], cost, False, self.confidences.get(pair, 0.5), cost, "dtw", True)
 
     def clock(self, turns: list[float] | None = None) -> list[Array]:
         """Return the common clock of the clips."""

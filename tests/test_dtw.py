@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from tcc.dtw import (
     accumulate,
+    backtrack,
     cost_matrix,
     locate,
     map_frames,
     search,
     start_curve,
     suppress,
-    trace,
 )
 
 Array = NDArray[np.float64]
@@ -85,7 +85,7 @@ def test_path_costs_what_accumulate_says(rows: int, extra: int, seed: int) -> No
     cost = np.random.default_rng(seed).random((rows, rows + extra))
     total, start, step = accumulate(cost)
     end = int(total[-1].argmin())
-    path = trace(step, end)
+    path = backtrack(step, end)
     assert tuple(path[0]) == (0, start[-1, end])
     assert tuple(path[-1]) == (rows - 1, end)
     spent = cost[0, path[0, 1]]
@@ -202,7 +202,7 @@ def test_minimum_of_the_curve_is_the_start_that_is_found(
         shown = (mirror if mirrored else standard)[: 2 * (num_standard // 2) : 2]
         learner[first : first + len(shown)] = shown
     placement = locate([standard, mirror], learner, method)
-    matches, curve = placement.matches, placement.curve
+    matches, curve = placement.matches, placement.curve()
     assert curve.shape == (num_learner,)
     if num_standard > num_learner and np.isnan(curve).all():
         assert len(matches) == 1  # a part of the standard
@@ -215,11 +215,11 @@ def test_minimum_of_the_curve_is_the_start_that_is_found(
 
 def test_a_learner_who_shows_a_part_has_no_curve_and_one_who_shows_all_has() -> None:
     standard = walk(8, 60)
-    assert np.isnan(locate([standard], standard[10:45]).curve).all()
-    assert np.isnan(locate([standard], standard[10:45], "sliding").curve).all()
+    assert np.isnan(locate([standard], standard[10:45]).curve()).all()
+    assert np.isnan(locate([standard], standard[10:45], "sliding").curve()).all()
     quick = np.stack([np.interp(np.linspace(0, 59, 40), np.arange(60), x) for x in standard.T], 1)
     quick += np.random.default_rng(0).normal(0, 1, quick.shape)
-    assert np.nanargmin(locate([standard], quick).curve) == 0
+    assert np.nanargmin(locate([standard], quick).curve()) == 0
 
 
 @pytest.mark.parametrize(("ratio", "doubled"), [(0.925, False), (0.86, True)])

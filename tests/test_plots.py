@@ -64,5 +64,7 @@ def test_a_curve_without_a_start_says_why(tmp_path: Path, figures: list[Figure])
     cost = np.random.default_rng(0).random((30, 10))
     for curve in (np.full(10, np.nan), np.arange(10.0)):
         plots.plot_start(tmp_path / "start.png", cost, curve, search(cost), "a in b")
-    told = [any("fits nowhere" in text for text in texts(figure)) for figure in figures]
+    told = [
+        any("only a part of the standard" in text for text in texts(figure)) for figure in figures
+    ]
     assert told == [True, False]
