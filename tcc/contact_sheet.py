@@ -11,11 +11,24 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from tabulate import tabulate
 
 from tcc.cli import progress
 from tcc.clips import ClipFolder, choose_skater, read_folder
 from tcc.clock import rate
-from tcc.draw import DARK, FAINT, FONT, LIGHT, MARK, Color, Image, View, draw_skeleton, follow
+from tcc.draw import (
+    DARK,
+    FAINT,
+    FONT,
+    LIGHT,
+    MARK,
+    Color,
+    Image,
+    View,
+    draw_skeleton,
+    follow,
+    write_text,
+)
 from tcc.files import UserError, require_utf8, write_json
 from tcc.images import read_frame, write_image
 from tcc.tracking import CLEAR_MARGIN, Track, choose_person, find_doubts
@@ -158,14 +171,17 @@ def _sheet_path(stem: Path, number: int) -> Path:
 
 def describe_clips(clips: Sequence[CheckedClip]) -> str:
     """Return a table of the clips, followed by the shortest clip and the clips to look at."""
-    width = max([4, *(len(clip.name) for clip in clips)])
-    lines = [f"{'clip':{width}}  frames  seconds  missed  people  margin"]
-    lines += [
-        f"{clip.name:{width}}  {clip.num_frames:6}  {clip.num_frames / clip.fps:7.2f}  "
-        f"{len(clip.missed_frames):6}  {clip.people_per_frame:6.1f}  {clip.margin:6.2f}  "
-        f"{'; '.join(clip.doubts)}".rstrip()
+    rows = [
+        [
+            clip.name, f"{clip.num_frames}", f"{clip.num_frames / clip.fps:.2f}",
+            f"{len(clip.missed_frames)}", f"{clip.people_per_frame:.1f}", f"{clip.margin:.2f}",
+            "; ".join(clip.doubts),
+        ]
         for clip in clips
-    ]
+    ]  # fmt: skip
+    head = ["clip", "frames", "seconds", "missed", "people", "margin", ""]
+    align = ("left", *["right"] * 5, "left")
+    lines = [tabulate([head, *rows], tablefmt="plain", colalign=align, disable_numparse=True)]
     if clips:
         shortest = min(clips, key=lambda clip: clip.num_frames)
         lines.append(f"{len(clips)} clips, min(seq_lens) {shortest.num_frames} ({shortest.name})")
@@ -241,7 +257,7 @@ def draw_sheet(title: str, strips: Sequence[Image]) -> Image:
         for first in range(0, len(filled), columns)
     ]
     head = np.full((2 * TITLE_PX, rows[0].shape[1], 3), DARK, np.uint8)
-    _write(head, title, (8, 31), 0.7, LIGHT)
+    write_text(head, title, (8, 31), 0.7, LIGHT)
     return np.concatenate([head, *rows])
 
 
@@ -249,18 +265,12 @@ def _title(clip: CheckedClip, width_px: int) -> Image:
     ground, ink = (MARK, DARK) if clip.doubts else (DARK, LIGHT)
     bar = np.full((TITLE_PX, width_px, 3), ground, np.uint8)
     text = f"{clip.name}   {clip.num_frames} frames, {clip.people_per_frame:.1f} people"
-    return _write(bar, f"{text}   {'; '.join(clip.doubts)}", (8, 17), 0.5, ink)
+    write_text(bar, f"{text}   {'; '.join(clip.doubts)}", (8, 17), 0.5, ink)
+    return bar
 
 
 def _label(cell: Image, text: str, missed: bool) -> Image:
     (length, _), _ = cv2.getTextSize(text, FONT, 0.42, 1)
     cv2.rectangle(cell, (0, 0), (length + 7, 17), MARK if missed else DARK, -1)
-    return _write(cell, text, (4, 13), 0.42, DARK if missed else LIGHT)
-
-
-def _write(image: Image, text: str, corner: tuple[int, int], scale: float, ink: Color) -> Image:
-    """Write a line of text, smaller if it does not fit."""
-    (length, _), _ = cv2.getTextSize(text, FONT, scale, 1)
-    fitted = scale * min(1.0, (image.shape[1] - 2 * corner[0]) / max(length, 1))
-    cv2.putText(image, text, corner, FONT, fitted, ink, 1, cv2.LINE_AA)
-    return image
+    write_text(cell, text, (4, 13), 0.42, DARK if missed else LIGHT)
+    return cell

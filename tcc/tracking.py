@@ -311,14 +311,14 @@ def find_doubts(track: Track, times_s: Array) -> list[str]:
     centres = track.keypoints[..., :2].mean(axis=1)
     extent = np.ptp(track.keypoints[..., :2], axis=1).max(axis=1)
     leaps = np.linalg.norm(np.diff(centres, axis=0), axis=1) / max(float(np.median(extent)), 1.0)
-    doubts = doubt_margin(track.margin) + doubt_gaps(track.observed, track.num_people, times_s)
+    doubts = _doubt_margin(track.margin) + _doubt_gaps(track.observed, track.num_people, times_s)
     if leaps.max(initial=0) > MAX_LEAP:
         leap = int(leaps.argmax()) + 1
         doubts.append(f"the skater leaps at frame {leap}, from where it may be another person")
     return doubts
 
 
-def doubt_margin(margin: float) -> list[str]:
+def _doubt_margin(margin: float) -> list[str]:
     """Return a clause if another person may be the skater, else nothing."""
     text = (
         f"another person is nearly as likely the skater (margin {margin:.2f}); `person = 2` in "
@@ -327,7 +327,7 @@ def doubt_margin(margin: float) -> list[str]:
     return [text] if margin < CLEAR_MARGIN else []
 
 
-def doubt_gaps(
+def _doubt_gaps(
     observed: NDArray[np.bool_], num_people: NDArray[np.int32], times_s: Array
 ) -> list[str]:
     """Return a clause if the skater is missed often or for long, else nothing.
