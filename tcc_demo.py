@@ -1,9 +1,9 @@
-"""Film a synthetic skater and run every command on the clips.
+"""Make clips of synthetic skaters, run every command on them and check the start that is found.
 
     python3 tcc_demo.py
 
-Writes data/demo/ (kept if it is there), log/demo_* and result/*demo*; --mode names the clips that
-are embedded, aligned and scored. Compares the start that was found with the true one.
+Writes data/demo/ (an existing one is used again), log/demo_* and result/*demo*. --mode chooses the
+clips that are embedded, aligned and scored.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from tcc_config import AFTER_TRAINING, CONFIG, TRAINING
 
 MOTION = "demo"
 COUNTS = {"train": 24, "val": 6, "test": 2}
-NUM_STEPS = 200  # enough from the generic encoder on clips this clean, within two minutes
+TRAINING_STEPS = 200  # enough for synthetic clips, since training starts from the generic encoder
 
 
 def main() -> None:
-    """Film the clips, run the commands, compare the start with the true one."""
+    """Make the clips, run the commands, compare the found start with the true one."""
     parser = cli.parser(__doc__, CONFIG.__slots__, mode="val")
     parser.set_defaults(dataset=MOTION)
     args = cli.parse(parser, CONFIG, None)
@@ -38,9 +38,9 @@ def main() -> None:
     film(args.data_dir / motion)
     learner, standard, true = read_truth(args.data_dir)
 
-    # Ctrl-C reaches the command too: let it save, and stop with its exit code.
+    # Ctrl-C also reaches the running command. Wait until it has saved, then exit with its code.
     signal.signal(signal.SIGINT, lambda *_: None)
-    steps = f"MAX_NUM_TRAINING_STEPS={NUM_STEPS}"
+    steps = f"MAX_NUM_TRAINING_STEPS={TRAINING_STEPS}"
     run(args, "tcc_train.py", "--mode", "train", "--set", steps)
     run(args, "tcc_get_embed.py", "--mode", args.mode)
     run(args, "tcc_get_start.py", "--mode", "test")
@@ -56,39 +56,41 @@ def main() -> None:
 
 
 def film(motion_dir: Path) -> None:
-    """Write the clips, where there are none.
+    """Write the clips, unless they exist.
 
     Raises:
-        UserError: something else is there.
+        UserError: the folder exists and was not made by the demo.
     """
     if (motion_dir / "labels.csv").exists():
-        print(f"{motion_dir} is there and kept")
+        print(f"{motion_dir} exists; using its clips")
         return
     if motion_dir.exists():
-        raise UserError(f"{motion_dir} is not the demo's; move it away or name another")
+        raise UserError(
+            f"{motion_dir} was not made by the demo; move it or choose another --dataset"
+        )
     with tqdm(total=sum(COUNTS.values()), desc="filming", unit="clip", disable=None) as bar:
         write_dataset(motion_dir, CONFIG.SEED, COUNTS, bar.update)
     print(f"{motion_dir}: {', '.join(f'{count} {mode}' for mode, count in COUNTS.items())} clips")
 
 
 def read_truth(data_dir: Path) -> tuple[str, str, int]:
-    """Return the names of the test clips, learner's and standard, and the learner's start frame.
+    """Return the names of the learner's and the standard clip, and the learner's true start frame.
 
     Raises:
-        UserError: the clips were not made here.
+        UserError: the clips were not made by the demo.
     """
     names = [path.name for path in clip_folders(data_dir, CONFIG.DATASET, "test")]
     start = read_labels(data_dir, CONFIG.DATASET).get(("test", names[0]), {}).get("start")
     if len(names) < 2 or start is None:
         raise UserError(
-            f"{data_dir / CONFIG.DATASET} is not the demo's: it has no pair in test/ with a "
-            "start_frame in labels.csv; move it away or name another --dataset"
+            f"{data_dir / CONFIG.DATASET} was not made by the demo: test/ has no pair with a "
+            "start_frame in labels.csv; move it or choose another --dataset"
         )
     return names[0], names[1], start
 
 
 def run(args: argparse.Namespace, command: str, *options: str) -> None:
-    """Run a command as a user would; stop with its exit code if it fails."""
+    """Run a command as a user would; if it fails, exit with its code."""
     options = ("--dataset", CONFIG.DATASET, *options)
     shared = [f"--{name}-dir={getattr(args, f'{name}_dir')}" for name in ("data", "log", "result")]
     shared += [f"--device={args.device}", f"--seed={CONFIG.SEED}"]

@@ -1,8 +1,8 @@
-"""The encoder: keypoint features of a clip to one embedding per frame. No clock in it.
+"""The encoder: keypoint features of a clip to one embedding per frame.
 
-Every convolution is valid and the clip is padded once with its own first and last frame, so an
-embedding depends on the frames within `reach` of its own and on nothing else: neither on the
-position in the clip, nor on its length, nor on the padding of a batch.
+The convolutions add no padding. The clip is padded once, with copies of its first and last frame.
+So an embedding depends only on the frames at most `reach` away from its own: not on the position in
+the clip, the length of the clip or the padding of a batch. The encoder can't count frames.
 """
 
 from __future__ import annotations
@@ -32,15 +32,14 @@ class EncoderOptions:
     """Sizes of the encoder; tcc_config.py holds the values.
 
     Attributes:
-        embedding_size: D, numbers per frame that come out, even.
-        hidden_size: H, channels.
-        kernel_size: frames under a convolution, odd.
-        fine_layers: residual blocks below the fine half; their dilations are 1, 2, 4 ... up to
-            fine_dilation.
-        fine_dilation: upper bound.
-        coarse_layers: blocks above them; their dilations go on doubling, up to coarse_dilation.
-        coarse_dilation: upper bound.
-        normalize_embeddings: each half on the unit sphere.
+        embedding_size: D, numbers per frame of the output, even.
+        hidden_size: H, channels of a convolution.
+        kernel_size: frames that a convolution combines, odd.
+        fine_layers: residual blocks that both halves share. Their dilations are 1, 2, 4 ...
+        fine_dilation: upper bound of these dilations.
+        coarse_layers: further blocks of the coarse half. Their dilations continue to double.
+        coarse_dilation: upper bound of these dilations.
+        normalize_embeddings: scale each half of an embedding to length 1.
     """
 
     embedding_size: int
@@ -53,13 +52,13 @@ class EncoderOptions:
     normalize_embeddings: bool
 
 
-# What the input of the encoder depends on, and its sizes: settings that a checkpoint decides.
+# Settings that a checkpoint decides: those that the encoder's input depends on, and its sizes.
 INPUT_SETTINGS = ("FEATURE_FPS", "SKELETON_CONF_THRESHOLD")
 SIZE_SETTINGS = tuple(field.name.upper() for field in fields(EncoderOptions))
 
 
 class Block(nn.Module):
-    """Residual dilated convolution; normalised over the channels of a frame, never over time."""
+    """Residual dilated convolution with normalisation over the channels of each frame."""
 
     def __init__(self, size: int, kernel_size: int, dilation: int) -> None:
         super().__init__()
@@ -77,12 +76,12 @@ class Block(nn.Module):
 class Encoder(nn.Module):
     """Temporal convolutional network (Bai et al., arXiv 1803.01271, without its causality).
 
-    An embedding is two halves. The fine one sees few frames and tells the moment; the coarse one,
-    made from the same layers and more above them, sees more and tells moments apart that look
-    alike. Each half is trained by a loss of its own, so that neither leaves its work to the other.
+    An embedding has two halves. The fine half sees few frames and locates a moment exactly. The
+    coarse half has more layers above the same ones, sees more frames and distinguishes moments that
+    look alike. Each half has its own loss, so each learns to align clips without the other.
 
     Args:
-        feature_size: C, numbers per frame that go in.
+        feature_size: C, numbers per frame of the input.
         options: see EncoderOptions.
     """
 
@@ -106,7 +105,7 @@ class Encoder(nn.Module):
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        """Embed every frame: (B, F, C) -> (B, F, D); one sees `reach` frames before and after."""
+        """Return embeddings (B, F, D) of features (B, F, C); each sees `reach` frames each side."""
         num_frames = features.shape[1]
         x = self.inlet(features.transpose(1, 2))  # (B, H, F)
         x = self.fine(functional.pad(x, (self.reach, self.reach), mode="replicate"))
@@ -121,10 +120,17 @@ class Encoder(nn.Module):
 
 
 def generic_weights(feature_size: int, config: Config) -> dict[str, Tensor] | None:
-    """Return the weights of the generic encoder; None, and a line says why, if it doesn't fit.
+    """Return the weights of the generic encoder, or None if it doesn't fit the settings.
 
-    It fits if it has the sizes of the settings and counts as many frames a second. Joints that are
-    interpolated at another confidence only call for a warning.
+    It fits if the sizes and FEATURE_FPS are those of the settings. If only SKELETON_CONF_THRESHOLD
+    differs, it is still used. A warning names each difference.
+
+    Args:
+        feature_size: C, numbers per frame of the input.
+        config: the current settings.
+
+    Raises:
+        UserError: the file of the generic encoder is missing or broken.
     """
     content = checkpoint.load(GENERIC, "generic")
     trained = content["config"]
@@ -135,7 +141,7 @@ def generic_weights(feature_size: int, config: Config) -> dict[str, Tensor] | No
         return weights
     reason = ", ".join(f"{name}={trained[name]} (now {getattr(config, name)})" for name in other)
     if other == ["SKELETON_CONF_THRESHOLD"]:
-        log.warning("the generic encoder, from which training starts, was trained with %s", reason)
+        log.warning("training starts from the generic encoder, which was trained with %s", reason)
         return weights
     log.warning(
         "training starts from random weights: the generic encoder was trained with %s",
@@ -150,22 +156,23 @@ def load_encoder(
     """Rebuild the encoder that tcc_train.py saved.
 
     Args:
-        path: the checkpoint; None: that of the motion in `log_dir`, or if there is none the
-            generic encoder of tcc_train_generic.py, and a line says so.
-        config: the settings now.
-        device: where the encoder goes.
+        path: the checkpoint. None: that of the motion in `log_dir`; if there is none, the generic
+            encoder of tcc_train_generic.py, with a warning.
+        log_dir: folder of the checkpoints.
+        config: the current settings.
+        device: the device to load the encoder on.
 
     Returns:
-        The encoder, ready to embed; the settings to make its input with, which are `config` with
-        those of the checkpoint in place of its own, and each difference is logged; the path.
+        The encoder in evaluation mode; `config` with the settings that the checkpoint decides, and
+        a warning for each one that differs; the path of the checkpoint that was read.
 
     Raises:
-        UserError: there is no such checkpoint, or the file is not one of this encoder.
+        UserError: the file is missing or is not a checkpoint of this encoder.
     """
     own = log_dir / f"{config.DATASET}_checkpoint.pt"
     if path is None and not own.exists():
         log.warning(
-            "no checkpoint %s: using the generic encoder, which is trained on synthetic jumps; to "
+            "no checkpoint %s: using the generic encoder, which was trained on synthetic jumps; to "
             "train one on your clips, run: python3 tcc_train.py --dataset %s",
             own, config.DATASET,
         )  # fmt: skip
@@ -197,24 +204,24 @@ def load_encoder(
 
 
 def tell_other_embeddings(log_dir: Path, config: Config, mode: str, checkpoint_path: Path) -> None:
-    """Warn where the embeddings file of tcc_get_embed.py is of another mode than is asked for."""
+    """Warn if the embeddings file of tcc_get_embed.py holds another mode than the requested one."""
     path = log_dir / f"{config.DATASET}_embeddings.json"
     if not path.exists():
         return
     try:
         held = msgspec.json.decode(path.read_bytes(), type=dict[str, Any]).get("mode")
     except ValueError:
-        held = "nothing that can be read"
+        held = "no readable mode"
     if held != mode:
         log.warning(
-            "%s holds %s, not %s; %s is embedded anew with %s",
+            "%s holds %s, not %s; computing new embeddings of %s with %s",
             path.with_suffix(".npy"), held, mode, mode, checkpoint_path,
         )  # fmt: skip
 
 
 @torch.no_grad()
 def embed(encoder: Encoder, features: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Embed one clip: features (F, C) -> embeddings (F, D)."""
+    """Return the embeddings (F, D) of one clip's features (F, C)."""
     device = next(encoder.parameters()).device
     embeddings: Tensor = encoder(torch.from_numpy(features)[None].to(device))[0]
     return embeddings.cpu().numpy()

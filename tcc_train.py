@@ -2,10 +2,10 @@
 
     python3 tcc_train.py --dataset axel --mode train
 
-Starts from the generic encoder, trains by temporal cycle-consistency and in the last batches by the
-consensus of the clips' alignments with each other. Reads data/<motion>/train/*/*.json (and val/, if
-it is there, to keep the best checkpoint); writes log/<motion>_checkpoint.pt and TensorBoard scalars
-in log/tensorboard/<motion>/.
+Starts from the generic encoder. The loss of the first batches is temporal cycle-consistency. The
+loss of the last batches contrasts frames by the consensus of all alignments between the clips.
+Reads data/<motion>/train/*/*.json and, if it exists, data/<motion>/val/ to choose the best weights.
+Writes log/<motion>_checkpoint.pt and TensorBoard scalars in log/tensorboard/<motion>/.
 """
 
 from __future__ import annotations
@@ -50,15 +50,15 @@ from tcc_model import Encoder, EncoderOptions, embed, generic_weights
 
 log = logging.getLogger("tcc")
 MAX_VAL_CLIPS = 16
-NUM_VALIDATIONS = 5  # of the last loss, evenly spaced
+NUM_VALIDATIONS = 5  # evenly spaced over the batches of the last loss
 MAX_GRADIENT_NORM = 1.0
-SIGMA = 1.0  # frames of the common clock that are one moment
+SIGMA = 1.0  # of correspondence_loss, frames of the common clock
 
 
 def main() -> None:
     """Read the clips, train, save."""
     parser = cli.parser(__doc__, TRAINING, mode="train")
-    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
+    parser.add_argument("--resume", action="store_true", help="continue from the last checkpoint")
     args = cli.parse(parser, CONFIG, None)
     path = args.log_dir / f"{CONFIG.DATASET}_checkpoint.pt"
     device = cli.pick_device(args.device)
@@ -82,13 +82,13 @@ def main() -> None:
 
 
 def load_val_clips(data_dir: Path, mode: str) -> list[Clip]:
-    """Read up to MAX_VAL_CLIPS clips of val/, none where there is no such folder."""
+    """Read up to MAX_VAL_CLIPS clips of val/; none if the folder doesn't exist."""
     root = data_dir / CONFIG.DATASET / "val"
     if mode == "val" or not (list_clips(root) or find_videos(root)):
         return []
     folders = clip_folders(data_dir, CONFIG.DATASET, "val")
     if len(folders) < 2:
-        log.warning("%s holds one clip; a validation score compares 2 or more", folders[0].parent)
+        log.warning("%s holds one clip; a validation score needs 2 or more", folders[0].parent)
         return []
     spread = np.linspace(0, len(folders) - 1, min(len(folders), MAX_VAL_CLIPS)).round().astype(int)
     return load_clips([folders[index] for index in spread], CONFIG)
@@ -97,8 +97,8 @@ def load_val_clips(data_dir: Path, mode: str) -> list[Clip]:
 def open_curves(folder: Path, step: int) -> SummaryWriter:
     """Open an event file that replaces the curves in `folder` from `step` on.
 
-    TensorBoard reads event files in the order of their names, which begin with the whole second:
-    one of this second has to wait until it is older.
+    TensorBoard reads event files in the order of their names, and a name starts with the second of
+    its creation. If a file of this second exists, wait for the next one.
     """
     if any(folder.glob(f"events.out.tfevents.{int(time.time())}.*")):
         time.sleep(1)
@@ -106,7 +106,7 @@ def open_curves(folder: Path, step: int) -> SummaryWriter:
 
 
 class Trainer:
-    """Encoder, optimiser and schedule of one run; its state is a checkpoint."""
+    """Encoder, optimiser and learning-rate schedule of one run; their state is a checkpoint."""
 
     def __init__(
         self, clips: list[Clip], val_clips: list[Clip], num_steps: int, device: torch.device
@@ -119,7 +119,7 @@ class Trainer:
         self.loss_options = CONFIG.fill(LossOptions)
         total = len(self.sequences)
         self.consensus_step = total - round(CONFIG.CONSENSUS_SHARE * total)
-        # val/ chooses among the weights of the last loss, so it has to see several of them.
+        # val/ chooses among the weights of the last loss, so it is scored several times during it.
         last_stage = self.consensus_step if self.consensus_step < total else 0
         checks = np.linspace(last_stage, total, NUM_VALIDATIONS + 1)[1:].round().astype(int)
         saves = range(CONFIG.SAVE_CKPT_STEPS, total, CONFIG.SAVE_CKPT_STEPS)
@@ -160,7 +160,7 @@ class Trainer:
                 for step in bar:
                     if step == self.consensus_step:
                         self.sequences.phases = self.align_clips()
-                        self.best_tau = None  # weights of the two losses don't compare
+                        self.best_tau = None  # the best weights are those of the last loss
                     loss = self.train_step(self.sequences[step])
                     bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
                     name = "loss" if step < self.consensus_step else "consensus_loss"
@@ -175,17 +175,19 @@ class Trainer:
                         checkpoint.save(path, self.state())
                     if stopping and not last:
                         log.warning(
-                            "stopped at step %d, saved in %s; go on with --resume", self.step, path
+                            "stopped at step %d, saved in %s; continue with --resume",
+                            self.step,
+                            path,
                         )
                         raise KeyboardInterrupt
         finally:
             signal.signal(signal.SIGINT, previous)
 
     def train_step(self, batch: Batch) -> float:
-        """Take one step and return its loss.
+        """Train on one batch and return its loss.
 
         Raises:
-            UserError: the loss or its gradient is not finite.
+            UserError: the loss or its gradient is not finite; the weights are not changed.
         """
         features, lengths, steps, mask, phase = (
             tensor.to(self.device)
@@ -210,8 +212,8 @@ class Trainer:
             raise UserError(
                 f"loss {loss.item()}, gradient {gradient_norm.item()} at step {self.step}: lower "
                 f"LEARNING_RATE (now {CONFIG.LEARNING_RATE}) or raise TEMPERATURE (now "
-                f"{CONFIG.TEMPERATURE}) in tcc_config.py, or set back what differs from its "
-                "defaults; what was saved is kept"
+                f"{CONFIG.TEMPERATURE}) in tcc_config.py, or set your other settings back to their "
+                "defaults; saved checkpoints are kept"
             )
         self.optimizer.step()
         self.scheduler.step()
@@ -219,7 +221,13 @@ class Trainer:
         return loss.item()
 
     def consensus_loss(self, embeddings: Tensor, phase: Tensor, mask: Tensor) -> Tensor:
-        """Return the contrast of both halves by the common clock; embeddings (B, T, D)."""
+        """Return the sum of both halves' correspondence losses.
+
+        Args:
+            embeddings: (B, T, D), the fine half first.
+            phase: (B, T) frame of the common clock, NaN where it is unknown.
+            mask: (B, T) bool, False where a step is padding.
+        """
         known, phase = mask & phase.isfinite(), phase.nan_to_num()
         contrast = partial(
             correspondence_loss,
@@ -231,9 +239,9 @@ class Trainer:
         return both_halves(contrast, embeddings)
 
     def align_clips(self) -> list[NDArray[np.float64]]:
-        """Put the clips on one clock, as the encoder aligns them now."""
+        """Return the common clock of the clips, as the current encoder aligns them."""
         self.encoder.eval()
-        views = [
+        embeddings = [
             (
                 embed(self.encoder, extract(points, fps)),
                 embed(self.encoder, extract(flip(points), fps)),
@@ -241,10 +249,10 @@ class Trainer:
             for points, fps in zip(self.sequences.points, self.sequences.fps, strict=True)
         ]
         bar = partial(cli.progress, description="aligning", unit="pair")
-        return common_clock(views, self.turns, np.random.default_rng(CONFIG.SEED), bar)
+        return common_clock(embeddings, self.turns, np.random.default_rng(CONFIG.SEED), bar)
 
     def validate(self, writer: SummaryWriter) -> None:
-        """Score the val clips by Kendall's tau and keep the best weights."""
+        """Compute Kendall's tau of the val clips and keep the weights if it is the best so far."""
         if not self.val_features:
             return
         self.encoder.eval()
@@ -259,13 +267,13 @@ class Trainer:
             }
 
     def describe_best(self) -> str:
-        """Say which step the encoder of the checkpoint is from, where val/ chose it."""
+        """Return a text with the step whose weights val/ chose; empty without val/."""
         if self.best_tau is None:
             return ""
         return f", kept step {self.best_step}: val tau {self.best_tau:.3f}"
 
     def state(self) -> dict[str, Any]:
-        """Return the checkpoint: `encoder` is what the later commands use, the rest resumes."""
+        """Return the checkpoint: `encoder` is for the other commands, the rest is for --resume."""
         return {
             "encoder": self.best_weights or self.encoder.state_dict(),
             "feature_size": self.feature_size,
@@ -279,45 +287,45 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "scheduler": self.scheduler.state_dict(),
             "phases": [torch.from_numpy(phase) for phase in self.sequences.phases],
-            # Batches and cycles follow from seed and step; layers with chance, as dropout, do not.
+            # Batches and cycles depend only on seed and step. Random layers, as dropout, use this.
             "random_state": torch.get_rng_state(),
         }
 
     def class_names(self) -> dict[str, str]:
-        """Return the classes whose state a checkpoint holds."""
+        """Return the names of the classes whose state a checkpoint holds."""
         return {
             name: type(getattr(self, name)).__name__
             for name in ("encoder", "optimizer", "scheduler")
         }
 
     def restore(self, content: dict[str, Any]) -> None:
-        """Go on from a checkpoint.
+        """Continue from a checkpoint.
 
         Raises:
-            UserError: a setting of the training or a clip differs, or it holds no state.
+            UserError: a setting, a clip or a class differs, or the checkpoint can't be resumed.
         """
         if "clips" not in content:
             raise UserError(
-                "--resume: the checkpoint holds an encoder alone; train anew without --resume"
+                "--resume: the checkpoint holds only an encoder; train again without --resume"
             )
         for name, now in asdict(CONFIG).items():
             then = content["config"].get(name)
             if name in TRAINING and name != "DATASET" and then != now:
                 raise UserError(
-                    f"--resume: {name} was {then} and is now {now}; set it back or train anew "
+                    f"--resume: {name} was {then} and is now {now}; set it back or train again "
                     "without --resume"
                 )
         if content["clips"] != self.names:
             changed = sorted(set(content["clips"]) ^ set(self.names))
             raise UserError(
                 f"--resume: the clips are not those of the checkpoint ({', '.join(changed)}); "
-                "train anew without --resume"
+                "train again without --resume"
             )
         if content["class_names"] != self.class_names():
             then, now = content["class_names"], self.class_names()
             raise UserError(
                 f"--resume: the checkpoint was made with {', '.join(then.values())}, now it is "
-                f"{', '.join(now.values())}; train anew without --resume"
+                f"{', '.join(now.values())}; train again without --resume"
             )
         checkpoint.load_weights(self.encoder, content["last"])
         self.optimizer.load_state_dict(content["optimizer"])

@@ -1,10 +1,11 @@
-"""Train the generic encoder, for motions without a checkpoint of their own, on synthetic jumps.
+"""Train the generic encoder on synthetic jumps.
 
     python3 tcc_train_generic.py
 
-Reads nothing: every batch is skated and filmed by tcc/synthetic/, one motion by two cameras: it is
-known which frames correspond. Writes log/generic_encoder.pt; as tcc/generic_encoder.pt it is
-what tcc_train.py starts from and every other command falls back on.
+tcc_train.py starts from the generic encoder, and the other commands use it for motions that have no
+checkpoint. Reads no files: tcc/synthetic/ makes each batch, each jump filmed by two cameras, so the
+correspondence of all frames is known. Writes log/generic_encoder.pt; the commands read
+tcc/generic_encoder.pt, so copy it there to use it.
 """
 
 from __future__ import annotations
@@ -28,24 +29,27 @@ from tcc.synthetic.jumps import PHASES
 from tcc_config import CONFIG
 from tcc_model import GENERIC, Encoder, EncoderOptions
 
-VIEWS = 2
-NUM_STEPS = 1500
-SIGMA = 0.3  # of PHASES: frames this near to each other in phase are one moment
-MAX_LEAD_S = 1.5
-MIN_CROP = 0.6
+VIEWS = 2  # cameras that film each jump
+TRAINING_STEPS = 1500
+SIGMA = 0.3  # of correspondence_loss, in units of PHASES
+MAX_LEAD_S = 1.5  # longest glide before and after a jump
+MIN_CROP = 0.6  # share of a clip
 SQUEEZE_PROBABILITY = 0.5
 MAX_GRADIENT_NORM = 1.0
 SETTINGS = (
-    *(field.name.upper() for group in (AugmentOptions, EncoderOptions) for field in fields(group)),
-    "FEATURE_FPS", "SKELETON_CONF_THRESHOLD", "BATCH_SIZE", "MAX_NUM_STEPS", "TEMPERATURE",
+    *(field.name.upper() for field in fields(EncoderOptions)),
+    "FLIP_PROBABILITY", "MAX_ROTATION", "MAX_SCALE", "MAX_LIFT", "JITTER", "JOINT_DROPOUT",
+    "MAX_TIME_WARP", "FEATURE_FPS", "SKELETON_CONF_THRESHOLD", "BATCH_SIZE", "MAX_NUM_STEPS", "TEMPERATURE",
     "LEARNING_RATE", "WEIGHT_DECAY",
 )  # fmt: skip
 
 
 def main() -> None:
-    """Skate, film, train, save."""
+    """Train on synthetic batches and save the encoder."""
     parser = cli.parser(__doc__, SETTINGS, mode="train")
-    parser.add_argument("--steps", type=int, default=NUM_STEPS, metavar="N", help="(%(default)s)")
+    parser.add_argument(
+        "--steps", type=int, default=TRAINING_STEPS, metavar="N", help="(%(default)s)"
+    )
     args = cli.parse(parser, CONFIG, None)
     device = cli.pick_device(args.device)
     torch.manual_seed(CONFIG.SEED)
@@ -87,11 +91,14 @@ def main() -> None:
 
 
 def make_batch(step: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Skate and film BATCH_SIZE clips; the seed and the step decide all of it.
+    """Make BATCH_SIZE clips, rounded down to full jumps of VIEWS cameras.
+
+    Args:
+        step: number of the batch. The batch depends only on it and on the settings.
 
     Returns:
-        features (B, F, C); steps (B, T) sampled frames; phase (B, T) of each on PHASES; mask (B, T)
-        False outside of them, where nothing corresponds.
+        features (B, F, C); steps (B, T) sampled frames; phase (B, T) of each, in units of PHASES;
+        mask (B, T) bool, False where a step is padding or lies outside of PHASES.
     """
     generator = np.random.default_rng([CONFIG.SEED, step])
     clips, phases = [], []
@@ -106,7 +113,7 @@ def make_batch(step: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
             both, _ = crop_and_warp(both, generator, CONFIG.MAX_TIME_WARP, MIN_CROP)
             clips.append(both[..., :2])
             phases.append(both[:, 0, 2])
-    # The clips are cropped and warped already, so that their phases are too.
+    # crop_and_warp has cropped and warped the clips together with their phases.
     options = replace(
         CONFIG.fill(AugmentOptions),
         squeeze_probability=SQUEEZE_PROBABILITY,

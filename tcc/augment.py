@@ -1,4 +1,4 @@
-"""Random training batches: which clips and frames, and how the skaters are varied."""
+"""Random training batches: the draw of clips and frames, and the augmentation of the skaters."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ Array = NDArray[np.floating[Any]]
 
 @dataclass(frozen=True, slots=True)
 class AugmentOptions:
-    """How a batch of clips is varied; tcc_config.py holds the values.
+    """Settings of the augmentation; tcc_config.py holds the values.
 
     Attributes:
         flip_probability: of mirroring the whole batch, left and right swapped.
-        max_rotation: degrees in the image plane.
-        max_scale: share by which width and height grow or shrink, each by itself.
-        squeeze_probability: of multiplying a clip's width by a number between -1 and 1, as the
-            view from another side would; without it only the flip mirrors.
-        max_lift: share by which vertical motion grows or shrinks.
-        jitter: standard deviation of a joint's position, torso lengths.
-        joint_dropout: probability that a joint is hidden for a while and interpolated.
-        max_time_warp: tempo lies between 1 / this and this.
-        min_crop: shortest crop, share of the clip.
+        max_rotation: largest rotation in the image plane, degrees.
+        max_scale: largest change of width and of height, drawn separately; 0.1 is 10 %.
+        squeeze_probability: of multiplying a clip's width by a number between -1 and 1, as if the
+            camera stood on another side.
+        max_lift: largest change of the vertical motion; 0.3 is 30 %.
+        jitter: standard deviation of the noise on a joint's position, torso lengths.
+        joint_dropout: probability that a joint is hidden in some frames and interpolated there.
+        max_time_warp: largest tempo; the smallest is 1 / max_time_warp.
+        min_crop: length of the shortest crop, share of the clip.
     """
 
     flip_probability: float
@@ -48,17 +48,17 @@ def augment(
     generator: np.random.Generator,
     options: AugmentOptions,
 ) -> tuple[Array, NDArray[np.int64], Array]:
-    """Crop, warp in time, hide joints, rotate, stretch, jitter and perhaps mirror a batch of clips.
+    """Crop, warp in time, hide joints, rotate, stretch, jitter and sometimes mirror clips.
 
     Args:
         clips: B arrays (F, J, 2) px.
         fps: B frames per second.
-        generator: the only source of randomness.
+        generator: source of all randomness.
         options: see AugmentOptions.
 
     Returns:
-        features (B, F, C), each clip padded with its last frame; lengths (B,); places (B, F) of the
-        frames in the clips, in frames.
+        features (B, F, C), each clip padded with its last frame; lengths (B,) without the padding;
+        places (B, F), position of each frame in the original clip, in frames.
     """
     cropped = [
         crop_and_warp(clip, generator, options.max_time_warp, options.min_crop) for clip in clips
@@ -80,7 +80,7 @@ def augment(
     pose = pose @ (stretch[:, :, None] * rotation.reshape(-1, 2, 2))[:, None]
     pose = pose + generator.normal(0, options.jitter, pose.shape)
     for clip, length in zip(pose, lengths, strict=True):
-        clip[length:] = clip[length - 1]  # the padding repeats the last frame, its jitter too
+        clip[length:] = clip[length - 1]  # the padding repeats the last frame with its jitter
     if generator.random() < options.flip_probability:
         pose = flip(pose)
     lift = 1 + generator.uniform(-options.max_lift, options.max_lift, (len(clips), 1, 1))
@@ -91,7 +91,17 @@ def augment(
 def crop_and_warp(
     clip: Array, generator: np.random.Generator, max_time_warp: float, min_crop: float
 ) -> tuple[Array, Array]:
-    """Return a random part of a clip, resampled at a tempo that drifts, and its frames' places."""
+    """Cut a random part out of a clip and resample it at a slowly changing random tempo.
+
+    Args:
+        clip: (F, ...), F at least 2.
+        generator: source of all randomness.
+        max_time_warp: largest tempo; the smallest is 1 / max_time_warp.
+        min_crop: length of the shortest part, share of the clip.
+
+    Returns:
+        The resampled part (G, ...) and the position (G,) of its frames in the clip, in frames.
+    """
     num_frames = len(clip)
     length = max(2, round(num_frames * generator.uniform(min_crop, 1)))
     first = generator.integers(num_frames - length + 1)
@@ -109,7 +119,16 @@ def crop_and_warp(
 
 
 def hide_joints(clip: Array, generator: np.random.Generator, probability: float) -> Array:
-    """Replace random joints for up to a third of the clip by straight lines in time."""
+    """Hide random joints and interpolate them.
+
+    Args:
+        clip: (F, J, 2).
+        generator: source of all randomness.
+        probability: of hiding a joint, in a random run of up to a third of the frames.
+
+    Returns:
+        (F, J, 2), with hidden positions on a straight line between those before and after.
+    """
     hidden = np.flatnonzero(generator.random(clip.shape[1]) < probability)
     clip = clip.copy()
     for joint in hidden:
@@ -122,14 +141,14 @@ def hide_joints(clip: Array, generator: np.random.Generator, probability: float)
 
 
 def pad(clip: Array, num_frames: int) -> Array:
-    """Repeat the last frame up to `num_frames`."""
+    """Repeat the last frame of a clip (F, ...) until it has `num_frames`."""
     return np.pad(clip, [(0, num_frames - len(clip))] + [(0, 0)] * (clip.ndim - 1), "edge")
 
 
 def choose_clips(
     num_clips: int, batch_size: int, generator: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Return `batch_size` clip indices, each clip as often as any other, give or take one."""
+    """Return `batch_size` clip indices in random order; counts of two clips differ by at most 1."""
     rounds = -(-batch_size // num_clips)
     return np.concatenate([generator.permutation(num_clips) for _ in range(rounds)])[:batch_size]
 
@@ -137,14 +156,16 @@ def choose_clips(
 def sample_steps(
     lengths: NDArray[np.int64], num_steps: int, generator: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Draw sorted random frames of each clip, none twice.
+    """Draw random frames of each clip without replacement.
 
     Args:
-        lengths: (B,) frames.
+        lengths: (B,) number of frames of each clip.
         num_steps: T.
+        generator: source of all randomness.
 
     Returns:
-        (B, T) frames and (B, T) mask; a clip shorter than T gives all its frames, then padding.
+        (B, T) sorted frames and (B, T) mask. A clip shorter than T gives all its frames; the rest
+        repeats its last frame, with mask False.
     """
     steps = np.empty((len(lengths), num_steps), np.int64)
     mask = np.ones((len(lengths), num_steps), np.bool_)

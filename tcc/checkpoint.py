@@ -1,4 +1,4 @@
-"""Checkpoints: written whole or not at all, read without running pickled code."""
+"""Reading and writing checkpoints. A write that fails keeps the old file; a read runs no code."""
 
 from __future__ import annotations
 
@@ -13,13 +13,22 @@ KEYS = {"encoder", "class_names", "config", "motion", "step"}
 
 
 def save(path: Path, content: dict[str, Any]) -> None:
-    """Write a dictionary of tensors and plain values."""
+    """Write a checkpoint.
+
+    Args:
+        path: the file to write or replace.
+        content: tensors and plain Python values, with at least KEYS.
+    """
     with whole(path) as temporary:
         torch.save(content, temporary)
 
 
 def load(path: Path, motion: str) -> dict[str, Any]:
     """Read a checkpoint of tcc_train.py onto the CPU.
+
+    Args:
+        path: the file.
+        motion: name of the motion, for the message that says how to train it.
 
     Raises:
         UserError: the file is missing, can't be read, or is not a checkpoint.
@@ -30,27 +39,27 @@ def load(path: Path, motion: str) -> dict[str, Any]:
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise UserError(
-            f"can't read checkpoint {path}: {error.strerror}; make it readable or name another"
+            f"can't read checkpoint {path}: {error.strerror}; make it readable or choose another"
         ) from None
-    except Exception:  # torch raises many kinds for a broken file; some advise to load it unsafely
+    except Exception:  # torch raises many types for a broken file; some say to load it unsafely
         content = None
     if not isinstance(content, dict) or not content.keys() >= KEYS:
         raise UserError(
-            f"{path} is not a whole checkpoint of tcc_train.py; name another or train again"
+            f"{path} is not a complete checkpoint of tcc_train.py; choose another or train again"
         )
     return content
 
 
 def load_weights(module: torch.nn.Module, weights: dict[str, torch.Tensor]) -> None:
-    """Put the weights of a checkpoint into a module.
+    """Load the weights of a checkpoint into a module.
 
     Raises:
-        UserError: they don't fit the module.
+        UserError: names or shapes of the weights differ from those of the module.
     """
     try:
         module.load_state_dict(weights)
     except RuntimeError:
         raise UserError(
             f"the checkpoint's weights do not fit {type(module).__name__} of tcc_model.py, which "
-            "has changed since; train again"
+            "has changed since the training; train again"
         ) from None

@@ -1,4 +1,4 @@
-"""Clips of any frame rate on one clock, so that what counts frames counts seconds."""
+"""Resampling of clips to one frame rate, so that a number of frames is a number of seconds."""
 
 from __future__ import annotations
 
@@ -12,17 +12,20 @@ from tcc.files import UserError
 Array = NDArray[np.floating[Any]]
 Times = NDArray[np.float64]
 
-UNEVEN = 0.1  # share of an interval by which one frame may be early or late at a constant rate
-OFF = 0.01  # share by which all of a clip may be: 29.97 is 30
-SHORTEST_S = 0.99e-5  # 100,000 frames a second, the most that --capture-fps takes
+UNEVEN = 0.1  # largest relative error of one interval in a clip of constant rate
+OFF = 0.01  # largest relative error of the whole clip's rate: 29.97 counts as 30
+SHORTEST_S = 0.99e-5  # interval at 100,000 frames per second, the maximum of --capture-fps
 
 
 def clock(times_s: Times, fps: float) -> Times:
-    """Return the times (G,) s at which a clip is compared: `fps` a second, first to last frame.
+    """Return the times at which a clip is compared: `fps` per second, from first to last frame.
 
     Args:
-        times_s: (F,) of the frames, rising, at any rate, also a variable one.
-        fps: ticks a second. A clip of that rate keeps its own times.
+        times_s: (F,) s, rising times of the frames, at a constant or variable rate.
+        fps: times per second.
+
+    Returns:
+        (G,) s; `times_s` itself if the clip already has this rate.
     """
     intervals = np.diff(times_s) * fps
     if not len(intervals) or (
@@ -34,7 +37,16 @@ def clock(times_s: Times, fps: float) -> Times:
 
 
 def resample(values: Array, times_s: Times, at_s: Times) -> Array:
-    """Interpolate (F, ...) of `times_s` (F,) linearly at `at_s` (G,): (G, ...), ends held."""
+    """Interpolate values linearly in time.
+
+    Args:
+        values: (F, ...).
+        times_s: (F,) s, rising times of the values.
+        at_s: (G,) s, times to interpolate at.
+
+    Returns:
+        (G, ...); before the first and after the last time, the value there.
+    """
     if np.array_equal(times_s, at_s):
         return values
     place = np.interp(at_s, times_s, np.arange(len(times_s)))
@@ -46,21 +58,21 @@ def resample(values: Array, times_s: Times, at_s: Times) -> Array:
 
 
 def nearest(times_s: Times, at_s: Times) -> NDArray[np.int64]:
-    """Return for each of `at_s` (G,) the index of the nearest of `times_s` (F,), rising."""
+    """Return the index (G,) of the element of rising `times_s` (F,) nearest to each `at_s` (G,)."""
     place = np.interp(at_s, times_s, np.arange(len(times_s)))
-    return np.ceil(place - 0.5 - 1e-6).astype(np.int64)  # halfway: the earlier
+    return np.ceil(place - 0.5 - 1e-6).astype(np.int64)  # exactly between two: the earlier
 
 
 def rate(times_s: Times) -> float:
-    """Return frames per second of the median interval; 30 of a single frame.
+    """Return the frames per second at the median interval of `times_s` (F,) s; 30 for one frame.
 
     Raises:
-        UserError: it is no camera's; the times are of another unit than seconds.
+        UserError: the rate is too high for a camera, so the times are not in seconds.
     """
     interval_s = float(np.median(np.diff(times_s))) if len(times_s) > 1 else 1 / 30
     if interval_s < SHORTEST_S:
         raise UserError(
-            f"frames {interval_s:g} s apart, {1 / interval_s:.0f} a second; mend the seconds in "
-            "timestamps_s of video.json"
+            f"frames are {interval_s:g} s apart, {1 / interval_s:.0f} per second: timestamps_s in "
+            "video.json must be in seconds"
         )
     return 1 / interval_s

@@ -1,4 +1,4 @@
-"""One clock for all clips of a motion, from their alignments with each other."""
+"""One clock for all clips of a motion, computed from their alignments with each other."""
 
 from __future__ import annotations
 
@@ -14,63 +14,71 @@ from tcc.features import opposed
 
 Array = NDArray[np.floating[Any]]
 Bar = Callable[[Sequence[tuple[int, int]]], Iterable[tuple[int, int]]]
-MAX_HUBS = 24
-MAX_PAIRS = 2000
+MAX_HUBS = 24  # clips that every clip is aligned with
+MAX_PAIRS = 2000  # alignments, unless 4 hubs need more
 
 
 def common_clock(
-    views: Sequence[tuple[Array, Array]],
+    embeddings: Sequence[tuple[Array, Array]],
     turns: Sequence[float],
     generator: np.random.Generator,
     progress: Bar = iter,
 ) -> list[NDArray[np.float64]]:
-    """Place the frames of N clips on the clock of one of them, without a label.
+    """Find for each frame of N clips the frame of one reference clip that shows the same moment.
 
-    Every clip is aligned with some, the hubs, and of these the one that the others match best is
-    the clock. From a clip to the clock there is a way through each hub; a frame's place is the
-    median over the ways, so that no single alignment, nor what is peculiar to one clip, decides.
-    This is the transitive alignment of multiple sequences (Notredame et al., "T-Coffee", 2000) with
-    a median for its vote.
+    No labels are needed. Some clips are hubs: every clip is aligned with each hub. The hub that all
+    clips match best is the reference clip. Each hub gives one route from a clip to the reference,
+    clip to hub to reference, and the result is the median over all routes. So one wrong alignment
+    or one unusual clip changes little. This is the transitive alignment of multiple sequences
+    (Notredame et al., "T-Coffee", 2000), with a median instead of a vote.
 
     Args:
-        views: of each clip the embeddings (F, D) and those of its mirror image.
-        turns: (N,) which way each skater turns, as `tcc.features.turn` says.
-        generator: draws the hubs: all clips, if there are few.
-        progress: wraps the pairs that are aligned.
+        embeddings: for each clip its embeddings (F, D) and those of its mirror image (F, D).
+        turns: (N,) direction in which each skater turns, from `tcc.features.turn`.
+        generator: draws the hubs. If there are few clips, all of them are hubs.
+        progress: wraps the list of pairs that are aligned, for a progress bar.
 
     Returns:
-        N arrays (F,), frame of the clock's clip; NaN where most ways lead out of it.
+        N arrays (F,), frame of the reference clip; NaN where less than half of the routes give one.
     """
-    num_clips = len(views)
+    num_clips = len(embeddings)
     num_hubs = min(num_clips, MAX_HUBS, max(4, MAX_PAIRS // num_clips))
     hubs = sorted(generator.choice(num_clips, num_hubs, replace=False).tolist())
     paths: dict[tuple[int, int], WarpingPath] = {}
     confidence = dict.fromkeys(hubs, 0.0)
     for hub, clip in progress([(hub, clip) for hub in hubs for clip in range(num_clips)]):
-        ways = opposed(turns[hub], turns[clip])
-        placement = locate(views[hub], views[clip][0], opposed=ways)
+        mirrored = opposed(turns[hub], turns[clip])
+        placement = locate(embeddings[hub], embeddings[clip][0], opposed=mirrored)
         paths[hub, clip] = placement.matches[0].path
         confidence[hub] += placement.confidence
-    clock = max(hubs, key=lambda hub: confidence[hub])
+    reference = max(hubs, key=lambda hub: confidence[hub])
 
-    def back(hub: int, clip: int) -> NDArray[np.float64]:
-        """Return for each frame of a clip that of the hub."""
-        return map_frames(paths[hub, clip][:, ::-1], len(views[clip][0]))
+    def to_hub(hub: int, clip: int) -> NDArray[np.float64]:
+        """Return the hub's frame for each frame of a clip."""
+        return map_frames(paths[hub, clip][:, ::-1], len(embeddings[clip][0]))
 
-    to_clock = {hub: back(clock, hub) for hub in hubs}
-    places = []
+    to_reference = {hub: to_hub(reference, hub) for hub in hubs}
+    clocks = []
     for clip in range(num_clips):
-        ways_in = np.array([carry(back(hub, clip), to_clock[hub]) for hub in hubs])
+        routes = np.array([carry(to_hub(hub, clip), to_reference[hub]) for hub in hubs])
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # a frame that no way leads from
-            place = np.nanmedian(ways_in, axis=0)
-        place[np.isfinite(ways_in).mean(axis=0) < 0.5] = np.nan
-        places.append(place)
-    return places
+            warnings.simplefilter("ignore", RuntimeWarning)  # a frame for which all routes are NaN
+            frames = np.nanmedian(routes, axis=0)
+        frames[np.isfinite(routes).mean(axis=0) < 0.5] = np.nan
+        clocks.append(frames)
+    return clocks
 
 
 def carry(frames: NDArray[np.float64], mapped: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Look up frames (F,), between whole ones, NaN for none, in a map (G,) that is NaN outside."""
+    """Look up frame numbers in a map, with linear interpolation.
+
+    Args:
+        frames: (F,) frame numbers, not always whole; NaN: unknown.
+        mapped: (G,) the value of each frame number 0 to G - 1, NaN before and after the known ones.
+
+    Returns:
+        (F,) values; NaN for unknown frames and outside the known part of the map.
+    """
     known = np.flatnonzero(np.isfinite(mapped))
     carried: NDArray[np.float64] = np.interp(
         frames, known, mapped[known], left=np.nan, right=np.nan

@@ -1,7 +1,8 @@
-"""Keypoints to features: the pose, and how the body rises and falls.
+"""Features from keypoints: the pose, and how the body rises and falls.
 
-Place, size and a steady camera drop out. How high a joint is hardly changes with the side that the
-camera stands on, how far to the left does: so training squeezes and mirrors the width.
+The features do not depend on where in the picture the skater is, on the skater's size, or on a
+steady movement of the camera. A camera on another side of the skater sees joints at nearly the same
+height but at another horizontal position. That is why training squeezes and mirrors the width.
 """
 
 from __future__ import annotations
@@ -22,22 +23,22 @@ SHOULDERS, HIPS, ANKLES = (
     for part in ("shoulder", "hip", "ankle")
 )
 FACE = [JOINTS.index(name) for name in ("nose", "left_eye", "right_eye")]
-CLEAR_TURN = 0.5
-TORSO_WINDOW_S = 1.0
-SPEED_SIGMAS_S = (1 / 30, 1 / 10)
-USUAL_SPEED = 6.0  # torso lengths per second, makes speeds as large as positions
-HEIGHT_SIGMA_S, RESTING_SIGMA_S = 1 / 30, 1 / 5
+CLEAR_TURN = 0.5  # a turn below it has no clear direction; a full turn is about 1
+TORSO_WINDOW_S = 1.0  # span in which the torso is measured
+SPEED_SIGMAS_S = (1 / 30, 1 / 10)  # standard deviations of the Gaussians that smooth the speeds
+USUAL_SPEED = 6.0  # torso lengths per second; speeds over it are about as large as positions
+HEIGHT_SIGMA_S, RESTING_SIGMA_S = 1 / 30, 1 / 5  # the same for heights and for their average
 
 
 def fill_joints(keypoints: Array, confidence_threshold: float) -> Array:
-    """Interpolate the joints that the detector was unsure of.
+    """Replace joints of low confidence by linear interpolation in time.
 
     Args:
         keypoints: (F, J, 3) x px, y px, confidence.
-        confidence_threshold: joints below it are replaced, linearly in time.
+        confidence_threshold: joints below it are replaced.
 
     Returns:
-        (F, J, 2) px. A joint that is never seen lies at the mean of the joints of its frame.
+        (F, J, 2) px. A joint that is never seen is put at the mean of the frame's other joints.
     """
     num_frames, num_joints, _ = keypoints.shape
     points = keypoints[..., :2].astype(np.float32).copy()
@@ -55,28 +56,40 @@ def fill_joints(keypoints: Array, confidence_threshold: float) -> Array:
 
 
 def flip(points: Array) -> Array:
-    """Mirror a skater: x changes sign, left and right change names; (..., J, 2 or more)."""
+    """Mirror a skater: change the sign of x and swap left and right joints; (..., J, 2 or more)."""
     mirrored = points[..., list(FLIP), :].copy()
     mirrored[..., 0] *= -1
     return mirrored
 
 
 def torso_length(points: Array, fps: float) -> Array:
-    """Return the torso's length (..., F) px of points (..., F, J, 2) px.
+    """Return the length of the torso, from the middle of the hips to the middle of the shoulders.
 
-    It is the upper envelope of mid-hip to mid-shoulder over a second: leaning towards the camera
-    shortens it in the picture, not in the skater.
+    It is the 75th percentile over TORSO_WINDOW_S around each frame. A skater who leans towards the
+    camera has a shorter torso in the picture; the percentile ignores this for 3/4 of the span.
+
+    Args:
+        points: (..., F, J, 2) px.
+        fps: frames per second.
+
+    Returns:
+        (..., F) px.
     """
     torso = np.linalg.norm(_middle(points, SHOULDERS) - _middle(points, HIPS), axis=-1)
     window = max(3, round(TORSO_WINDOW_S * fps) | 1)
     padded = np.pad(torso, [(0, 0)] * (torso.ndim - 1) + [(window // 2, window // 2)], "edge")
-    views = np.lib.stride_tricks.sliding_window_view(padded, window, axis=-1)
-    length: Array = np.maximum(np.percentile(views, 75, axis=-1), 1e-3)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, window, axis=-1)
+    length: Array = np.maximum(np.percentile(windows, 75, axis=-1), 1e-3)
     return length
 
 
 def normalize(points: Array, fps: float) -> Array:
-    """Put mid-hip at the origin: (..., F, J, 2) px -> torso lengths."""
+    """Return the pose (..., F, J, 2) in torso lengths, relative to the middle of the hips.
+
+    Args:
+        points: (..., F, J, 2) px.
+        fps: frames per second.
+    """
     hips = _middle(points, HIPS)[..., None, :]
     pose: Array = (points - hips) / torso_length(points, fps)[..., None, None]
     return pose.astype(np.float32)
@@ -85,17 +98,18 @@ def normalize(points: Array, fps: float) -> Array:
 def vertical_motion(points: Array, fps: float) -> Array:
     """Return how hips, shoulders and the lower ankle rise and fall in the picture.
 
-    A jump is a flight under gravity, from whatever side it is filmed. Speeds, and heights above
-    their average of the last and next moments, leave out where in the picture the skater is and
-    most of what the camera does.
+    A jump is a flight under gravity, and every camera sees it. Speeds and heights relative to a
+    moving average do not depend on where in the picture the skater is, and depend little on how the
+    camera moves.
 
     Args:
         points: (..., F, J, 2) px.
         fps: frames per second.
 
     Returns:
-        (..., F, 9): the three speeds smoothed over SPEED_SIGMAS_S, in USUAL_SPEED, then the three
-        heights above those smoothed over RESTING_SIGMA_S, in torso lengths; up is positive.
+        (..., F, 9), up is positive: the three speeds smoothed by each of SPEED_SIGMAS_S, in units
+        of USUAL_SPEED; then the three heights smoothed by HEIGHT_SIGMA_S minus those smoothed by
+        RESTING_SIGMA_S, in torso lengths.
     """
     heights = -np.stack(
         [
@@ -113,11 +127,13 @@ def vertical_motion(points: Array, fps: float) -> Array:
 
 
 def turn(points: Array, confidence: Array, fps: float) -> float:
-    """Return which way a skater turns over a clip: positive is to the left.
+    """Return in which direction a skater turns over a clip: positive is to the left.
 
-    The width of shoulders and hips in the picture goes with the cosine of where the body faces,
-    the face's place beside them with the sine: their cross product from frame to frame, the area
-    that the two sweep, has the sign of the turn.
+    The width of shoulders and hips in the picture is proportional to the cosine of the angle
+    between body and camera. The horizontal position of the face relative to the shoulders is
+    proportional to the sine. While a body turns, the point (width, face) moves along an ellipse.
+    The sum of the cross products of successive points is twice the area that the point sweeps, and
+    its sign is the direction of the turn.
 
     Args:
         points: (F, J, 2) px.
@@ -125,7 +141,7 @@ def turn(points: Array, confidence: Array, fps: float) -> float:
         fps: frames per second.
 
     Returns:
-        About 1 for a full turn, 2 pi at most; near 0 where nothing turns or nothing is seen.
+        About 1 for a full turn; near 0 if the skater does not turn or is not seen.
     """
     pairs = np.stack([points[:, [left, right], 0] for left, right in (SHOULDERS, HIPS)], axis=1)
     weights = np.stack([confidence[:, pair].min(axis=1) for pair in (SHOULDERS, HIPS)], axis=1)
@@ -137,12 +153,17 @@ def turn(points: Array, confidence: Array, fps: float) -> float:
 
 
 def opposed(turn_a: float, turn_b: float) -> bool | None:
-    """Return whether two turns go opposite ways, None where one of them is not clear."""
+    """Return whether two results of `turn` have opposite directions; None if one is not clear."""
     return turn_a * turn_b < 0 if min(abs(turn_a), abs(turn_b)) > CLEAR_TURN else None
 
 
 def extract(points: Array, fps: float) -> Array:
-    """Return the encoder's features: (..., F, J, 2) px -> (..., F, C)."""
+    """Return the features (..., F, C) that the encoder reads.
+
+    Args:
+        points: (..., F, J, 2) px.
+        fps: frames per second.
+    """
     return join(normalize(points, fps), vertical_motion(points, fps))
 
 
@@ -157,5 +178,5 @@ def _middle(points: Array, pair: list[int]) -> Array:
 
 
 def join(pose: Array, motion: Array) -> Array:
-    """Lay pose (..., F, J, 2) and motion (..., F, 9) side by side, (..., F, C)."""
+    """Concatenate pose (..., F, J, 2) and vertical motion (..., F, 9) to features (..., F, C)."""
     return np.concatenate([pose.reshape(*pose.shape[:-2], -1), motion], -1).astype(np.float32)

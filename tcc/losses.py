@@ -17,7 +17,8 @@ from torch.nn import functional
 # normalize_indices, in squared frames. The logarithm of a vanishing variance has no gradient.
 VARIANCE_FLOOR = 1e-4
 NPAIRS_REGULARIZATION = 0.002
-# A clip shows a phase where its frames, each weighted by its nearness in phase, add up to this.
+# A clip shows a phase if the weights of its frames sum to at least this. A frame of exactly that
+# phase weighs 1, frames of other phases less.
 MIN_NEAR_FRAMES = 0.3
 SIMILARITY_TYPES = ("l2", "cosine")
 
@@ -35,12 +36,12 @@ class LossOptions:
         similarity_type: "l2" (negative squared distance) or "cosine"; both are divided by the
             temperature, l2 by D too.
         temperature: of both softmaxes.
-        label_smoothing: share of the target that is spread over all valid steps; classification.
+        label_smoothing: part of the target that is spread over all valid steps; classification.
         variance_lambda: weight of the log variance; regression_mse_var.
-        huber_delta: error at which the loss turns linear, in units of the index; regression_huber.
+        huber_delta: error above which the loss is linear, unit of the position; regression_huber.
         normalize_indices: positions as shares of their clip instead of frames.
         tcc_tcn_combine: add the time-contrastive n-pairs loss.
-        tcn_weight: its weight.
+        tcn_weight: weight of the n-pairs loss.
     """
 
     loss_type: str
@@ -59,13 +60,13 @@ class LossOptions:
 
 @dataclass(frozen=True, slots=True)
 class CycledBack:
-    """Where Q frames come back to in their own clips.
+    """Where Q frames arrive when they are cycled back to their own clips.
 
     Attributes:
-        log_beta: (Q, T) log probability of each step of the own clip, -inf at padding.
-        positions: (Q, T) of these steps.
-        valid: (Q, T) False at padding.
-        step: (Q,) the step that each frame started from.
+        log_beta: (Q, T) log probability of arriving at each step of the own clip, -inf at padding.
+        positions: (Q, T) position of each of these steps, in shares of the clip or in frames.
+        valid: (Q, T) bool, False at padding.
+        step: (Q,) the step at which each frame started.
     """
 
     log_beta: Tensor
@@ -74,16 +75,16 @@ class CycledBack:
     step: Tensor
 
     def true(self) -> Tensor:
-        """Return the position (Q,) that each frame started from."""
+        """Return the position (Q,) at which each frame started."""
         return self.positions.gather(1, self.step[:, None])[:, 0]
 
     def expected(self) -> Tensor:
-        """Return the expected position (Q,) that each frame comes back to."""
+        """Return the expected position (Q,) at which each frame arrives."""
         return (self.log_beta.exp() * self.positions).sum(-1)
 
 
 def regression_mse_var(back: CycledBack, options: LossOptions) -> Tensor:
-    """Squared error over the variance, plus the log variance; arXiv 1904.07846, equation 6."""
+    """Return the squared error over the variance plus the log variance; arXiv 1904.07846, eq. 6."""
     beta = back.log_beta.exp()
     expected = (beta * back.positions).sum(-1)
     spread = (beta * (back.positions - expected[:, None]).square()).sum(-1)
@@ -93,17 +94,17 @@ def regression_mse_var(back: CycledBack, options: LossOptions) -> Tensor:
 
 
 def regression_mse(back: CycledBack, options: LossOptions) -> Tensor:
-    """Squared error of the expected position."""
+    """Return the mean squared error of the expected position."""
     return (back.true() - back.expected()).square().mean()
 
 
 def regression_huber(back: CycledBack, options: LossOptions) -> Tensor:
-    """Huber loss of the expected position."""
+    """Return the mean Huber loss of the expected position."""
     return functional.huber_loss(back.expected(), back.true(), delta=options.huber_delta)
 
 
 def classification(back: CycledBack, options: LossOptions) -> Tensor:
-    """Cross entropy of the step that is come back to; arXiv 1904.07846, equation 4."""
+    """Return the cross entropy of the step of arrival; arXiv 1904.07846, equation 4."""
     hit = functional.one_hot(back.step, back.valid.shape[1]).to(back.log_beta.dtype)
     uniform = back.valid.to(hit.dtype) / back.valid.sum(-1, keepdim=True)
     target = (1 - options.label_smoothing) * hit + options.label_smoothing * uniform
@@ -120,7 +121,12 @@ LOSSES: dict[str, Callable[[CycledBack, LossOptions], Tensor]] = {
 
 
 def both_halves(loss: Callable[[Tensor], Tensor], embeddings: Tensor) -> Tensor:
-    """Return the sum of a loss over the fine and the coarse half of embeddings (B, T, D)."""
+    """Return the loss of the fine half plus the loss of the coarse half.
+
+    Args:
+        loss: from half an embedding (B, T, D / 2) to a scalar.
+        embeddings: (B, T, D), the fine half first.
+    """
     return torch.stack([loss(half) for half in embeddings.chunk(2, dim=-1)]).sum()
 
 
@@ -132,15 +138,15 @@ def training_loss(
     options: LossOptions,
     seed: int,
 ) -> Tensor:
-    """Sum of the cycle-back losses of both halves, and the n-pairs loss where it is combined.
+    """Return the sum of both halves' cycle-back losses, with the n-pairs loss if it is switched on.
 
     Args:
         embeddings: (B, T, D), the fine half first.
-        steps: (B, T) frame of each step in its clip.
-        lengths: (B,) frames of each clip.
+        steps: (B, T) frame number of each step in its clip.
+        lengths: (B,) number of frames of each clip.
         mask: (B, T) bool, False where a step is padding.
         options: see LossOptions.
-        seed: of random cycles; both halves draw the same ones.
+        seed: seed of the random cycles; both halves use the same cycles.
 
     Returns:
         Scalar.
@@ -164,21 +170,23 @@ def alignment_loss(
     options: LossOptions,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """Cycle-back loss: a frame's soft neighbour in other clips must lead back to the frame.
+    """Return the cycle-back loss: a frame's soft neighbour in another clip must lead back to it.
+
+    Dwibedi et al., arXiv 1904.07846, section 3.
 
     Args:
         embeddings: (B, T, D).
-        steps: (B, T) frame of each step in its clip.
-        lengths: (B,) frames of each clip.
-        mask: (B, T) bool, False where a step is padding; None: no step is.
+        steps: (B, T) frame number of each step in its clip.
+        lengths: (B,) number of frames of each clip.
+        mask: (B, T) bool, False where a step is padding; None: there is no padding.
         options: see LossOptions.
-        generator: of the random cycles; on the CPU.
+        generator: draws the random cycles; on the CPU.
 
     Returns:
-        Scalar: the mean over valid frames of all pairs or cycles.
+        Scalar: the mean over the valid frames of all pairs, or over the random cycles.
 
     Raises:
-        ValueError: an unknown choice, fewer than 2 clips or steps.
+        ValueError: unknown loss_type or similarity_type, or fewer than 2 clips or steps.
     """
     if options.loss_type not in LOSSES:
         raise ValueError(f"loss_type {options.loss_type!r}; expected one of {', '.join(LOSSES)}")
@@ -194,7 +202,7 @@ def alignment_loss(
         mask = torch.ones_like(steps, dtype=torch.bool)
     if options.similarity_type == "cosine":
         embeddings = functional.normalize(embeddings, dim=-1)
-    else:  # the mean cancels out of all distances, but a large one costs precision
+    else:  # distances don't depend on the mean, and rounding errors are smaller without it
         embeddings = embeddings - embeddings.mean(dim=(0, 1))
     kind, temperature = options.similarity_type, options.temperature
     if options.stochastic_matching:
@@ -216,16 +224,16 @@ def alignment_loss(
 def draw_cycles(
     mask: Tensor, cycle_length: int, num_cycles: int, generator: torch.Generator | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Draw random cycles through the clips of a batch, and a frame of the first to start from.
+    """Draw random cycles through the clips of a batch, and a start frame in the first clip of each.
 
     Args:
         mask: (B, T) bool, False where a step is padding.
-        cycle_length: L, clips in a cycle; neighbours differ.
+        cycle_length: L, number of clips in a cycle; two clips in a row always differ.
         num_cycles: Q.
-        generator: on the CPU.
+        generator: source of randomness, on the CPU.
 
     Returns:
-        Clips (Q, L) and steps (Q,), each valid step of the first clip as likely as any other.
+        Clips (Q, L) and start steps (Q,). All valid steps of the first clip are equally likely.
     """
     num_clips, num_steps = mask.shape
     hops = torch.randint(1, num_clips, (num_cycles, cycle_length), generator=generator)
@@ -238,21 +246,21 @@ def draw_cycles(
 def correspondence_loss(
     embeddings: Tensor, phase: Tensor, mask: Tensor, *, temperature: float, sigma: float
 ) -> Tensor:
-    """Contrast against known correspondences: a frame is nearest to those of its own phase.
+    """Return the contrastive loss that puts frames of the same phase nearest to each other.
 
     Chen et al., "Frame-wise Action Representations for Long Videos via Sequence Contrastive
     Learning", arXiv 2203.14957, equation 3, with the phase in place of the time in one video.
 
     Args:
         embeddings: (B, T, D).
-        phase: (B, T) place on a clock that all clips share.
-        mask: (B, T) bool, False where a frame corresponds to nothing.
-        temperature: divides the negative squared distance over D.
-        sigma: how far apart two phases may be and still count as near, on that clock.
+        phase: (B, T) position on a clock that all clips share.
+        mask: (B, T) bool, False where the phase is unknown.
+        temperature: divides the similarity, which is the negative squared distance over D.
+        sigma: standard deviation of the Gaussian weight of a phase difference, unit of the clock.
 
     Returns:
-        Scalar: the mean cross entropy over the frames and all other clips that show their phase; 0
-        where none does.
+        Scalar: the mean cross entropy over all pairs of a frame and another clip that shows the
+        frame's phase; 0 if there is no such pair.
     """
     num_clips, num_steps, size = embeddings.shape
     embeddings = embeddings - embeddings.mean(dim=(0, 1))
@@ -269,14 +277,14 @@ def correspondence_loss(
 
 
 def npairs_loss(embeddings: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Time-contrastive n-pairs loss: a step's neighbour in time is nearer than all other steps.
+    """Return the time-contrastive n-pairs loss, which puts steps that follow each other nearest.
 
     Even steps are anchors, the odd steps after them positives. Sermanet et al., arXiv 1704.06888;
     Sohn, "Improved Deep Metric Learning with Multi-class N-pair Loss Objective", NIPS 2016.
 
     Args:
-        embeddings: (B, T, D), T at least 2; a last odd one out is left.
-        mask: (B, T) bool, False where a step is padding.
+        embeddings: (B, T, D), T at least 2; if T is odd, the last step is not used.
+        mask: (B, T) bool, False where a step is padding; None: there is no padding.
 
     Returns:
         Scalar: the mean over valid anchors, plus a penalty on the embeddings' length.
@@ -293,18 +301,18 @@ def npairs_loss(embeddings: Tensor, mask: Tensor | None = None) -> Tensor:
 
 
 def _similarity(queries: Tensor, keys: Tensor, similarity_type: str, temperature: float) -> Tensor:
-    """Similarity of (..., Q, D) and (..., K, D) as (..., Q, K), over the temperature."""
+    """Return the similarity of (..., Q, D) and (..., K, D) over the temperature, (..., Q, K)."""
     product = queries @ keys.transpose(-1, -2)
     if similarity_type == "cosine":
         return product / temperature
-    # A query's own squared length shifts all its logits alike: the softmax does not see it.
+    # The query's own squared length is left out: it adds the same to all logits of a softmax.
     return (2 * product - keys.square().sum(-1)[..., None, :]) / (temperature * keys.shape[-1])
 
 
 def _cycle_back_all_pairs(
     embeddings: Tensor, mask: Tensor, similarity_type: str, temperature: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return logits (Q, T) over the own clip's steps for each valid frame of each ordered pair."""
+    """Return logits (Q, T) of the own clip's steps, for each valid frame of each ordered pair."""
     num_clips, num_steps, size = embeddings.shape
     frames = embeddings.reshape(1, num_clips * num_steps, size)
     logits = _similarity(frames, embeddings, similarity_type, temperature)  # (B, B T, T)
@@ -330,7 +338,7 @@ def _cycle_back(
     similarity_type: str,
     temperature: float,
 ) -> Tensor:
-    """Return logits (Q, T) over the first clip's steps at the end of each of Q cycles."""
+    """Return logits (Q, T) of the first clip's steps at the end of each of Q cycles."""
     query = embeddings[cycles[:, 0], frame][:, None]  # (Q, 1, D)
     for clip in cycles[:, 1:].unbind(1):
         logits = _similarity(query, embeddings[clip], similarity_type, temperature)

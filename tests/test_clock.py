@@ -74,7 +74,9 @@ def test_a_clip_of_the_rate_is_left_alone() -> None:
 
 def test_times_in_another_unit_than_seconds_are_refused() -> None:
     assert rate(np.linspace(0, 9e-5, 10)) == pytest.approx(100_000)
-    with pytest.raises(UserError, match=r"frames 1e-09 s apart, 1000000000 a second; mend the sec"):
+    with pytest.raises(
+        UserError, match=r"frames are 1e-09 s apart, 1000000000 per second: timestamps_s"
+    ):
         rate(np.linspace(0, 9e-9, 10))
 
 

@@ -98,13 +98,13 @@ def test_clips_that_are_there_are_kept(
     image = tmp_path / "demo" / "train" / "train00" / "vis" / "000000.jpg"
     image.write_text("mine")
     tcc_demo.film(tmp_path / "demo")
-    assert "is there and kept" in capsys.readouterr().out
+    assert "exists; using its clips" in capsys.readouterr().out
     assert image.read_text() == "mine"
 
 
 def test_a_folder_of_the_user_is_not_touched(tmp_path: Path) -> None:
     (tmp_path / "demo" / "train").mkdir(parents=True)
-    with pytest.raises(UserError, match="is not the demo's; move it away"):
+    with pytest.raises(UserError, match="was not made by the demo; move it or"):
         tcc_demo.film(tmp_path / "demo")
     assert [path.name for path in tmp_path.rglob("*")] == ["demo", "train"]
 

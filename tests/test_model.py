@@ -157,7 +157,7 @@ def test_a_motion_without_a_checkpoint_is_told_of_the_generic_encoder(
     assert settings == Config()
     assert found.stat().st_size < 2e6
     assert "no checkpoint" in caplog.text
-    assert "using the generic encoder, which is trained on synthetic jumps" in caplog.text
+    assert "using the generic encoder, which was trained on synthetic jumps" in caplog.text
     weights = generic_weights(43, Config())
     assert weights is not None
     assert all(torch.equal(weights[name], value) for name, value in loaded.state_dict().items())
@@ -210,10 +210,12 @@ def test_what_is_no_checkpoint_is_named(tmp_path: Path) -> None:
         load_encoder(Path("lost.pt"), tmp_path, Config(), torch.device("cpu"))
     for content in (b"", b"half a file", GENERIC.read_bytes()[:1000], GENERIC.read_bytes()[:-9]):
         path.write_bytes(content)
-        with pytest.raises(UserError, match=r"axel_checkpoint.pt is not a whole checkpoint of tcc"):
+        with pytest.raises(
+            UserError, match=r"axel_checkpoint.pt is not a complete checkpoint of tcc"
+        ):
             load()
     torch.save({"encoder": 1}, path)
-    with pytest.raises(UserError, match=r"of tcc_train.py; name another or train again$"):
+    with pytest.raises(UserError, match=r"of tcc_train.py; choose another or train again$"):
         load()
     path.unlink()
     path.mkdir()

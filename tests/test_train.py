@@ -345,7 +345,7 @@ def test_interrupted_run_saves_and_resumes_to_the_weights_of_an_uninterrupted_on
     assert code == 130
     assert "Traceback" not in output
     assert re.search(r"training: .*\d/500 \[\d\d:\d\d<\d\d:\d\d, .*loss=-?\d", output)
-    stopped = re.search(r"stopped at step (\d+), saved in log/wave_checkpoint.pt; go on", output)
+    stopped = re.search(r"stopped at step (\d+), saved in log/wave_checkpoint.pt; continue", output)
     assert stopped
     step = load(motion_dir)["step"]
     assert step == int(stopped[1]) < 500
@@ -451,7 +451,7 @@ def test_one_clip_in_val_is_told(
     for index in (1, 2, 3):
         shutil.rmtree(motion_dir / "data" / "wave" / "val" / f"val{index}")
     call(tcc_train.main, *options(MAX_NUM_TRAINING_STEPS=1), cwd=motion_dir)
-    assert "wave/val holds one clip; a validation score compares 2 or more" in caplog.text
+    assert "wave/val holds one clip; a validation score needs 2 or more" in caplog.text
 
 
 @pytest.mark.parametrize("loss_type", LOSSES)
@@ -467,7 +467,7 @@ def test_non_finite_loss_stops_with_what_to_change(motion_dir: Path, call: Call)
     arguments = options(LEARNING_RATE=1e30, SAVE_CKPT_STEPS=1)
     message = (
         r"at step \d: lower LEARNING_RATE \(now 1e\+30\) or raise TEMPERATURE \(now 0.1\) in "
-        "tcc_config.py, or set back what differs from its defaults; what was saved is kept"
+        "tcc_config.py, or set your other settings back to their defaults; saved checkpoints"
     )
     with pytest.raises(UserError, match=message):
         call(tcc_train.main, *arguments, cwd=motion_dir)
@@ -501,7 +501,7 @@ def test_resume_refuses_another_run(motion_dir: Path, call: Call) -> None:
     with pytest.raises(UserError, match=r"made with Encoder, SGD, .*, now it is Encoder, AdamW"):
         call(tcc_train.main, *options(), "--resume", cwd=motion_dir)
     shutil.copy(GENERIC, path)
-    with pytest.raises(UserError, match=r"--resume: the checkpoint holds an encoder alone; train"):
+    with pytest.raises(UserError, match=r"--resume: the checkpoint holds only an encoder; train"):
         call(tcc_train.main, *options(), "--resume", cwd=motion_dir)
     torch.save(content, path)
     write_clip(motion_dir / "data" / "wave" / "train" / "new", wave(30, 9))

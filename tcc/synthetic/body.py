@@ -1,8 +1,9 @@
-"""From a pose to the joints of a body that stands on the ice.
+"""Computes the joints of a body that stands on the ice from its pose.
 
-A pose is a row of 20 numbers: trunk forward and to the left, shoulders' turn from the hips, hips'
-turn, degrees; of both legs and both arms where their ends lie from their roots, forward, outward
-and up, and how far, 1 is straight.
+A pose is a row of 20 numbers. The first four are angles in degrees: lean of the trunk forward, lean
+to the left, turn of the shoulders relative to the hips, turn of the hips. Then come four numbers
+for each of left leg, right leg, left arm and right arm: the direction from the root of the limb to
+its end, as (forward, outward, up), and how far it is extended, where 1 is straight.
 """
 
 from __future__ import annotations
@@ -13,22 +14,35 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 Body = dict[str, float]
 
-ANKLE_M = 0.12  # of a skate's ankle above the ice
-# Metres of a body 1.7 m tall, and the share of its mass that each joint stands for (Dempster 1955).
+ANKLE_M = 0.12  # height of the ankle of a standing skate above the ice
+# Lengths in metres of a body 1.7 m tall.
 LENGTHS = {
     "hip": 0.12, "thigh": 0.42, "shank": 0.42, "trunk": 0.5, "shoulder": 0.18, "upper_arm": 0.28,
     "forearm": 0.25, "head": 0.2,
 }  # fmt: skip
+# Nose, eyes and ears relative to the end of the head: forward, left, up, in metres.
 FACE = (
     (0.11, 0, 0), (0.08, 0.035, 0.04), (0.08, -0.035, 0.04), (0, 0.075, 0.02), (0, -0.075, 0.02)
 )  # fmt: skip
+# Share of the body's mass at each COCO joint, after Dempster (1955).
 MASSES = np.array(
     [0, 0, 0, 0.04, 0.04, 0.14, 0.14, 0.03, 0.03, 0.02, 0.02, 0.14, 0.14, 0.09, 0.09, 0.04, 0.04]
 )
 
 
 def reach_ice(rows: Array, left: Array, body: Body) -> Array:
-    """Bend a leg that would reach below the ice, with the hips as high as the carrying leg says."""
+    """Bend each leg that would reach below the ice.
+
+    The height of the hips is that of the legs, weighted by how much weight each leg carries.
+
+    Args:
+        rows: (F, 20) poses.
+        left: (F,) share of the weight on the left leg.
+        body: lengths as in LENGTHS, m.
+
+    Returns:
+        (F, 20) poses.
+    """
     rows = rows.copy()
     legs = rows[:, 4:12].reshape(-1, 2, 4)
     legs[..., 2] = np.minimum(legs[..., 2], -0.08)
@@ -42,14 +56,23 @@ def reach_ice(rows: Array, left: Array, body: Body) -> Array:
 
 
 def _drop(legs: Array, body: Body) -> Array:
-    """How far below the hips the feet are, (F, 2) m."""
+    """Return how far below the hips the left and the right foot are, (F, 2) m."""
     length = np.linalg.norm(legs[..., :3], axis=-1)
     drop: Array = -legs[..., 2] / length * legs[..., 3] * (body["thigh"] + body["shank"])
     return drop
 
 
 def skeleton(rows: Array, body: Body, head_turn: float) -> Array:
-    """Joints (F, 17, 3) in the hips' axes, forward, left, up; the lower foot stands on the ice."""
+    """Return the joints of poses; the lower foot stands on the ice.
+
+    Args:
+        rows: (F, 20) poses.
+        body: lengths as in LENGTHS, m.
+        head_turn: turn of the head relative to the shoulders, radians.
+
+    Returns:
+        (F, 17, 3) m along the axes of the hips: forward, left, up.
+    """
     joints = np.zeros((len(rows), 17, 3))
     legs = rows[:, 4:12].reshape(-1, 2, 4)
     hips = _drop(legs, body).max(axis=1) + ANKLE_M
@@ -83,7 +106,7 @@ def skeleton(rows: Array, body: Body, head_turn: float) -> Array:
 def _limb(
     root: Array, way: Array, reach: Array, pole: Array, upper: float, lower: float
 ) -> tuple[Array, Array]:
-    """Return the middle joint, bent towards the pole, and the end of a limb, each (F, 3)."""
+    """Return the middle joint, which bends towards `pole`, and the end of a limb, each (F, 3)."""
     way = _unit(way)
     span = reach * (upper + lower)
     along = (upper**2 - lower**2 + span**2) / (2 * span)
@@ -94,7 +117,7 @@ def _limb(
 
 
 def _axes(up: Array, turn: Array) -> tuple[Array, Array]:
-    """Return forward and left (F, 3) of a part of the body along `up`, turned to the left."""
+    """Return the forward and left axes (F, 3) of a body part along `up` with a turn to the left."""
     level = np.stack([np.cos(turn), np.sin(turn), np.zeros(len(up))], axis=-1)
     forward = _unit(level - (level * up).sum(axis=-1, keepdims=True) * up)
     return forward, np.cross(up, forward)

@@ -1,29 +1,32 @@
-"""The jumps of a figure skater as key poses on one clock.
+"""The jumps of figure skating as key poses on one clock that all jumps share.
 
-Seconds and degrees. The poses are those of a skater who turns to the left and lands on the right
-leg; the others are mirror images.
+Units are seconds and degrees. All poses are those of a skater who turns to the left and lands on
+the right leg. Skaters who turn to the right are mirror images.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-# The shared clock: what happens at each whole number.
+# The shared clock: the event at each whole number.
 PHASES = (
     "entry", "step", "ready", "bend", "take-off", "closed", "opening", "landing", "deep", "out",
     "end",
 )  # fmt: skip
-# A motion starts where the knee is bent most and the spring begins: glides, which can last as long
-# as the skater likes, have no moment of their own.
+# A motion starts at the deepest knee bend before take-off. A glide can have any length, so its
+# frames have no fixed place on the clock.
 BEND, TAKEOFF, LANDING, OUT = (PHASES.index(k) for k in ("bend", "take-off", "landing", "out"))
-# Seconds from each to the next; the flight takes as long as FLIGHT_S says, by these shares.
+# Shortest and longest time from each event to the next. From take-off to landing the numbers are
+# shares of FLIGHT_S instead.
 SPANS_S = (
     (0.3, 0.6), (0.25, 0.6), (0.15, 0.4), (0.13, 0.25), (0.3, 0.3), (0.4, 0.4), (0.3, 0.3),
     (0.13, 0.27), (0.3, 0.6), (0.4, 0.9),
 )  # fmt: skip
-FLIGHT_S = ((0.25, 0.45), (0.33, 0.58), (0.43, 0.65))  # of half turns, singles, doubles
-TURNED = (0.24, 0.76)  # share of the turn in the air, when closed and when opening
-# Where a limb's end lies from its root: forward, outward, up; and how far, 1 is straight.
+# Shortest and longest flight with 0, 1 and 2 full turns.
+FLIGHT_S = ((0.25, 0.45), (0.33, 0.58), (0.43, 0.65))
+TURNED = (0.24, 0.76)  # share of the turn in the air that is done at "closed" and at "opening"
+# Direction from the root of a limb to its end (forward, outward, up) and how far it is extended,
+# where 1 is straight.
 LEGS = {
     "straight": (0.0, 0.0, -1.0, 0.99), "under": (0.05, 0.06, -1.0, 0.96),
     "soft": (0.12, 0.02, -1.0, 0.92), "bent": (0.2, 0.0, -1.0, 0.83),
@@ -43,10 +46,11 @@ ARMS = {
     "guard": (0.7, 0.5, -0.3, 0.78), "scoop": (0.85, 0.3, 0.2, 0.85),
     "up": (0.15, 0.1, 1.0, 0.88),
 }  # fmt: skip
-# A key pose: the leg that carries; trunk forward and to the left; shoulders' turn from the hips;
-# hips' turn from the travel; left and right leg, left and right arm ("a|b": either).
+# A key pose: the leg or legs that carry the weight; lean of the trunk forward and to the left; turn
+# of the shoulders relative to the hips; turn of the hips relative to the direction of travel; left
+# leg, right leg, left arm, right arm. "a|b" is one of the two at random.
 Pose = tuple[str, int, int, int, int, str, str, str, str]
-# Entry, step, ready, bend and take-off of each jump.
+# The poses at entry, step, ready, bend and take-off of each jump.
 JUMPS: dict[str, tuple[Pose, ...]] = {
     "axel": (
         ("R", 18, 0, 15, -150, "under|trail", "soft", "wide", "wide"),
@@ -98,7 +102,7 @@ JUMPS: dict[str, tuple[Pose, ...]] = {
         ("LR", 5, 0, 10, 30, "straight", "straight", "scoop|wide", "scoop|wide"),
     ),
 }
-# Closed and opening of full turns and of half turns.
+# The poses at closed and opening, for jumps with full turns and with half a turn.
 TURNING: tuple[Pose, ...] = (
     ("R", 4, 0, -8, 0, "cross|four", "back|straight", "fold|fold|hug|up", "fold|fold|hug|up"),
     ("R", 4, 0, -12, 0, "cross|fold", "back|straight", "fold|hug", "fold|hug"),
@@ -107,7 +111,7 @@ HALF: tuple[Pose, ...] = (
     ("R", 5, 0, -10, 0, "trail", "knee|front", "wide|guard", "wide|guard"),
     ("R", 6, 0, -10, 0, "trail|fold", "under", "wide|guard", "wide|guard"),
 )
-# Landing, deep, out and end of jumps that are stood and of falls.
+# The poses at landing, deep, out and end, for jumps that succeed and for falls.
 STOOD: tuple[Pose, ...] = (
     ("R", 10, 0, -15, 0, "check|fold|four", "straight", "guard|wide", "guard|wide"),
     ("R", 34, -4, 0, -15, "trail|landed|check", "edge|bent", "wide", "wide|side"),
@@ -120,7 +124,7 @@ FALLEN: tuple[Pose, ...] = (
     ("LR", -20, 10, 0, 60, "sit", "sit", "rear", "rear"),
     ("LR", -10, 10, 0, 70, "sit", "sit", "rear|low", "rear|low"),
 )
-# Before the entry and after the end.
+# Poses before the entry and after the end.
 GLIDES: tuple[Pose, ...] = (
     ("L", 15, 0, 0, 0, "soft", "trail", "side|low", "side|low"),
     ("R", 15, 0, 0, 0, "trail", "soft", "side|low", "side|low"),
@@ -129,8 +133,8 @@ GLIDES: tuple[Pose, ...] = (
     ("LR", 6, 0, 0, 0, "under", "under", "low|side", "low|side"),
     ("L", 12, 6, 15, 0, "soft", "cross", "front|side", "back|side"),
 )
-GLIDE_S = (0.35, 1.1)  # of one of them
-# How far skaters are from the tables (trunk, shoulders, hips, limbs) in all poses, and by pose.
+GLIDE_S = (0.35, 1.1)  # shortest and longest glide
+# Standard deviations from the poses above: OWN of a deviation per skater, VARIED of one per pose.
 OWN = np.array([5, 4, 6, 8] + 4 * [0.08, 0.06, 0.05, 0.02])
 VARIED = np.array([4, 3, 7, 10] + 4 * [0.07, 0.06, 0.06, 0.025])
-WOBBLE = 0.5  # of VARIED, within a pose
+WOBBLE = 0.5  # standard deviation of slow noise over time, in units of VARIED

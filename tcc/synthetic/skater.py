@@ -1,8 +1,8 @@
-"""A parametric figure skater in 3D who skates jumps.
+"""A parametric 3D model of a figure skater who jumps.
 
-Metres, seconds; z is up and the ice is z = 0. A jump is a row of key poses (jumps.py) on one clock
-that all skaters share, so that equal phases are the same moment across bodies, tempos and
-directions of turn.
+Units are metres and seconds; z is up and the ice is z = 0. A jump is a list of key poses (jumps.py)
+on one clock that all skaters share. Equal phases are the same moment of the jump for all bodies,
+tempos and directions of turn.
 """
 
 from __future__ import annotations
@@ -23,17 +23,22 @@ Array = NDArray[np.float64]
 Generator = np.random.Generator
 
 GRAVITY = 9.81
-SPEED = (1.5, 5.0)  # m/s at first
-EDGE = 40.0  # degrees/s by which the curve of the edges changes in a second
-HEAD_TURN = 15.0
+SPEED = (1.5, 5.0)  # slowest and fastest speed at the beginning, m/s
+EDGE = 40.0  # standard deviation of the change of the turning rate in a second, degrees/s
+HEAD_TURN = 15.0  # standard deviation of the head's turn from the shoulders, degrees
 
 
 @dataclass(frozen=True, slots=True)
 class Motion:
-    """A skater in space: joints_m (F, 17, 3), phase (F,) and the frames of the events.
+    """The motion of one skater.
 
-    `phase` is the time of PHASES, 0 to 10; below 0 and above 10 it goes on in seconds and nothing
-    corresponds.
+    Attributes:
+        joints_m: (F, 17, 3) m.
+        phase: (F,) position on the clock of PHASES, 0 to 10. Below 0 and above 10 it continues in
+            seconds, and its frames correspond to no frame of another skater.
+        events: frame of each event.
+        fps: frames per second.
+        jump: a key of JUMPS.
     """
 
     joints_m: Array
@@ -63,21 +68,21 @@ def sample_motion(
     heading: tuple[float, float] = (0, 360),
     variety: float = 1.0,
 ) -> Motion:
-    """Skate one jump, from glides into its entry to glides out of its landing.
+    """Return one random jump with glides before and after it.
 
     Args:
-        generator: of the body, the poses, the times and the path.
-        jump: of JUMPS; None: any.
-        turns: full turns in the air, to which an Axel adds a half; None: 0, 1 or 2.
+        generator: source of all randomness: body, poses, times and path.
+        jump: a key of JUMPS; None: a random one.
+        turns: full turns in the air, to which an Axel adds half a turn; None: 0, 1 or 2 at random.
         fps: frames per second.
-        tempo: speed of all but the flight, which gravity sets.
-        lead_in_s: gliding before the entry.
-        lead_out_s: gliding after the end.
-        clockwise: turn to the right; the mirror image.
-        fall: end up on the ice.
-        heading: range of the direction of travel at take-off, degrees from the x axis, before the
-            mirror, which is in the plane of y and z.
-        variety: how far skaters differ in pose and timing; 1 is amateurs at large, 0 one skater.
+        tempo: factor of the speed, except in the flight, where gravity sets it.
+        lead_in_s: duration of the glides before the entry, s.
+        lead_out_s: duration of the glides after the end, s.
+        clockwise: the skater turns to the right; the mirror image in the plane of y and z.
+        fall: the skater falls after the landing.
+        heading: smallest and largest direction of travel at take-off, degrees from the x axis,
+            before mirroring.
+        variety: how much skaters differ in pose and timing: 1 as amateurs do, 0 not at all.
     """
     jump = str(generator.choice(list(JUMPS))) if jump is None else jump
     if turns is None:
@@ -130,7 +135,7 @@ def sample_motion(
 
 
 def _glide_spans(generator: Generator, total_s: float) -> Array:
-    """Return lengths of glides that last as long as asked or longer."""
+    """Return durations of glides, s, with a sum of at least `total_s`."""
     spans = generator.uniform(*jumps.GLIDE_S, int(total_s / jumps.GLIDE_S[0]) + 1)
     return spans[: int(np.searchsorted(np.cumsum(spans), total_s)) + 1] if total_s else spans[:0]
 
@@ -144,7 +149,7 @@ def _key_poses(
     after: int,
     variety: float,
 ) -> tuple[Array, Array]:
-    """Return this skater's key poses (K, 20): trunk, shoulders, hips, limbs; left's load (K,)."""
+    """Return key poses (K, 20) and the share of the weight on the left leg (K,) of one skater."""
     poses = [
         *JUMPS[jump],
         *(jumps.TURNING if turns else jumps.HALF),
@@ -189,9 +194,10 @@ def _interpolate(
     times_s: Array,
     flying: NDArray[np.bool_],
 ) -> tuple[Array, Array]:
-    """Return poses (F, 20) and left's load (F,).
+    """Return poses (F, 20) and the share of the weight on the left leg (F,).
 
-    Take-off and landing break the movement: each part has its own curve.
+    The parts before take-off, in the air and after landing are interpolated separately, since
+    velocities change suddenly between them.
     """
     values = np.column_stack([keys, carried])
     first, last = entry + TAKEOFF, entry + LANDING
@@ -215,7 +221,7 @@ def _move(
     flying: NDArray[np.bool_],
     bearing: float,
 ) -> Array:
-    """Turn the skater and take them along curved edges; nothing but gravity acts in the air."""
+    """Turn and move the skater along a curve on the ice; in the air the path is straight."""
     step_s = times_s[1]
     rate = np.cumsum(generator.normal(0, np.radians(EDGE) * np.sqrt(step_s), len(times_s)))
     heading = np.cumsum(np.where(flying, 0, rate)) * step_s
@@ -232,7 +238,7 @@ def _move(
 
 
 def _fly(joints: Array, times_s: Array, flight_s: Array, heights_m: Array) -> Array:
-    """Throw the centre of mass from one height to another between two times."""
+    """Move the centre of mass on a parabola between the heights at take-off and landing."""
     took_s = flight_s[1] - flight_s[0]
     speed = (heights_m[1] - heights_m[0]) / took_s + GRAVITY * took_s / 2
     since_s = times_s - flight_s[0]
