@@ -23,6 +23,7 @@ from tcc import checkpoint, cli
 from tcc.augment import AugmentOptions, augment, crop_and_warp, sample_steps
 from tcc.clock import resample
 from tcc.features import fill_joints
+from tcc.files import UserError
 from tcc.losses import both_halves, correspondence_loss
 from tcc.synthetic.camera import sample_clip
 from tcc.synthetic.jumps import PHASES
@@ -52,6 +53,8 @@ def main() -> None:
     )
     args = cli.parse(parser, CONFIG, None)
     device = cli.pick_device(args.device)
+    if args.steps < 1:
+        raise UserError(f"--steps {args.steps}: expected 1 or more")
     torch.manual_seed(CONFIG.SEED)
     feature_size = make_batch(0)[0].shape[-1]
     encoder = Encoder(feature_size, CONFIG.fill(EncoderOptions)).to(device)

@@ -12,6 +12,7 @@ import tcc_train_generic
 from tcc.clock import resample
 from tcc.dtw import locate, map_frames
 from tcc.features import extract, fill_joints
+from tcc.files import UserError
 from tcc.losses import correspondence_loss
 from tcc.synthetic.camera import sample_clip
 from tcc_config import CONFIG, Config
@@ -62,6 +63,11 @@ def test_training_writes_an_encoder_and_not_over_the_shipped_one(
     assert content["config"]["HIDDEN_SIZE"] == 8
     assert content["step"] == 2
     assert GENERIC.read_bytes() == before
+
+
+def test_training_of_no_steps_is_refused(tmp_path: Path, call: Call) -> None:
+    with pytest.raises(UserError, match="--steps 0: expected 1 or more"):
+        call(tcc_train_generic.main, "--steps=0", cwd=tmp_path)
 
 
 def train(call: Call, folder: Path, steps: int, **settings: float) -> None:
