@@ -134,7 +134,9 @@ def test_clips_on_one_clock_are_contrasted_in_the_last_batches(
 
     def note(trainer: tcc_train.Trainer, batch: Any) -> float:
         seen.append(bool(batch.phase.isfinite().any()))
-        return train_step(trainer, batch)
+        loss = train_step(trainer, batch)
+        assert trainer.encoder.training  # also after val/ was scored and the clips were aligned
+        return loss
 
     monkeypatch.setattr(tcc_train.Trainer, "train_step", note)
     call(tcc_train.main, *options(CONSENSUS_SHARE=0.25), cwd=motion_dir)
