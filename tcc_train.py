@@ -160,7 +160,8 @@ class Trainer:
                 for step in bar:
                     if step == self.consensus_step:
                         self.sequences.phases = self.align_clips()
-                        self.best_tau = None  # the best weights are those of the last loss
+                        # The best weights are those of the last loss.
+                        self.best_tau, self.best_weights = None, {}
                     loss = self.train_step(self.sequences[step])
                     bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
                     name = "loss" if step < self.consensus_step else "consensus_loss"

@@ -54,7 +54,8 @@ def load_weights(module: torch.nn.Module, weights: dict[str, torch.Tensor]) -> N
     """Load the weights of a checkpoint into a module.
 
     Raises:
-        UserError: names or shapes of the weights differ from those of the module.
+        UserError: names or shapes of the weights differ from those of the module, or a weight is
+            not finite.
     """
     try:
         module.load_state_dict(weights)
@@ -63,3 +64,5 @@ def load_weights(module: torch.nn.Module, weights: dict[str, torch.Tensor]) -> N
             f"the checkpoint's weights do not fit {type(module).__name__} of tcc_model.py, which "
             "has changed since the training; train again"
         ) from None
+    if not all(bool(torch.isfinite(weight).all()) for weight in weights.values()):
+        raise UserError("the checkpoint's weights are not finite; train again")

@@ -228,6 +228,12 @@ def test_what_is_no_checkpoint_is_named(tmp_path: Path) -> None:
     save(path, encoder(), feature_size=None)
     with pytest.raises(UserError, match=r"made by an earlier version .*train again"):
         load()
+    broken = encoder()
+    with torch.no_grad():
+        next(broken.parameters()).view(-1)[0] = torch.nan
+    save(path, broken)
+    with pytest.raises(UserError, match="the checkpoint's weights are not finite; train again"):
+        load()
     save(path, encoder(), config={})
     with pytest.raises(UserError, match=r"made by an earlier version, without .*FINE_LAYERS"):
         load()

@@ -426,6 +426,21 @@ def test_best_weights_are_of_the_last_loss(
     assert (content["best"]["tau"], content["best"]["step"]) == (0.5, 7)  # of two, the later
 
 
+def test_the_best_weights_of_the_first_loss_are_dropped_with_it(
+    motion_dir: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    best: dict[int, bool] = {}
+    train_step = tcc_train.Trainer.train_step
+
+    def watch(trainer: tcc_train.Trainer, batch: Any) -> float:
+        best[trainer.step] = bool(trainer.best_weights)
+        return train_step(trainer, batch)
+
+    monkeypatch.setattr(tcc_train.Trainer, "train_step", watch)
+    call(tcc_train.main, *options(SAVE_CKPT_STEPS=2, CONSENSUS_SHARE=0.5), cwd=motion_dir)
+    assert (best[3], best[4]) == (True, False)
+
+
 @pytest.mark.parametrize(("share", "first"), [(0.4, 300), (0.0, 0)])
 def test_validation_sees_several_weights_of_the_last_loss(
     motion_dir: Path, monkeypatch: pytest.MonkeyPatch, share: float, first: int
@@ -496,7 +511,6 @@ def test_resume_refuses_another_run(motion_dir: Path, call: Call) -> None:
     call(tcc_train.main, *options(), cwd=motion_dir)
     with pytest.raises(UserError, match=r"--resume: BATCH_SIZE was 4 and is now 3; set it back or"):
         call(tcc_train.main, *options(BATCH_SIZE=3), "--resume", cwd=motion_dir)
-    call(tcc_train.main, *options(TOP_K=5), "--resume", cwd=motion_dir)
     path = motion_dir / "log" / "wave_checkpoint.pt"
     content = load(motion_dir)
     changed = {"encoder": "Encoder", "optimizer": "SGD", "scheduler": "OneCycleLR"}
