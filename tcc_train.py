@@ -4,8 +4,9 @@
 
 Starts from the generic encoder. The loss of the first batches is temporal cycle-consistency. The
 loss of the last batches contrasts frames by the consensus of all alignments between the clips.
-Reads data/<motion>/train/*/*.json and, if it exists, data/<motion>/val/ to choose the best weights.
-Writes log/<motion>_checkpoint.pt and TensorBoard scalars in log/tensorboard/<motion>/.
+Reads data/<motion>/train/*/*.json. Kendall's tau of data/<motion>/val/, if that exists, is shown
+during the training; it chooses nothing. Writes the last weights to log/<motion>_checkpoint.pt and
+TensorBoard scalars to log/tensorboard/<motion>/.
 """
 
 from __future__ import annotations
@@ -50,7 +51,6 @@ from tcc_model import Encoder, EncoderOptions, embed, generic_weights
 
 log = logging.getLogger("tcc")
 MAX_VAL_CLIPS = 16
-NUM_VALIDATIONS = 5  # evenly spaced over the batches of the last loss
 MAX_GRADIENT_NORM = 1.0
 SIGMA = 1.0  # of correspondence_loss, frames of the common clock
 
@@ -78,7 +78,8 @@ def main() -> None:
     began_s = time.monotonic()
     trainer.train(path, args.log_dir / "tensorboard" / CONFIG.DATASET)
     spent_s = time.monotonic() - began_s
-    print(f"{path}: step {trainer.step} in {spent_s:.0f} s{trainer.describe_best()}")
+    val_tau = f", val tau {trainer.validate():.3f}" if val_clips else ""
+    print(f"{path}: step {trainer.step} in {spent_s:.0f} s{val_tau}")
 
 
 def load_val_clips(data_dir: Path, mode: str) -> list[Clip]:
@@ -119,11 +120,6 @@ class Trainer:
         self.loss_options = CONFIG.fill(LossOptions)
         total = len(self.sequences)
         self.consensus_step = total - round(CONFIG.CONSENSUS_SHARE * total)
-        # val/ chooses among the weights of the last loss, so it is scored several times during it.
-        last_stage = self.consensus_step if self.consensus_step < total else 0
-        checks = np.linspace(last_stage, total, NUM_VALIDATIONS + 1)[1:].round().astype(int)
-        saves = range(CONFIG.SAVE_CKPT_STEPS, total, CONFIG.SAVE_CKPT_STEPS)
-        self.validation_steps = {*checks.tolist(), *saves}
         self.val_features = [make_features(clip, CONFIG) for clip in val_clips]
         self.feature_size = self.sequences[0].features.shape[-1]
         self.encoder = Encoder(self.feature_size, CONFIG.fill(EncoderOptions)).to(device)
@@ -138,9 +134,6 @@ class Trainer:
             self.optimizer, CONFIG.LEARNING_RATE, CONFIG.MAX_NUM_TRAINING_STEPS
         )
         self.step = 0
-        self.best_tau: float | None = None
-        self.best_step = 0
-        self.best_weights: dict[str, Tensor] = {}
 
     def train(self, path: Path, tensorboard_dir: Path) -> None:
         """Train to MAX_NUM_TRAINING_STEPS, saving every SAVE_CKPT_STEPS and on Ctrl-C."""
@@ -160,8 +153,6 @@ class Trainer:
                 for step in bar:
                     if step == self.consensus_step:
                         self.sequences.phases = self.align_clips()
-                        # The best weights are those of the last loss.
-                        self.best_tau, self.best_weights = None, {}
                     loss = self.train_step(self.sequences[step])
                     bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
                     name = "loss" if step < self.consensus_step else "consensus_loss"
@@ -170,9 +161,10 @@ class Trainer:
                         "train/learning_rate", self.scheduler.get_last_lr()[0], self.step
                     )
                     last = self.step == total
-                    if self.step in self.validation_steps:
-                        self.validate(writer)
-                    if last or stopping or self.step % CONFIG.SAVE_CKPT_STEPS == 0:
+                    due = last or self.step % CONFIG.SAVE_CKPT_STEPS == 0
+                    if due and self.val_features:
+                        writer.add_scalar("val/kendalls_tau", self.validate(), self.step)
+                    if due or stopping:
                         checkpoint.save(path, self.state())
                     if stopping and not last:
                         log.warning(
@@ -252,39 +244,22 @@ class Trainer:
         bar = partial(cli.progress, description="aligning", unit="pair")
         return common_clock(embeddings, self.turns, np.random.default_rng(CONFIG.SEED), bar)
 
-    def validate(self, writer: SummaryWriter) -> None:
-        """Compute Kendall's tau of the val clips and keep the weights if it is the best so far."""
-        if not self.val_features:
-            return
+    def validate(self) -> float:
+        """Return Kendall's tau of the val clips, the mean of the defined pairs."""
         self.encoder.eval()
         embeddings = [embed(self.encoder, clip) for clip in self.val_features]
-        matrix = tau_matrix(embeddings, embeddings)
-        tau = finite_mean(matrix)
-        writer.add_scalar("val/kendalls_tau", tau, self.step)
-        if self.best_tau is None or np.isnan(self.best_tau) or tau >= self.best_tau:
-            self.best_tau, self.best_step = tau, self.step
-            self.best_weights = {
-                name: weight.clone() for name, weight in self.encoder.state_dict().items()
-            }
-
-    def describe_best(self) -> str:
-        """Return a text with the step whose weights val/ chose; empty without val/."""
-        if self.best_tau is None:
-            return ""
-        return f", kept step {self.best_step}: val tau {self.best_tau:.3f}"
+        return finite_mean(tau_matrix(embeddings, embeddings))
 
     def state(self) -> dict[str, Any]:
         """Return the checkpoint: `encoder` is for the other commands, the rest is for --resume."""
         return {
-            "encoder": self.best_weights or self.encoder.state_dict(),
+            "encoder": self.encoder.state_dict(),
             "feature_size": self.feature_size,
             "class_names": self.class_names(),
             "config": asdict(CONFIG),
             "motion": CONFIG.DATASET,
             "clips": self.names,
             "step": self.step,
-            "best": {"tau": self.best_tau, "step": self.best_step, "weights": self.best_weights},
-            "last": self.encoder.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scheduler": self.scheduler.state_dict(),
             "phases": [torch.from_numpy(phase) for phase in self.sequences.phases],
@@ -328,15 +303,12 @@ class Trainer:
                 f"--resume: the checkpoint was made with {', '.join(then.values())}, now it is "
                 f"{', '.join(now.values())}; train again without --resume"
             )
-        checkpoint.load_weights(self.encoder, content["last"])
+        checkpoint.load_weights(self.encoder, content["encoder"])
         self.optimizer.load_state_dict(content["optimizer"])
         self.scheduler.load_state_dict(content["scheduler"])
         torch.set_rng_state(content["random_state"])
         self.step = content["step"]
         self.sequences.phases = [phase.numpy() for phase in content["phases"]]
-        self.best_tau = content["best"]["tau"]
-        self.best_step = content["best"]["step"]
-        self.best_weights = content["best"]["weights"]
 
 
 if __name__ == "__main__":

@@ -22,7 +22,6 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import tcc_train
-from tcc import checkpoint
 from tcc.features import extract, flip
 from tcc.files import UserError
 from tcc.losses import LOSSES, correspondence_loss, training_loss
@@ -83,7 +82,7 @@ def test_checkpoint_holds_everything_and_says_what_was_trained(
     call(tcc_train.main, *options(), cwd=motion_dir)
     printed = capsys.readouterr().out
     assert "4 clips, min(seq_lens) 30, NUM_STEPS 29" in printed
-    assert re.search(r"wave_checkpoint.pt: step 8 in \d+ s, kept step [678]: val tau -?\d", printed)
+    assert re.search(r"wave_checkpoint.pt: step 8 in \d+ s, val tau -?\d", printed)
     content = load(motion_dir)
     assert content["step"] == content["scheduler"]["last_epoch"] == 8
     assert content["optimizer"]["state"][0]["step"] == 8
@@ -96,12 +95,11 @@ def test_checkpoint_holds_everything_and_says_what_was_trained(
     assert content["clips"] == ["train0", "train1", "train2", "train3"]
     assert content["motion"] == "wave"
     assert content["random_state"].dtype == torch.uint8
-    assert content["last"].keys() == content["encoder"].keys()
     assert scalars(motion_dir) == {
         "train/loss": list(range(1, 6)),
         "train/consensus_loss": [6, 7, 8],
         "train/learning_rate": list(range(1, 9)),
-        "val/kendalls_tau": [4, 6, 7, 8],
+        "val/kendalls_tau": [4, 8],
     }
     assert not list((motion_dir / "log").glob(".*"))
 
@@ -113,7 +111,7 @@ def test_same_seed_same_weights(motion_dir: Path, call: Call) -> None:
         call(tcc_train.main, *options(), "--seed", str(seed), cwd=motion_dir)
         runs.append(load(motion_dir))
     assert_same(runs[0], runs[1])
-    assert not torch.equal(runs[0]["last"]["inlet.weight"], runs[2]["last"]["inlet.weight"])
+    assert not torch.equal(runs[0]["encoder"]["inlet.weight"], runs[2]["encoder"]["inlet.weight"])
 
 
 @pytest.mark.parametrize(("share", "name"), [(0, "loss"), (1, "consensus_loss")])
@@ -396,70 +394,14 @@ def test_training_anew_replaces_the_curves(motion_dir: Path, call: Call) -> None
     assert scalars(motion_dir)["train/learning_rate"] == [1, 2, 3, 4, 5]
 
 
-def test_best_weights_by_validation_are_kept(
-    motion_dir: Path, call: Call, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    taus = iter([np.nan, np.nan, 0.9, 0.5, np.nan, np.nan])  # at steps 2, 3, 4, 5, 6, 8
-    monkeypatch.setattr(tcc_train, "tau_matrix", lambda *_: np.full((2, 2), next(taus)))
-    saved, save = {}, checkpoint.save
-
-    def keep(path: Path, content: dict[str, Any]) -> None:
-        saved[content["step"]] = {name: w.clone() for name, w in content["last"].items()}
-        save(path, content)
-
-    monkeypatch.setattr(checkpoint, "save", keep)
-    call(tcc_train.main, *options(SAVE_CKPT_STEPS=2, CONSENSUS_SHARE=0), cwd=motion_dir)
-    content = load(motion_dir)
-    assert list(saved) == [2, 4, 6, 8]
-    assert (content["best"]["tau"], content["best"]["step"]) == (0.9, 4)
-    assert_same(content["encoder"], saved[4])
-    assert_same(content["last"], saved[8])
-
-
-def test_best_weights_are_of_the_last_loss(
-    motion_dir: Path, call: Call, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    taus = iter([0.9, 0.8, 0.3, 0.5, 0.5, 0.4])  # at steps 2, 4, 5, 6, 7, 8
-    monkeypatch.setattr(tcc_train, "tau_matrix", lambda *_: np.full((2, 2), next(taus)))
-    call(tcc_train.main, *options(SAVE_CKPT_STEPS=2, CONSENSUS_SHARE=0.5), cwd=motion_dir)
-    content = load(motion_dir)
-    assert (content["best"]["tau"], content["best"]["step"]) == (0.5, 7)  # of two, the later
-
-
-def test_the_best_weights_of_the_first_loss_are_dropped_with_it(
-    motion_dir: Path, call: Call, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    best: dict[int, bool] = {}
-    train_step = tcc_train.Trainer.train_step
-
-    def watch(trainer: tcc_train.Trainer, batch: Any) -> float:
-        best[trainer.step] = bool(trainer.best_weights)
-        return train_step(trainer, batch)
-
-    monkeypatch.setattr(tcc_train.Trainer, "train_step", watch)
-    call(tcc_train.main, *options(SAVE_CKPT_STEPS=2, CONSENSUS_SHARE=0.5), cwd=motion_dir)
-    assert (best[3], best[4]) == (True, False)
-
-
-@pytest.mark.parametrize(("share", "first"), [(0.4, 300), (0.0, 0)])
-def test_validation_sees_several_weights_of_the_last_loss(
-    motion_dir: Path, monkeypatch: pytest.MonkeyPatch, share: float, first: int
-) -> None:
-    monkeypatch.setattr(CONFIG, "CONSENSUS_SHARE", share)
-    clips = [load_clip(path, CONFIG) for path in sorted((motion_dir / "data/wave/train").iterdir())]
-    trainer = tcc_train.Trainer(clips, clips, 20, torch.device("cpu"))
-    last = sorted(step for step in trainer.validation_steps if step > first)
-    assert len(last) >= tcc_train.NUM_VALIDATIONS
-    assert last[-1] == 500
-    assert {250} <= trainer.validation_steps
-
-
-def test_without_val_the_last_weights_are_kept(motion_dir: Path, call: Call) -> None:
-    shutil.rmtree(motion_dir / "data" / "wave" / "val")
-    call(tcc_train.main, *options(), cwd=motion_dir)
-    content = load(motion_dir)
-    assert_same(content["encoder"], content["last"])
-    assert content["best"]["tau"] is None
+def test_validation_changes_and_chooses_no_weights(motion_dir: Path, call: Call) -> None:
+    call(tcc_train.main, *options(SAVE_CKPT_STEPS=2), cwd=motion_dir)
+    with_val = load(motion_dir)
+    assert scalars(motion_dir)["val/kendalls_tau"] == [2, 4, 6, 8]
+    for folder in ("data/wave/val", "log/tensorboard"):
+        shutil.rmtree(motion_dir / folder)
+    call(tcc_train.main, *options(SAVE_CKPT_STEPS=2), cwd=motion_dir)
+    assert_same(load(motion_dir)["encoder"], with_val["encoder"])
     assert "val/kendalls_tau" not in scalars(motion_dir)
 
 
@@ -477,7 +419,7 @@ def test_one_clip_in_val_is_told(
 def test_every_loss_trains(loss_type: str, similarity: str, motion_dir: Path, call: Call) -> None:
     changes = {"LOSS_TYPE": loss_type, "SIMILARITY_TYPE": similarity, "TCC_TCN_COMBINE": True}
     call(tcc_train.main, *options(**changes, MAX_NUM_TRAINING_STEPS=3), cwd=motion_dir)
-    before = load(motion_dir)["last"]
+    before = load(motion_dir)["encoder"]
     assert all(torch.isfinite(weights).all() for weights in before.values())
 
 
@@ -489,7 +431,7 @@ def test_non_finite_loss_stops_with_what_to_change(motion_dir: Path, call: Call)
     )
     with pytest.raises(UserError, match=message):
         call(tcc_train.main, *arguments, cwd=motion_dir)
-    weights = load(motion_dir)["last"].values()
+    weights = load(motion_dir)["encoder"].values()
     assert all(torch.isfinite(weight).all() for weight in weights)
 
 
