@@ -1,4 +1,4 @@
-"""What every command shares: parser, settings, progress bar, device and exit codes."""
+"""Code that all commands share: arguments, settings, progress bar, device and exit codes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,17 @@ import sys
 from collections.abc import Callable, Iterable, Sequence, Sized
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from types import NoneType
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Literal,
+    TypeVar,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 import msgspec
 from tqdm import tqdm
@@ -24,96 +34,139 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("tcc")
 Item = TypeVar("Item")
-SHARED_SETTINGS = ("DATASET", "SEED", "FPS")  # every command takes them
-# Of the user's disk and names, not of a wrong path in the program.
-MENDABLE = {
+SHARED_SETTINGS = ("DATASET", "SEED", "FPS")  # all commands use them
+# Errors of the disk, of permissions and of file names, which the user can fix. A missing file is
+# not among them: the commands check the user's files, so it is a fault of the program.
+FIXABLE = {
     errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT,
     errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG,
+}  # fmt: skip
+TYPE_WORDS = {
+    bool: "true or false", int: "a whole number", float: "a number", str: "text", NoneType: "None",
+}  # fmt: skip
+BOUND_WORDS = {
+    "ge": "at least", "gt": "greater than", "le": "at most", "lt": "less than",
+    "multiple_of": "a multiple of",
 }  # fmt: skip
 
 
 def parser(
     description: str | None, settings: Iterable[str], mode: str = "test"
 ) -> argparse.ArgumentParser:
-    """Return the parser that all commands share.
+    """Return a parser with the arguments that all commands share.
 
     Args:
-        description: the command's docstring; its first line heads the help, the rest ends it.
-        settings: names of the settings that the command reads, besides SHARED_SETTINGS. `parse`
-            refuses --set of any other.
+        description: the command's docstring. Its first line is printed at the start of the help,
+            the rest at the end.
+        settings: names of the settings that the command uses, besides SHARED_SETTINGS. `parse`
+            refuses --set with any other name.
         mode: default of --mode.
     """
     head, _, rest = (description or "").partition("\n")
+    names = dict.fromkeys([*SHARED_SETTINGS, *settings])
     result = argparse.ArgumentParser(
-        description=head, epilog=rest.strip(), formatter_class=argparse.RawDescriptionHelpFormatter
+        description=head,
+        epilog=f"examples:\n{rest.strip(chr(10))}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = result.add_argument
-    add("--dataset", metavar="MOTION", help="folder of data/ (default: DATASET of tcc_config.py)")
+    add(
+        "--dataset",
+        metavar="MOTION",
+        help="name of the motion: a folder in DATA_DIR (default: DATASET in tcc_config.py)",
+    )
     add(
         "--mode",
         choices=("train", "val", "test"),
         default=mode,
-        help="folder of data/MOTION/ (default: %(default)s)",
+        help="which clips of the motion to use: a folder in DATA_DIR/MOTION (default: %(default)s)",
     )
-    add("--data-dir", type=Path, default=Path("data"), metavar="DIR", help="(default: %(default)s)")
-    add("--log-dir", type=Path, default=Path("log"), metavar="DIR", help="(default: %(default)s)")
-    add(
-        "--result-dir",
-        type=Path,
-        default=Path("result"),
-        metavar="DIR",
-        help="(default: %(default)s)",
-    )
+    for name, content in (
+        ("data", "the clips"),
+        ("log", "checkpoints and embeddings"),
+        ("result", "videos, images and tables"),
+    ):
+        add(
+            f"--{name}-dir",
+            type=Path,
+            default=Path(name),
+            help=f"folder of {content} (default: %(default)s)",
+        )
     add(
         "--device",
         choices=("auto", "cpu", "cuda", "mps"),
         default="auto",
-        help="(default: %(default)s)",
+        help="processor for the neural network; auto: a GPU if there is one, else the CPU "
+        "(default: %(default)s)",
     )
-    add("--seed", type=int, metavar="N", help="(default: SEED of tcc_config.py)")
+    add(
+        "--seed",
+        type=int,
+        metavar="N",
+        help="seed of all random choices (default: SEED in tcc_config.py)",
+    )
     add(
         "--set",
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help=f"for this run, one of {', '.join(dict.fromkeys([*SHARED_SETTINGS, *settings]))}",
+        help="change a setting of tcc_config.py for this run; repeat it for more settings; NAME "
+        f"is one of {', '.join(names)}",
     )
-    result.set_defaults(settings=frozenset([*SHARED_SETTINGS, *settings]))
+    result.set_defaults(settings=frozenset(names))
     return result
 
 
 def add_checkpoint(command_parser: argparse.ArgumentParser) -> None:
-    """Add --checkpoint, for the commands that read one."""
+    """Add --checkpoint to the parser of a command that reads one."""
     command_parser.add_argument(
-        "--checkpoint", type=Path, metavar="PATH", help="(default: log/MOTION_checkpoint.pt)"
+        "--checkpoint",
+        type=Path,
+        metavar="PATH",
+        help="trained encoder (default: LOG_DIR/MOTION_checkpoint.pt if it exists, else the "
+        "generic encoder)",
     )
 
 
 def add_pair(command_parser: argparse.ArgumentParser) -> None:
-    """Add --learner, --standard and --person, for the commands that compare two clips."""
+    """Add --learner, --standard and --person to the parser of a command that compares two clips."""
     add = command_parser.add_argument
-    add("--learner", metavar="CLIP", help="name, folder or video (default: the mode's first)")
-    add("--standard", metavar="CLIP", help="name, folder or video (default: the mode's second)")
-    add("--person", type=int, metavar="K", help="the learner is the K-th choice, 1 the main person")
+    kinds = "its name, folder or video file"
+    add("--learner", metavar="CLIP", help=f"the learner's clip: {kinds} (default: the first clip)")
+    add("--standard", metavar="CLIP", help=f"the coach's clip: {kinds} (default: the second clip)")
+    add(
+        "--person",
+        type=int,
+        metavar="K",
+        help="follow the K-th person in the learner's clip (1: the main person)",
+    )
 
 
 def add_weights(command_parser: argparse.ArgumentParser) -> None:
-    """Add --weights, for the commands that make keypoints of videos."""
+    """Add --weights to the parser of a command that takes video files."""
     command_parser.add_argument(
         "--weights",
         type=Path,
         metavar="PATH",
-        help="RTMO .onnx, for videos (default: fetched at first use)",
+        help="pose model for video files, RTMO as .onnx (default: downloaded at its first use)",
     )
 
 
 def parse(
     command_parser: argparse.ArgumentParser, config: Any, argv: Sequence[str] | None
 ) -> argparse.Namespace:
-    """Parse `argv`, put --dataset, --seed and --set into `config` and check every setting.
+    """Parse `argv`, write --dataset, --seed and --set into `config`, and check all settings.
+
+    Args:
+        command_parser: made by `parser`.
+        config: the dataclass of the settings; it is changed.
+        argv: the arguments; None: those of the command line.
+
+    Returns:
+        The arguments; `settings` are the names of the settings that the command uses.
 
     Raises:
-        UserError: a setting is unknown, is not read by the command, or its value is not allowed.
+        UserError: a setting does not exist, the command does not use it, or a value is not allowed.
     """
     args = command_parser.parse_args(argv)
     for setting in args.set:
@@ -123,7 +176,7 @@ def parse(
         override(config, name, value)
         if name not in args.settings:
             raise UserError(
-                f"--set {name}: {command_parser.prog} does not read this setting, only "
+                f"--set {name}: {command_parser.prog} does not use this setting; it uses "
                 f"{', '.join(sorted(args.settings))}"
             )
     if args.dataset is not None:
@@ -133,8 +186,8 @@ def parse(
     check(config)
     if not config.DATASET.strip(".") or Path(config.DATASET).name != config.DATASET:
         raise UserError(
-            f"--dataset {config.DATASET}: expected the name of a motion, a folder of "
-            f"{args.data_dir}, as in axel"
+            f"--dataset {config.DATASET}: expected the name of a motion, for example axel: a "
+            f"folder in {args.data_dir}"
         )
     require_utf8(Path(config.DATASET))
     if getattr(args, "person", None) is not None and args.person < 1:
@@ -143,32 +196,55 @@ def parse(
 
 
 def override(config: Any, name: str, value: object) -> None:
-    """Set one setting from a string or value of the right type.
+    """Set one setting.
+
+    Args:
+        config: the dataclass of the settings; it is changed.
+        name: of the setting.
+        value: its new value, or a string that is converted to the setting's type.
 
     Raises:
-        UserError: the name is unknown or the value is not allowed.
+        UserError: there is no such setting, or the value is not allowed.
     """
     hints = get_type_hints(type(config), include_extras=True)
     if name not in hints:
         near = difflib.get_close_matches(name.upper(), hints, n=3, cutoff=0.5)
         meant = f"; did you mean {' or '.join(near)}?" if near else ""
-        raise UserError(f"no setting {name} in tcc_config.py{meant}")
-    if value == "None" and type(None) in get_args(hints[name]):
+        raise UserError(f"tcc_config.py has no setting {name}{meant}")
+    if value == "None" and NoneType in get_args(hints[name]):
         value = None
     try:
         converted = msgspec.convert(value, hints[name], strict=False)
-    except msgspec.ValidationError as error:
-        choices = get_args(hints[name]) if get_origin(hints[name]) is Literal else ()
-        allowed = f", expected {', '.join(map(str, choices))}" if choices else ""
-        raise UserError(f"setting {name}={value}: {error}{allowed}; see tcc_config.py") from None
+    except msgspec.ValidationError:
+        raise UserError(
+            f"setting {name}={value}: expected {describe_type(hints[name])}; see docs/settings.md"
+        ) from None
     setattr(config, name, converted)
 
 
+def describe_type(hint: Any) -> str:
+    """Return in words which values a setting may have, read from its type annotation."""
+    arguments = get_args(hint)
+    if get_origin(hint) is Literal:
+        return f"one of {', '.join(map(str, arguments))}"
+    if get_origin(hint) is Annotated:
+        bounds = [
+            f"{words} {bound}"
+            for meta in arguments[1:]
+            for name, words in BOUND_WORDS.items()
+            if (bound := getattr(meta, name)) is not None
+        ]
+        return f"{describe_type(arguments[0])} that is {' and '.join(bounds)}"
+    if NoneType in arguments:
+        return ", or ".join(map(describe_type, arguments))
+    return TYPE_WORDS.get(hint, str(hint))
+
+
 def check(config: Any) -> None:
-    """Check the type and range of every setting.
+    """Check the type and the range of all settings.
 
     Raises:
-        UserError: names the setting, its value and what is allowed.
+        UserError: names the setting, its value and the values that are allowed.
     """
     assert is_dataclass(config)
     for field in fields(config):
@@ -176,7 +252,10 @@ def check(config: Any) -> None:
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a command and exit: 0 done, 2 the user's mistake, 130 interrupted, 1 anything else."""
+    """Run a command and exit.
+
+    Exit codes: 0 success, 2 a mistake of the user, 130 interrupted, 1 any other error.
+    """
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.INFO, stream=sys.stderr)
     logging.addLevelName(logging.INFO, "note")
     logging.addLevelName(logging.WARNING, "warning")
@@ -184,27 +263,34 @@ def run(main: Callable[[], None]) -> None:
     try:
         with logging_redirect_tqdm():
             main()
-        sys.stdout.flush()  # here a reader that has gone is caught, at the interpreter's end not
+        sys.stdout.flush()  # now, so that a BrokenPipeError is caught below
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
-    except BrokenPipeError:  # the reader of stdout has gone, as with `| head`
+    except BrokenPipeError:  # the reader of stdout has ended, for example `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
-        if error.errno not in MENDABLE:
+        if error.errno not in FIXABLE:
             raise
         where = f"{error.filename}: " if error.filename else ""
-        print(f"error: {where}{error.strerror}; mend it and run again", file=sys.stderr)
+        print(f"error: {where}{error.strerror}; fix it and run again", file=sys.stderr)
         sys.exit(2)
 
 
 def progress(
     items: Iterable[Item], description: str, unit: str, total: int | None = None
 ) -> Iterable[Item]:
-    """Wrap an iterable in a progress bar on stderr, shown only where a person watches."""
+    """Return the items, with a progress bar on stderr if that is a terminal.
+
+    Args:
+        items: any iterable.
+        description: what is done, printed before the bar.
+        unit: what one item is, in the singular.
+        total: number of items; None: their length if they have one.
+    """
     if total is None and isinstance(items, Sized):
         total = len(items)
     bar: Iterable[Item] = tqdm(
@@ -214,24 +300,28 @@ def progress(
 
 
 def pick_device(name: str) -> torch.device:
-    """Return the torch device for --device; on the CPU one thread is used, unless OMP_NUM_THREADS.
+    """Return the PyTorch device for --device.
 
-    Convolutions this small gain little from more, which spin where the computer is busy.
+    On the CPU, PyTorch then uses one thread, unless OMP_NUM_THREADS is set: the convolutions are so
+    small that more threads hardly make them faster, and waiting threads slow a busy computer down.
+
+    Args:
+        name: auto, cpu, cuda or mps. auto is cuda or mps if available, else cpu.
 
     Raises:
-        UserError: the device is not there.
+        UserError: the computer has no such device.
     """
     import torch
 
-    present = {
+    available = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
         "cpu": True,
     }
     if name == "auto":
-        name = next(kind for kind, there in present.items() if there)
-    if not present[name]:
-        raise UserError(f"--device {name}: this computer has none; use --device cpu")
+        name = next(kind for kind, present in available.items() if present)
+    if not available[name]:
+        raise UserError(f"--device {name}: this computer has no such device; use --device cpu")
     if name == "cpu" and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(1)
     return torch.device(name)

@@ -1,4 +1,4 @@
-"""Files: the user's mistake, outputs that appear whole or not at all, JSON and hashes."""
+"""Output files that are written completely or not at all, JSON, hashes, and UserError."""
 
 from __future__ import annotations
 
@@ -19,14 +19,16 @@ SCHEMA_VERSION = 1
 
 
 class UserError(Exception):
-    """A mistake that the user can mend: one line that says what, where, which value, what to do."""
+    """A mistake that the user can fix. One line says what, where, which value, and what to do."""
 
 
 def require_utf8(path: Path) -> None:
-    """Check the last name of a path: no JSON holds other bytes, and OpenCV crashes on them.
+    """Check that the last name of a path is UTF-8.
+
+    JSON can't store any other name, and OpenCV crashes when it draws one.
 
     Raises:
-        UserError: it is not UTF-8.
+        UserError: the name is not UTF-8.
     """
     if path.name.encode(errors="ignore").decode() != path.name:
         raise UserError(f"{str(path)!a}: the name is not UTF-8; rename it")
@@ -34,22 +36,25 @@ def require_utf8(path: Path) -> None:
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; it becomes `path` on success, is removed on failure.
+    """Yield a temporary path in the folder of `path`, to write to.
+
+    The file is renamed to `path` if the block succeeds, and deleted if it fails.
 
     Raises:
-        UserError: nothing can be written there.
+        UserError: `path` can't be written.
     """
     temporary = path.with_name(f".{secrets.token_hex(8)}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileNotFoundError):  # a name too long or a folder is told before the work
+        # A folder of this name, or a name that is too long, is reported before the work is done.
+        with suppress(FileNotFoundError):
             if S_ISDIR(path.stat().st_mode):
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        temporary.touch(exist_ok=False)  # with the permissions that the user's umask leaves
+        temporary.touch(exist_ok=False)  # its permissions follow the user's umask
     except OSError as error:
         raise UserError(
-            f"can't write {path} ({error.strerror}); free or rename it, or choose another folder "
-            "with --log-dir or --result-dir"
+            f"can't write {path} ({error.strerror}); fix this or choose another folder with "
+            "--log-dir or --result-dir"
         ) from None
     try:
         yield temporary
@@ -59,7 +64,10 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write `content` with the schema version as JSON, whole or not at all; NaN becomes null."""
+    """Write `content` and the schema version as JSON, completely or not at all.
+
+    NumPy values become numbers and lists; NaN becomes null.
+    """
     encoded = msgspec.json.encode(
         {"schema_version": SCHEMA_VERSION, **content}, enc_hook=lambda value: value.tolist()
     )
@@ -68,6 +76,6 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 
 
 def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file."""
+    """Return the SHA-256 of a file's content, 64 hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
