@@ -1,10 +1,11 @@
-"""Check the clips of one mode: is the right person followed, and are lengths and gaps all right?
+"""Check the clips of one mode: is the right person followed, and in how many frames?
 
     python3 tcc_check.py --dataset axel --mode train
 
-Prints every clip's length, missed frames and people, names the clips to look at, and writes
-result/check_<motion>_<mode>.jpg, where the person who is followed in every clip is drawn (100 clips
-a sheet, then ..._2.jpg), and .json. Reads data/<motion>/<mode>/*/.
+Reads the clips in data/<motion>/<mode>/. Prints the length, the missed frames and the number of
+people of every clip, and which clips you should look at. Writes result/check_<motion>_<mode>.jpg,
+which shows the person who is followed in every clip, and a .json with the same numbers. A sheet
+shows 100 clips; more clips go to ..._2.jpg and so on.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from tcc_config import CONFIG
 
 
 def main() -> None:
-    """Check every clip, draw the sheet, name what can't be read."""
+    """Check all clips, draw the sheets, and name the clips that can't be read."""
     parser = cli.parser(__doc__, settings=["SKELETON_CONF_THRESHOLD"], mode="train")
     args = cli.parse(parser, CONFIG, None)
     folders = clip_folders(args.data_dir, CONFIG.DATASET, args.mode)

@@ -1,4 +1,4 @@
-"""The loader: clips to keypoint sequences, features and training batches."""
+"""Load clips, and turn them into features and training batches."""
 
 from __future__ import annotations
 
@@ -24,17 +24,21 @@ from tcc.tracking import find_doubts
 from tcc_config import Config
 
 log = logging.getLogger("tcc")
-LONG_ENOUGH = 50
-MANY = 10  # names in a line
+RECOMMENDED_CLIPS = 50
+MAX_NAMES = 9  # in a message; of more clips, only the number is printed
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Augmented clips, padded with their last frame.
+    """B augmented clips, padded with their last frame to the length F of the longest one.
 
-    `features` (B, F, C) float32; `lengths` (B,) frames of each clip; `steps` (B, T) sorted sampled
-    frames; `mask` (B, T) False where a clip is shorter than T and the step is padding; `phase`
-    (B, T) of each step on the clock that all clips share, NaN where there is none.
+    Attributes:
+        features: (B, F, C) float32.
+        lengths: (B,) int64, frames of each clip without padding.
+        steps: (B, T) int64, the sampled frames of each clip, sorted.
+        mask: (B, T) bool, False where a step is padding because the clip is shorter than T.
+        phase: (B, T) float32, position of each step on the common clock of all clips, in frames;
+            NaN if unknown.
     """
 
     features: torch.Tensor
@@ -45,17 +49,34 @@ class Batch:
 
 
 def load_clip(folder: Path, config: Config, person: int | None = None) -> Clip:
-    """Read one clip and follow its skater: see `tcc.clips.load_clip`."""
+    """Read a clip and choose its skater.
+
+    Args:
+        folder: of the clip.
+        config: FPS and SKELETON_CONF_THRESHOLD are used.
+        person: number of the person to follow; None: see `tcc.clips.choose_skater`.
+
+    Raises:
+        UserError: the clip can't be used; the message says why.
+    """
     return clip_files.load_clip(folder, config.FPS, config.SKELETON_CONF_THRESHOLD, person)
 
 
 def clip_doubts(clip: Clip) -> list[str]:
-    """Return what is doubtful about the skater of a clip, with the clip's name."""
+    """Return what is doubtful about the choice of a clip's skater, each with the clip's name."""
     return [f"{clip.name}: {doubt}" for doubt in find_doubts(clip.track, clip.times_s)]
 
 
 def load_clips(folders: Sequence[Path], config: Config) -> list[Clip]:
-    """Read several clips, with a progress bar; say what is doubtful and what interpolated."""
+    """Read several clips with a progress bar, and print which of them are doubtful or have gaps.
+
+    Args:
+        folders: of the clips.
+        config: see `load_clip`.
+
+    Raises:
+        UserError: a clip can't be used; the message says why.
+    """
     clips = [load_clip(folder, config) for folder in progress(folders, "reading", "clip")]
     for clip in clips:
         for doubt in clip_doubts(clip):
@@ -65,52 +86,91 @@ def load_clips(folders: Sequence[Path], config: Config) -> list[Clip]:
         missed = sum(int((~clip.track.observed).sum()) for clip in clips)
         empty = sum(int((clip.track.num_people == 0).sum()) for clip in clips)
         log.info(
-            "no skater in %d of %d frames (%d with nobody), interpolated: %s",
+            "the skater was not found in %d of %d frames (nobody was found in %d); the pose there "
+            "is interpolated: %s",
             missed, sum(clip.num_frames for clip in clips), empty,
-            ", ".join(gaps) if len(gaps) < MANY else f"{len(gaps)} clips",
+            ", ".join(gaps) if len(gaps) <= MAX_NAMES else f"{len(gaps)} clips",
         )  # fmt: skip
     return clips
 
 
 def feature_times(clip: Clip, config: Config) -> NDArray[np.float64]:
-    """Return the times (G,) s of a clip's features; its frames' own where it is of that rate."""
+    """Return the times (G,) s of a clip's features, FEATURE_FPS per second.
+
+    They are the times of the clip's frames if the clip already has this frame rate.
+    """
     return clock(clip.times_s, config.FEATURE_FPS)
 
 
 def make_features(clip: Clip, config: Config, mirrored: bool = False) -> NDArray[np.float32]:
-    """Return the features (G, C) of a whole clip at `feature_times`, as the encoder reads them."""
+    """Return the features of a clip for the encoder, (G, C) float32, at its `feature_times`.
+
+    Args:
+        clip: F frames.
+        config: FEATURE_FPS and SKELETON_CONF_THRESHOLD are used.
+        mirrored: whether to make the features of the mirrored skater.
+    """
     points, times_s = resample_points(clip, config), feature_times(clip, config)
     return extract(flip(points) if mirrored else points, rate(times_s))
 
 
 def clip_turn(clip: Clip, config: Config) -> float:
-    """Return which way the skater of a clip turns, as `tcc.features.turn` does."""
+    """Return in which direction the skater turns; positive is left: see `tcc.features.turn`."""
     points = fill_joints(clip.keypoints, config.SKELETON_CONF_THRESHOLD)
     return turn(points, clip.keypoints[..., 2], clip.fps)
 
 
 def resample_points(clip: Clip, config: Config) -> NDArray[np.float32]:
-    """Return the joints (G, J, 2) px at `feature_times`, unsure ones interpolated."""
+    """Return the joints of a clip's skater at its `feature_times`, (G, J, 2) float32 px.
+
+    Joints whose confidence is below SKELETON_CONF_THRESHOLD are interpolated in time.
+    """
     points = fill_joints(clip.keypoints, config.SKELETON_CONF_THRESHOLD)
     return resample(points, clip.times_s, feature_times(clip, config))
 
 
 def per_frame(embeddings: NDArray[np.float32], clip: Clip, config: Config) -> NDArray[np.float32]:
-    """Return the embeddings (F, D) of a clip's frames from those at `feature_times` (G, D)."""
+    """Interpolate embeddings in time.
+
+    Args:
+        embeddings: (G, D), at the clip's `feature_times`.
+        clip: F frames.
+        config: FEATURE_FPS is used.
+
+    Returns:
+        (F, D), at the clip's frames.
+    """
     return resample(embeddings, feature_times(clip, config), clip.times_s)
 
 
 def match_frames(match: Match, standard: Clip, learner: Clip, config: Config) -> Match:
-    """Return a match of features with the frames nearest in time instead: see `at_frames`."""
+    """Convert a match of features to frames: each feature becomes the frame nearest in time.
+
+    Args:
+        match: with indices into the `feature_times` of both clips.
+        standard: clip that was searched.
+        learner: clip in which it was found.
+        config: FEATURE_FPS is used.
+
+    Returns:
+        The match with frame numbers of both clips: see `tcc.dtw.at_frames`.
+    """
     frames = [nearest(clip.times_s, feature_times(clip, config)) for clip in (standard, learner)]
     return at_frames(match, *frames)
 
 
 def pick_num_steps(clips: Sequence[Clip], config: Config) -> int:
-    """Return NUM_STEPS: the setting, else just below the shortest clip and at most MAX_NUM_STEPS.
+    """Return T, the number of frames to sample from each clip.
+
+    It is NUM_STEPS. If that is None, it is one less than the length of the shortest clip, but at
+    most MAX_NUM_STEPS.
+
+    Args:
+        clips: all training clips.
+        config: NUM_STEPS, MAX_NUM_STEPS and FEATURE_FPS are used.
 
     Raises:
-        UserError: fewer than 2 clips, or a clip of one frame.
+        UserError: there are fewer than 2 clips, or a clip has fewer than 3 features.
     """
     lengths = [len(feature_times(clip, config)) for clip in clips]
     shortest, length = clips[int(np.argmin(lengths))], min(lengths)
@@ -122,32 +182,39 @@ def pick_num_steps(clips: Sequence[Clip], config: Config) -> int:
         span_s = shortest.times_s[-1] - shortest.times_s[0]
         raise UserError(
             f"clip {shortest.name} lasts {span_s:.3g} s: {length} frame(s) at FEATURE_FPS="
-            f"{config.FEATURE_FPS:g}, and 3 are needed; remove it, or mend FPS or FEATURE_FPS"
+            f"{config.FEATURE_FPS:g}, but training needs 3; remove the clip, or fix FPS or "
+            "FEATURE_FPS"
         )
-    if len(clips) < LONG_ENOUGH:
-        log.info("%d clips; %d or more align better", len(clips), LONG_ENOUGH)
+    if len(clips) < RECOMMENDED_CLIPS:
+        log.info("%d clips; results are better with %d or more", len(clips), RECOMMENDED_CLIPS)
     if config.NUM_STEPS is None:
         return max(2, min(config.MAX_NUM_STEPS, length - 1))
     if length < config.NUM_STEPS:
         log.warning(
-            "NUM_STEPS=%d is above the %d frames of clip %s, the shortest: the rest is padding; "
-            "set NUM_STEPS below %d",
+            "NUM_STEPS=%d is more than the %d frames of the shortest clip, %s; set NUM_STEPS below "
+            "%d to train without padding",
             config.NUM_STEPS, length, shortest.name, length,
         )  # fmt: skip
     return config.NUM_STEPS
 
 
 class KeypointSequences(Dataset[Batch]):
-    """The training batches of one motion: item `step` depends on the seed and on `step` alone.
+    """The training batches of one motion; item i is the `Batch` of training step i.
 
-    So a resumed run sees the batches that an uninterrupted one would have seen.
+    A batch depends only on the seed and on the number of the step. So a training that is resumed
+    gets the same batches as one that is not interrupted.
 
     Args:
         clips: at least 2.
-        config: sizes and augmentation.
-        num_steps: T, frames drawn from a clip.
+        config: SEED, FEATURE_FPS, SKELETON_CONF_THRESHOLD, BATCH_SIZE, MAX_NUM_TRAINING_STEPS and
+            the settings of the augmentation are used.
+        num_steps: T, frames that are sampled from each clip.
 
-    `phases` holds for each clip the places (F,) of its frames on a clock that all clips share.
+    Attributes:
+        points: of each clip, (G, J, 2) px, at its `feature_times`.
+        fps: of each clip, features per second.
+        phases: of each clip, (G,) position of each feature on the common clock of all clips, in
+            frames. They are NaN until the training sets them.
     """
 
     def __init__(self, clips: Sequence[Clip], config: Config, num_steps: int) -> None:

@@ -1,10 +1,10 @@
-"""Write the per-frame embeddings of every clip of one mode.
+"""Write the embedding of every frame of all clips of one mode.
 
     python3 tcc_get_embed.py --dataset axel --mode val
 
-Reads log/<motion>_checkpoint.pt and data/<motion>/<mode>/*/*.json; writes
-log/<motion>_embeddings.npy, a structured array with the fields video, frame and embedding that
-numpy.load reads without pickle, and log/<motion>_embeddings.json beside it.
+Reads log/<motion>_checkpoint.pt and data/<motion>/<mode>/*/*.json. Writes
+log/<motion>_embeddings.npy, a structured array with the fields video, frame and embedding, which
+numpy.load reads without pickle; and log/<motion>_embeddings.json, which says how it was made.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tcc_model import embed, load_encoder
 
 
 def main() -> None:
-    """Load the encoder, embed every clip, save."""
+    """Load the encoder, embed all clips, save the embeddings."""
     parser = cli.parser(__doc__, settings=[])
     cli.add_checkpoint(parser)
     args = cli.parse(parser, CONFIG, None)

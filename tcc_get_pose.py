@@ -1,13 +1,15 @@
-"""Make keypoints and frames of videos: .mp4 in, the input of every other command out.
+"""Find the people in every frame of your videos, and write the clips that other commands read.
 
     python3 tcc_get_pose.py --dataset axel --mode test
     python3 tcc_get_pose.py ~/Downloads/jump.mov --dataset axel --mode test
 
-Reads every video of data/<motion>/<mode>/, or those named; writes data/<motion>/<mode>/<video>/
-with vis/ (frames), alphapose-results.json (every person) and video.json (the frames' times, and
-what they were made of), and result/check_<motion>_<mode>.jpg, where the person that is followed in
-every clip is drawn. If it is the wrong one, name the video with --person 2: clip.toml in its folder
-keeps that for every command. Needs requirements-pose.txt. A video that is finished is skipped.
+Reads all videos in data/<motion>/<mode>/, or those that you name. Writes a folder
+data/<motion>/<mode>/<video>/ for each, with vis/ (the frames as images), alphapose-results.json
+(the keypoints of all people) and video.json (the times of the frames). Videos that are finished are
+skipped. Also writes result/check_<motion>_<mode>.jpg, which shows the person who is followed in
+every clip. If that is the wrong person, run the command again with the name of the video and
+--person 2. The number is kept in clip.toml in the folder of the clip, and all commands use it.
+Needs the packages in requirements-pose.txt.
 """
 
 from __future__ import annotations
@@ -35,14 +37,29 @@ MAX_CAPTURE_FPS = 100_000
 
 
 def main() -> None:
-    """Convert one video after the other; one that can't be is told and doesn't stop the rest."""
+    """Convert all videos and check the clips. If one of several videos fails, go on."""
     parser = cli.parser(__doc__, settings=["SKELETON_CONF_THRESHOLD"])
     add = parser.add_argument
-    add("videos", nargs="*", type=Path, help="(default: every video of data/MOTION/MODE/)")
+    add(
+        "videos",
+        nargs="*",
+        type=Path,
+        help="video files (default: all videos in DATA_DIR/MOTION/MODE/)",
+    )
     cli.add_weights(parser)
-    add("--capture-fps", type=float, metavar="FPS", help="of a slow motion, as it was filmed")
-    add("--force", action="store_true", help="make finished ones again")
-    add("--person", type=int, metavar="K", help="of one video: the skater is the K-th choice, kept")
+    add(
+        "--capture-fps",
+        type=float,
+        metavar="FPS",
+        help="frames per second that the camera took, for slow-motion videos",
+    )
+    add("--force", action="store_true", help="convert videos again that are finished")
+    add(
+        "--person",
+        type=int,
+        metavar="K",
+        help="follow the K-th person of this video from now on (1: the main person)",
+    )
     args = cli.parse(parser, CONFIG, None)
     if args.capture_fps is not None and not 1 <= args.capture_fps <= MAX_CAPTURE_FPS:
         raise UserError(
@@ -55,7 +72,9 @@ def main() -> None:
             f"{root} holds no video ({' '.join(VIDEO_SUFFIXES)}); put one there or give its path"
         )
     if args.person is not None and len(videos) != 1:
-        raise UserError(f"--person {args.person} is for one video, not {len(videos)}; name it")
+        raise UserError(
+            f"--person {args.person}: expected one video, not {len(videos)}; give its name"
+        )
 
     estimator = Rtmo(args.weights, args.device)
     failed = []
@@ -66,15 +85,15 @@ def main() -> None:
                 video, root / video.stem, estimator,
                 capture_fps=args.capture_fps, force=args.force, person=args.person,
             )  # fmt: skip
-        except EstimatorError:
-            raise
         except UserError as error:
+            if isinstance(error, EstimatorError) or len(videos) == 1:
+                raise
             log.error("%s", error)
             failed.append(video.name)
         else:
             folder, size = root / video.stem, f"{info['width_px']} x {info['height_px']}"
             kept = args.person is None and (folder / SIDECAR).exists()
-            note = ", follows the person that its clip.toml names" if kept else ""
+            note = ", follows the person in its clip.toml" if kept else ""
             print(f"{folder}: {info['num_frames']} frames, {size}{note}")
             if args.person is not None:
                 keep_person(folder, args.person)
@@ -95,18 +114,18 @@ def main() -> None:
 
 
 def keep_person(folder: Path, person: int) -> None:
-    """Write clip.toml; a person that is not there is a UserError."""
+    """Write the number of the person into clip.toml; raise UserError if there is no such person."""
     load_clip(folder, CONFIG.FPS, CONFIG.SKELETON_CONF_THRESHOLD, person)
     write_person(folder, person)
 
 
 def refuse_namesakes(video: Path, videos: list[Path]) -> None:
-    """Raise UserError if another video would have the same folder."""
+    """Raise UserError if the clip of another video would have the same name."""
     others = [str(other) for other in videos if other.stem == video.stem]
     others.remove(str(video))
     if others:
         raise UserError(
-            f"{video}: would become the clip {video.stem}, and so would {', '.join(others)}; "
+            f"{video}: the name of its clip, {video.stem}, is also that of {', '.join(others)}; "
             "rename one"
         )
 

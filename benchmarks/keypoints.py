@@ -3,8 +3,8 @@
     python3 benchmarks/keypoints.py
     python3 benchmarks/keypoints.py --megabytes 20 --frames 1000
 
-Generates a file and reads it with read_detections and with json.load, each in a process of its own.
-Prints the seconds and the peak memory of both, the ratio of the seconds, and the seconds of
+Generates a file and reads it with json.load and with read_detections, each in its own process.
+Prints the seconds and the peak memory of both and the ratio of the seconds, then the seconds of
 choose_person. Targets: a ratio of at most 1 at 200 MB; at most 3 s for 10,000 frames of 20 people.
 """
 
@@ -31,9 +31,13 @@ from tcc.tracking import choose_person  # noqa: E402
 def main() -> None:
     """Run both benchmarks."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--megabytes", type=int, default=200, help="size of the file (%(default)s)")
-    parser.add_argument("--frames", type=int, default=10_000, help="of the clip (%(default)s)")
-    parser.add_argument("--people", type=int, default=20, help="in each frame (%(default)s)")
+    parser.add_argument(
+        "--megabytes", type=int, default=200, help="size of the file, MB (%(default)s)"
+    )
+    parser.add_argument(
+        "--frames", type=int, default=10_000, help="frames of the clip (%(default)s)"
+    )
+    parser.add_argument("--people", type=int, default=20, help="people in each frame (%(default)s)")
     parser.add_argument("--measure", nargs=2, metavar=("READER", "FILE"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.measure:
@@ -57,7 +61,7 @@ def main() -> None:
 
 
 def write_file(path: Path, num_bytes: int) -> None:
-    """Write about `num_bytes` of AlphaPose persons, eight in a frame, with all their digits."""
+    """Write a file of about `num_bytes` in AlphaPose's format, with eight persons in each frame."""
     generator = np.random.default_rng(0)
     with path.open("w") as file:
         file.write("[")

@@ -2,8 +2,8 @@
 
     python3 -m benchmarks.losses
 
-The loop is what published PyTorch versions do: for each ordered pair of clips the way there and
-back, one pair after the other. Both alternate in one run, so that a busy machine slows both.
+The loop does what published PyTorch versions do: it cycles one ordered pair of clips after the
+other. Both versions run in turn, so that other work on the computer slows both down alike.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ TEMPERATURE, VARIANCE_LAMBDA = 0.1, 0.001
 
 
 def main() -> None:
-    """Check that both give one value, then print the median times and their ratio."""
+    """Check that both give the same loss, then print the median times and their ratio."""
     torch.set_num_threads(THREADS)
     generator = torch.Generator().manual_seed(0)
     embeddings = torch.randn(B, T, D, generator=generator)
@@ -58,7 +58,13 @@ def time_step(loss: Callable[[Tensor], Tensor], embeddings: Tensor) -> float:
 
 
 def loop_over_pairs(embeddings: Tensor, steps: Tensor, lengths: Tensor) -> Tensor:
-    """Return regression_mse_var with l2 over all ordered pairs, a pair at a time."""
+    """Return regression_mse_var with l2, computed one ordered pair of clips at a time.
+
+    Args:
+        embeddings: (B, T, D).
+        steps: (B, T) sampled frames.
+        lengths: (B,) frames of each clip.
+    """
     losses = []
     for i in range(len(embeddings)):
         positions = steps[i] / lengths[i]  # (T,)
@@ -77,7 +83,10 @@ def loop_over_pairs(embeddings: Tensor, steps: Tensor, lengths: Tensor) -> Tenso
 
 
 def similarity(queries: Tensor, keys: Tensor) -> Tensor:
-    """Negative squared distances (Q, D) and (K, D) -> (Q, K) over D and the temperature."""
+    """Return the similarities (Q, K) of (Q, D) and (K, D).
+
+    A similarity is the negative squared distance, divided by D and by the temperature.
+    """
     squared = queries.square().sum(-1)[:, None] + keys.square().sum(-1) - 2 * queries @ keys.T
     return -squared / queries.shape[-1] / TEMPERATURE
 

@@ -176,7 +176,7 @@ def parse(
         override(config, name, value)
         if name not in args.settings:
             raise UserError(
-                f"--set {name}: {command_parser.prog} does not use this setting; it uses "
+                f"--set {name}: {command_parser.prog} does not read this setting; it reads "
                 f"{', '.join(sorted(args.settings))}"
             )
     if args.dataset is not None:

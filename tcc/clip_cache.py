@@ -1,4 +1,4 @@
-"""Clips of videos that a command is given by name: made at first use, kept by the file's hash."""
+"""Find or make the clip of a video file that is given to a command."""
 
 from __future__ import annotations
 
@@ -14,23 +14,29 @@ log = logging.getLogger("tcc")
 
 @dataclass(frozen=True, slots=True)
 class VideoCache:
-    """Where clips of videos are kept, and how they are made: see `Rtmo`."""
+    """Makes the clips of video files and keeps them, by the hash of the file.
+
+    Attributes:
+        folder: where the clips are kept.
+        weights: of the pose model; see `Rtmo`.
+        device: for the pose model; see `Rtmo`.
+    """
 
     folder: Path
     weights: Path | None
     device: str
 
     def find_clip(self, video: Path, also: Iterable[Path] = ()) -> Path:
-        """Return the folder of a video's clip, made where there is none of this very file.
+        """Return the folder of a video's clip; make it if there is none for this content.
 
         Args:
-            video: any file.
-            also: folders where tcc_get_pose.py may have made it.
+            video: path of the video.
+            also: more folders that may be its clip, made by tcc_get_pose.py.
 
         Raises:
             UserError: see `video_to_keypoints`.
         """
-        from tcc.estimator import Rtmo  # OpenCV and PyAV, which clips with keypoints do without
+        from tcc.estimator import Rtmo  # imports OpenCV and PyAV, which other clips don't need
         from tcc.pose import read_info, video_to_keypoints
 
         source = sha256(video)
@@ -44,6 +50,6 @@ class VideoCache:
                 and (not model or info["estimator"].get("weights_sha256") == model)
             ):
                 return folder
-        log.info("%s: making its keypoints, kept in %s", video, kept)
+        log.info("%s: finding the keypoints; they are kept in %s", video, kept)
         video_to_keypoints(video, kept, Rtmo(self.weights, self.device), force=True)
         return kept

@@ -1,4 +1,4 @@
-"""Finds the persons of one image with RTMO; rtmlib is only imported when it is used."""
+"""Find the persons in an image with RTMO. rtmlib is imported only when it is used."""
 
 from __future__ import annotations
 
@@ -29,15 +29,17 @@ OVERLAP = 0.45  # boxes with a larger intersection over union show one person
 
 
 class EstimatorError(UserError):
-    """The model can't be used, whatever the video."""
+    """The pose model can't be used, whatever the video."""
 
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """The P persons of one image.
+    """The P persons in an image.
 
-    `keypoints` (P, 17, 3) x px, y px, confidence; `box` (P, 4) x, y, width, height, px;
-    `score` (P,) is the detector's, in [0, 1].
+    Attributes:
+        keypoints: (P, 17, 3) x px, y px, confidence.
+        box: (P, 4) x, y, width, height, px.
+        score: (P,) of the detector, in [0, 1].
     """
 
     keypoints: Array
@@ -46,7 +48,7 @@ class People:
 
 
 class Estimator(Protocol):
-    """Finds the persons of one image, which it scales to a square of `input_px`."""
+    """Finds the persons in an image, which it scales to a square of `input_px`."""
 
     input_px: int
 
@@ -58,10 +60,10 @@ class Estimator(Protocol):
 
 
 class Rtmo:
-    """RTMO (Lu et al., CVPR 2024, arXiv 2312.07526) from rtmlib, on ONNX Runtime.
+    """RTMO (Lu et al., CVPR 2024, arXiv 2312.07526), run by rtmlib with ONNX Runtime.
 
     Args:
-        weights: path of the .onnx file; None: rtmlib downloads RTMO-m into its cache.
+        weights: the model as .onnx; None: rtmlib downloads RTMO-m into its cache.
         device: auto, cpu, cuda or mps.
     """
 
@@ -72,7 +74,7 @@ class Rtmo:
         self.device = device
 
     def load(self) -> dict[str, Any]:
-        """Download the weights if needed, load them and describe the model.
+        """Download the weights if needed, load them and return what video.json records about them.
 
         Raises:
             EstimatorError: rtmlib, the weights, the network or the device is missing.
@@ -96,7 +98,10 @@ class Rtmo:
         prepared, ratio = model.preprocess(image)
         outputs = model.inference(prepared)
         if [output.shape[2:] for output in outputs] != [(5,), (17, 3)]:
-            raise EstimatorError(f"--weights {self.weights}: not an RTMO model with 17 keypoints")
+            raise EstimatorError(
+                f"--weights {self.weights}: not an RTMO model with 17 keypoints; choose one, or "
+                "leave --weights out"
+            )
         boxes, keypoints = outputs[0][0], outputs[1][0].astype(np.float32)
         keypoints[..., :2] /= ratio
         corner, score = boxes[:, :2] / ratio, boxes[:, 4]
@@ -113,7 +118,8 @@ class Rtmo:
             from rtmlib.tools.file import download_checkpoint
         except ImportError as error:
             raise EstimatorError(
-                f"{error.name} is missing; run: python3 -m pip install -r requirements-pose.txt"
+                f"the Python package {error.name} is missing; run: python3 -m pip install -r "
+                "requirements-pose.txt"
             ) from None
         device = self.device
         cuda = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
@@ -121,7 +127,7 @@ class Rtmo:
             device = "cuda" if cuda else "cpu"
         elif device == "cuda" and not cuda:
             raise EstimatorError(
-                "--device cuda: this ONNX Runtime does not support CUDA; run: python3 -m pip "
+                "--device cuda: the installed ONNX Runtime can't use a GPU; run: python3 -m pip "
                 "install onnxruntime-gpu, or use --device cpu"
             )
         weights = self.weights
@@ -130,16 +136,18 @@ class Rtmo:
                 weights = Path(download_checkpoint(RTMO_M))
             except Exception as error:  # of network, disk or archive: the remedy is the same
                 raise EstimatorError(
-                    f"the pose model's weights can't be downloaded ({error}); download {RTMO_M} on "
-                    "a computer with internet, unzip it, copy its end2end.onnx here and add: "
-                    "--weights end2end.onnx"
+                    f"the pose model is not on this computer and can't be downloaded ({error}); "
+                    f"on a computer with internet, download {RTMO_M} and unzip it; copy its file "
+                    "end2end.onnx here and add: --weights end2end.onnx"
                 ) from None
         if not weights.is_file():
-            raise EstimatorError(f"--weights {weights}: no such file")
+            raise EstimatorError(f"--weights {weights}: no such file; check the path")
         size = (INPUT_PX, INPUT_PX)
         try:
             with redirect_stdout(io.StringIO()):  # rtmlib prints the path
                 return rtmlib.RTMO(str(weights), model_input_size=size, device=device)
-        except Exception as error:  # ONNX Runtime raises several classes that share no other base
+        except Exception as error:  # the errors of ONNX Runtime have no common base class
             reason = str(error).splitlines()[0]
-            raise EstimatorError(f"--weights {weights}: not an ONNX model ({reason})") from None
+            raise EstimatorError(
+                f"--weights {weights}: not an ONNX model ({reason}); choose an RTMO model as .onnx"
+            ) from None

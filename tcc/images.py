@@ -1,4 +1,4 @@
-"""Pictures: the frames of a clip, and JPEG files."""
+"""Read the images of a clip, and write JPEG files."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from numpy.typing import NDArray
 from tcc.files import UserError, whole
 
 Image = NDArray[np.uint8]
-JPEG_QUALITY = 90  # 45 dB at 0.2 MB a 720p frame: no block is seen around a drawn limb
+JPEG_QUALITY = 90  # 45 dB and 0.2 MB for a 720p frame: no JPEG blocks are visible around limbs
 
 
 def read_image(path: Path) -> Image:
-    """Read a picture (H, W, 3) BGR.
+    """Return the image in a file, (H, W, 3) uint8 BGR.
 
     Raises:
-        UserError: the file is not a picture, or can't be read.
+        UserError: the file is not an image, or can't be read.
     """
     image, reason = None, " is not a picture"
     try:
         image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
     except OSError as error:
         reason = f": {error.strerror}"
-    except cv2.error:  # of an empty file, or of more pixels than it takes
+    except cv2.error:  # the file is empty, or the image is too large for OpenCV
         pass
     if image is None:
         raise UserError(f"{path}{reason}; extract the video's frames again")
@@ -35,31 +35,37 @@ def read_image(path: Path) -> Image:
 
 
 def write_image(path: Path, image: Image) -> None:
-    """Write a picture (H, W, 3) BGR as JPEG, whole or not at all.
+    """Write an image (H, W, 3) uint8 BGR as JPEG, completely or not at all.
 
     Raises:
-        UserError: no JPEG is as large as the picture.
+        UserError: the image is too large for JPEG, or the file can't be written.
     """
     done, encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     if not done:
         height, width = image.shape[:2]
-        raise UserError(f"{path}: no JPEG holds {width} x {height} px; draw less at once")
+        raise UserError(
+            f"{path}: {width} x {height} px is too large for a JPEG; draw fewer clips at once"
+        )
     with whole(path) as temporary:
         temporary.write_bytes(encoded.tobytes())
 
 
 def read_frame(images: Sequence[Path], frame: int) -> NDArray[np.uint8]:
-    """Read the picture (H, W, 3) BGR of a clip's frame.
+    """Return the image of a clip's frame, (H, W, 3) uint8 BGR.
+
+    Args:
+        images: the files of all frames.
+        frame: number of the frame, from 0.
 
     Raises:
-        UserError: see `read_image`; or it is of another size than the first.
+        UserError: see `read_image`; or the image has another size than the first one.
     """
     image = read_image(images[frame])
-    size, usual = (f"{shape[1]} x {shape[0]}" for shape in (image.shape, _shape(images[0])))
-    if size != usual:
+    size, first = (f"{shape[1]} x {shape[0]} px" for shape in (image.shape, _shape(images[0])))
+    if size != first:
         raise UserError(
-            f"{images[frame]} is {size} px, {images[0].name} {usual}; extract the video's frames "
-            "again"
+            f"{images[frame]} is {size}, but {images[0].name} is {first}; extract the video's "
+            "frames again"
         )
     return image
 

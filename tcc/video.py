@@ -1,4 +1,4 @@
-"""Video files: frames out of them, and into files that every browser and phone plays."""
+"""Read frames from video files, and write video files that every browser and phone plays."""
 
 from __future__ import annotations
 
@@ -24,16 +24,20 @@ from tcc.files import UserError, whole
 from tcc.images import Image
 
 log = logging.getLogger("tcc")
-DECODER_THREADS = 4  # each holds a frame
+DECODER_THREADS = 4  # each keeps a frame in memory
 ROTATE = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One upright frame.
+    """A frame of a video, upright.
 
-    `image` (H, W, 3) uint8 BGR; `time_s` when a player shows it; `mirrored` and `rotation_deg`, the
-    left-right flip and then the counterclockwise turn that made it upright.
+    Attributes:
+        image: (H, W, 3) uint8 BGR.
+        time_s: when a player shows it.
+        rotation_deg: by how many degrees the stored frame was turned counterclockwise: 0, 90, 180
+            or 270.
+        mirrored: whether left and right of the stored frame were swapped before the turn.
     """
 
     image: Image
@@ -43,30 +47,31 @@ class Frame:
 
 
 def read_frames(path: Path, capture_fps: float | None = None) -> Iterator[Frame]:
-    """Decode a video, one frame after the other, as a player shows it.
+    """Decode a video frame by frame, as a player shows it.
 
-    Rotation flags and edit lists are applied; times are the frames' own, whatever the rate.
+    Rotation flags and edit lists are applied. The times of the frames are those in the file, also
+    at a variable frame rate.
 
     Args:
         path: of the video.
-        capture_fps: frames per second that the camera took, for a high-speed capture that plays
-            slowed down; frame n is then at n / capture_fps.
+        capture_fps: frames per second that the camera took, for slow-motion videos: the time of
+            frame n is then n / capture_fps.
 
     Yields:
-        Frames, of one size.
+        Frames, all of one size.
 
     Raises:
-        UserError: the file can't be read to its end; says why.
+        UserError: the file can't be read to its end; the message says why.
     """
-    count = mended = 0
+    count = num_untimed = 0
     previous_s = -math.inf
     shape: tuple[int, ...] = ()
     with _open(path) as (container, stream):
         step_s = float(1 / (stream.average_rate or 30))
         turned = None
         for decoded in _decode(path, container, stream):
-            # Once asked for its side data, a frame is in a reference cycle with them: it waits for
-            # the collector, and gigabytes of frames with it.
+            # Reading a frame's side data makes a reference cycle. Such frames stay in memory until
+            # the garbage collector runs, up to gigabytes. So they are read only when needed.
             if decoded.rotation != turned:
                 turned = decoded.rotation
                 rotation_deg, mirrored = _orientation(decoded)
@@ -82,21 +87,24 @@ def read_frames(path: Path, capture_fps: float | None = None) -> Iterator[Frame]
                 time_s = count / capture_fps
             elif decoded.pts is None or time_s <= previous_s:
                 time_s = previous_s + step_s if count else 0.0
-                mended += 1
+                num_untimed += 1
             previous_s = time_s
             yield Frame(image, time_s, rotation_deg, mirrored)
             count += 1
     if not count:
-        raise UserError(f"{path}: holds no frame; copy it from the camera again")
-    if mended:
-        log.warning("%s: %d frames without a time of their own; spaced evenly", path, mended)
+        raise UserError(f"{path}: the video holds no frame; copy it from the camera again")
+    if num_untimed:
+        log.warning(
+            "%s: %d frame(s) have no usable time in the file; they are placed at even distances",
+            path, num_untimed,
+        )  # fmt: skip
 
 
 def count_frames(path: Path) -> int | None:
-    """Return how many frames the file says it holds, about right; None when it doesn't say.
+    """Return about how many frames a video has, without decoding it; None if unknown.
 
     Raises:
-        UserError: it isn't a whole video.
+        UserError: the file is not a complete video.
     """
     with _open(path) as (container, stream):
         if stream.frames:
@@ -107,18 +115,20 @@ def count_frames(path: Path) -> int | None:
 
 
 def write_video(path: Path, frames: Iterable[Image], fps: float | Fraction) -> int:
-    """Write H.264, yuv420p, with the index at the front, whole or not at all.
+    """Write a video, completely or not at all: H.264, yuv420p, with the index at the front.
 
     Args:
-        path: .mp4.
-        frames: (H, W, 3) uint8 BGR, all of one size; an odd size gains a row or column at the edge.
+        path: of the video, .mp4.
+        frames: (H, W, 3) uint8 BGR, all of one size. H.264 needs an even size: the last row or
+            column of an odd one is repeated.
         fps: frames per second.
 
     Returns:
-        How many frames were written.
+        The number of frames that were written.
 
     Raises:
-        ValueError: no frame, or one of another shape than the first.
+        ValueError: there is no frame, or a frame has another shape than the first.
+        UserError: the file can't be written.
     """
     rate = Fraction(fps).limit_denominator(1001)
     count = 0
@@ -128,7 +138,7 @@ def write_video(path: Path, frames: Iterable[Image], fps: float | Fraction) -> i
     ):
         stream = container.add_stream("libx264", rate, {"crf": "20", "preset": "veryfast"})
         stream.pix_fmt = "yuv420p"
-        stream.codec_context.colorspace = 1  # BT.709, what players take HD for
+        stream.codec_context.colorspace = 1  # BT.709, which players expect for HD
         shape: tuple[int, ...] = ()
         for image in frames:
             height, width = image.shape[:2]
@@ -151,52 +161,56 @@ def write_video(path: Path, frames: Iterable[Image], fps: float | Fraction) -> i
 
 @contextmanager
 def _open(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """Open a container and its video stream; what isn't a whole video is a UserError."""
+    """Open a video file and its video stream; raise UserError if it is not a complete video."""
     try:
         size, declared = path.stat().st_size, _declared_size(path)
         if not size:
             raise UserError(f"{path}: empty file; copy it from the camera again")
         if size < declared:
             raise UserError(
-                f"{path}: cut short, {size} of at least {declared} bytes; copy it from the camera "
-                "again"
+                f"{path}: the file is incomplete, {size} of at least {declared} bytes; copy it "
+                "from the camera again"
             )
-        container = av.open(str(path.absolute()))  # FFmpeg takes "12:30 jump.mp4" for a protocol
+        # The path is absolute because FFmpeg reads the "12:" of "12:30 jump.mp4" as a protocol.
+        container = av.open(str(path.absolute()))
     except (OSError, av.FFmpegError) as error:
-        raise UserError(f"{path}: not a video that can be read ({error.strerror})") from None
+        raise UserError(
+            f"{path}: can't be read as a video ({error.strerror}); choose another file"
+        ) from None
     with container:
         stream = container.streams.best("video")
         if not isinstance(stream, VideoStream) or stream.disposition & Disposition.attached_pic:
-            raise UserError(f"{path}: sound without a picture; give the video")
+            raise UserError(f"{path}: holds sound only; choose the video file")
         if container.format.name.endswith("_pipe") or container.format.name == "image2":
-            raise UserError(f"{path}: a single picture under a video's name; give the video")
+            raise UserError(f"{path}: holds a single picture only; choose the video file")
         stream.thread_type = "AUTO"
         stream.codec_context.thread_count = DECODER_THREADS
         yield container, stream
 
 
 def _decode(path: Path, container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
-    """Yield the decoded frames; one that can't be decoded is a UserError."""
+    """Yield the decoded frames; raise UserError if a frame can't be decoded."""
     count = 0
     try:
         for packet in container.demux(stream):
             if packet.has_sidedata("encryption_info"):
-                raise UserError(f"{path}: encrypted (DRM); use a copy without protection")
+                raise UserError(f"{path}: encrypted (DRM); use a copy that is not encrypted")
             for frame in packet.decode():
                 yield frame
                 count += 1
     except av.FFmpegError as error:
         raise UserError(
-            f"{path} frame {count}: can't be decoded ({error.strerror}); damaged or encrypted, "
-            "copy it from the camera again"
+            f"{path} frame {count}: can't be decoded ({error.strerror}); the file is damaged or "
+            "encrypted: copy it from the camera again"
         ) from None
 
 
 def _declared_size(path: Path) -> int:
-    """Return how long the container says the file is at least, in bytes; 0 when it doesn't say.
+    """Return the least number of bytes that a file must have by its headers; 0 if unknown.
 
-    Decoders end quietly where a cut file ends, so the sizes in the headers are what tells. MP4 and
-    MOV: ISO/IEC 14496-12, 4.2; MKV and WebM: RFC 8794, 4 and 6; AVI: a RIFF chunk.
+    Decoders give no error at the end of a file that is cut off, so only the headers show that it is
+    incomplete. MP4 and MOV: ISO/IEC 14496-12, section 4.2; MKV and WebM: RFC 8794, sections 4 and
+    6; AVI: the size of the RIFF chunk.
     """
     with path.open("rb") as file:
         head = file.read(4096)
@@ -217,7 +231,7 @@ def _declared_size(path: Path) -> int:
             size = int.from_bytes(box[:4], "big")
             if size == 1:
                 size = int.from_bytes(box[8:16], "big")
-            if size < 8:  # 0: up to the end of the file
+            if size < 8:  # size 0: the box ends at the end of the file
                 return 0
             position += size
             file.seek(position)
@@ -226,7 +240,7 @@ def _declared_size(path: Path) -> int:
 
 
 def _orientation(frame: av.VideoFrame) -> tuple[int, bool]:
-    """Return the turn, degrees counterclockwise, and whether a left-right flip comes before it."""
+    """Return `rotation_deg` and `mirrored` of a frame: see `Frame`."""
     matrix = frame.side_data.get("DISPLAYMATRIX")
     if not isinstance(matrix, Buffer):
         return 0, False
@@ -238,7 +252,7 @@ def _orientation(frame: av.VideoFrame) -> tuple[int, bool]:
 
 
 def _upright(image: NDArray[Any], rotation_deg: int, mirrored: bool) -> Image:
-    """Flip, then turn."""
+    """Return an image (H, W, 3) mirrored, if it must be, and then turned."""
     if mirrored:
         image = cv2.flip(image, 1)
     return np.asarray(cv2.rotate(image, ROTATE[rotation_deg]) if rotation_deg else image, np.uint8)

@@ -88,7 +88,7 @@ def test_a_setting_that_the_command_does_not_read_is_refused() -> None:
     cli.parse(parser, config, ["--set", "TOP_K=7", "--set", "FPS=25"])
     assert (config.TOP_K, config.FPS) == (7, 25)
     message = (
-        "--set BATCH_SIZE: tcc_x.py does not use this setting; it uses DATASET, FPS, SEED, TOP_K"
+        "--set BATCH_SIZE: tcc_x.py does not read this setting; it reads DATASET, FPS, SEED, TOP_K"
     )
     with pytest.raises(UserError, match=message):
         cli.parse(parser, config, ["--set", "BATCH_SIZE=8"])

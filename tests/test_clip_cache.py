@@ -90,7 +90,7 @@ def test_what_get_pose_has_made_is_used(tmp_path: Path) -> None:
         assert find_clip(name, *where) == root / "jump"
     write_clip(outside, 7)
     assert find_clip(str(outside), *where).parent.parent == tmp_path / "cache"
-    with pytest.raises(UserError, match=r"jump.mp4 is a file; run: python3 tcc_get_pose.py"):
+    with pytest.raises(UserError, match=r"jump.mp4 is a file, not the folder of a clip; run: pyt"):
         find_clip(str(outside), *where[:3])
 
 
@@ -99,7 +99,7 @@ def test_a_name_of_two_videos_is_refused(tmp_path: Path) -> None:
     write_clip(root / "jump.mov")
     write_clip(root / "jump.mp4", 7)
     where = (tmp_path, "axel", "test", VideoCache(tmp_path / "cache", None, "cpu").find_clip)
-    with pytest.raises(UserError, match=r"jump in .*axel/test may be jump.mov or jump.mp4; g"):
+    with pytest.raises(UserError, match=r"jump can be jump.mov or jump.mp4 in .*axel/test; give"):
         find_clip("jump", *where)
     made = find_clip("jump.mp4", *where)
     assert json.loads((made / "video.json").read_text())["num_frames"] == 7

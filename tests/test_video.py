@@ -12,6 +12,7 @@ import av
 import numpy as np
 import pytest
 
+from tcc import video
 from tcc.files import UserError
 from tcc.images import Image, read_image, write_image
 from tcc.video import Frame, count_frames, read_frames, write_video
@@ -129,6 +130,28 @@ def test_capture_rate_gives_real_seconds(tmp_path: Path) -> None:
     assert times_s == [n / 240 for n in range(24)]
 
 
+def test_frames_without_a_usable_time_are_told_and_evenly_placed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(tmp_path / "clip.mp4", [marked(n) for n in range(6)], rate=25)
+    decode = video._decode
+
+    def without_times(*arguments: Any) -> Iterator[av.VideoFrame]:
+        for number, frame in enumerate(decode(*arguments)):
+            if number in (0, 3):
+                frame.pts = None
+            yield frame
+
+    monkeypatch.setattr(video, "_decode", without_times)
+    numbers, times_s = numbers_and_times(read_frames(tmp_path / "clip.mp4"))
+    assert numbers == list(range(6))
+    np.testing.assert_allclose(times_s, np.arange(6) / 25)
+    [message] = caplog.messages
+    assert message.endswith(
+        "clip.mp4: 2 frame(s) have no usable time in the file; they are placed at even distances"
+    )
+
+
 @pytest.mark.parametrize("mirrored", [False, True])
 @pytest.mark.parametrize("degrees", [0, 90, 180, 270])
 def test_display_matrix_is_applied(tmp_path: Path, degrees: int, mirrored: bool) -> None:
@@ -189,7 +212,9 @@ def test_a_cut_file_is_told(tmp_path: Path, name: str, share: float) -> None:
     content = (tmp_path / name).read_bytes()
     assert len(list(read_frames(tmp_path / name))) == 40
     (tmp_path / name).write_bytes(content[: int(len(content) * share)])
-    with pytest.raises(UserError, match=rf"{name}: cut short, \d+ of at least \d+ bytes"):
+    with pytest.raises(
+        UserError, match=rf"{name}: the file is incomplete, \d+ of at least \d+ bytes"
+    ):
         list(read_frames(tmp_path / name))
 
 
@@ -237,11 +262,11 @@ def write_wrong(path: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("missing", r"not a video that can be read \(No such file or directory\)"),
+        ("missing", r"can't be read as a video \(No such file or directory\); choose"),
         ("empty", "empty file"),
-        ("text", r"not a video that can be read \(Invalid data"),
-        ("picture", "a single picture under a video's name"),
-        ("sound", "sound without a picture"),
+        ("text", r"can't be read as a video \(Invalid data"),
+        ("picture", "holds a single picture only; choose the video file"),
+        ("sound", "holds sound only; choose the video file"),
         ("encrypted", r"encrypted \(DRM\)"),
         ("damaged", r"frame \d+: can't be decoded"),
     ],
@@ -301,7 +326,9 @@ def test_a_picture_too_large_for_a_jpeg_is_told_and_leaves_the_one_before(tmp_pa
     path = tmp_path / "sheet.jpg"
     write_image(path, marked(5))
     before = path.read_bytes()
-    with pytest.raises(UserError, match=r"sheet.jpg: no JPEG holds 8 x 65501 px; draw less at"):
+    with pytest.raises(
+        UserError, match=r"sheet.jpg: 8 x 65501 px is too large for a JPEG; draw fe"
+    ):
         write_image(path, np.zeros((65501, 8, 3), np.uint8))
     assert path.read_bytes() == before
     assert [found.name for found in tmp_path.iterdir()] == [path.name]
