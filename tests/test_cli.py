@@ -1,4 +1,4 @@
-"""Settings, errors, whole files and exit codes."""
+"""Settings, errors, output files and exit codes."""
 
 from __future__ import annotations
 

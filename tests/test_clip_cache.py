@@ -1,4 +1,4 @@
-"""A command that is given a video makes its clip once and touches nothing of the user's."""
+"""A command that is given a video makes its clip once and changes none of the user's files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.test_pose import FRAMES, Stub, write_clip
 
 
 class Made(Stub):
-    """Says which weights it was given, and counts the videos."""
+    """Records the weights that it was given, and counts the videos."""
 
     made = 0
 
@@ -104,7 +104,7 @@ def test_a_name_of_two_videos_is_refused(tmp_path: Path) -> None:
     made = find_clip("jump.mp4", *where)
     assert json.loads((made / "video.json").read_text())["num_frames"] == 7
     (root / "jump").mkdir()
-    (root / "other.mp4").mkdir()  # a clip, as any folder, and no video
+    (root / "other.mp4").mkdir()  # a folder is a clip, not a video
     assert [path.name for path in find_videos(root)] == ["jump.mov", "jump.mp4"]
     assert find_clip("jump", *where) == root / "jump"
 

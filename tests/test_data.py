@@ -1,4 +1,4 @@
-"""Clips out of folders, batches out of clips."""
+"""Reading clips from folders, and making batches of clips."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_malformed_clip_toml_is_named(tmp_path: Path, content: str) -> None:
 
 
 def write_two_people(folder: Path) -> None:
-    """Write a clip of two who swing alike, left and right of the picture's middle."""
+    """Write a clip of two people who move alike, left and right of the picture's centre."""
     folder.mkdir()
     persons = [
         {
@@ -310,7 +310,7 @@ def test_batch_depends_on_seed_and_step_alone(tmp_path: Path) -> None:
     config = Config(BATCH_SIZE=4, MAX_NUM_TRAINING_STEPS=5)
     first, again = (KeypointSequences(some, config, 8) for _ in range(2))
     for step in (3, 0, 4):
-        np.random.seed(step)  # noqa: NPY002 - what others draw must not matter
+        np.random.seed(step)  # noqa: NPY002 - other random draws must not matter
         torch.manual_seed(step)
         for ours, theirs in zip(vars_of(first, step), vars_of(again, step), strict=True):
             assert torch.equal(ours, theirs)
@@ -353,7 +353,7 @@ def test_mirrored_features_are_those_of_the_mirrored_skater(tmp_path: Path) -> N
 
 
 def people_at(folder: Path, *places: tuple[float, float]) -> None:
-    """Write a clip of people who stand at these places, the same all the time."""
+    """Write a clip of 20 frames with people at these places, x and y px."""
     persons = []
     for frame in range(20):
         for x, y in places:
@@ -369,7 +369,9 @@ def people_at(folder: Path, *places: tuple[float, float]) -> None:
 def test_the_size_of_the_picture_says_who_is_at_its_centre(tmp_path: Path, source: str) -> None:
     folder = tmp_path / "clip"
     people_at(folder, (430, 540), (960, 540))
-    assert load_clip(folder, Config()).keypoints[..., 0].mean() < 500  # guessed: half as wide
+    assert (
+        load_clip(folder, Config()).keypoints[..., 0].mean() < 500
+    )  # the guessed picture is half as wide
     if source == "vis":
         write_frames(folder, 20, (1920, 1080))
     else:

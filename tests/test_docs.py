@@ -27,14 +27,14 @@ README = ROOT / "README.md"
 SETTINGS = ROOT / "docs" / "settings.md"
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 TABLE = re.compile(r"(<!-- settings.*?-->\n)(.*?)(<!-- end of settings -->)", re.DOTALL)
-# Commands that take their time or need what is not installed here: the file that runs them.
+# Commands that are slow or need packages that are not installed here: the test that runs them.
 ELSEWHERE = {
     "make demo": "test_demo.py",
     "python3 tcc_get_pose.py": "test_pose.py",
     "python3 tcc_get_start.py --dataset axel --learner my.mov": "test_clip_cache.py",
     "python3 -m pip install -r requirements-pose.txt": "test_pose.py",
 }
-# Commands on recorded data, and what is added to them here to make them short.
+# Commands on recorded data, and arguments that are added here to make them short.
 RECORDED = ("$TCC_REAL_DATA", "/tmp/real", "benchmarks")
 FEWER = {
     "tcc_evaluate.py": " --clips 4",
@@ -43,14 +43,14 @@ FEWER = {
     "benchmarks/keypoints.py": " --megabytes 1 --frames 20",
 }
 SHORT = {"losses.py": ("ROUNDS = 30", "ROUNDS = 1"), "pose.py": ("(10, 60, 600)", "(10,)")}
-# What a user would do to have results soon.
+# Settings for a quick training.
 QUICK = {
     "HIDDEN_SIZE": "16",
     "EMBEDDING_SIZE": "8",
     "MAX_NUM_TRAINING_STEPS": "12",
     "SAVE_CKPT_STEPS": "6",
 }
-# Types lines into one Python that has imported Torch once, as that is most of their time.
+# Runs all lines in one Python process, so that PyTorch, which takes longest, is imported once.
 TYPE = """
 import runpy, shlex, subprocess, sys
 sys.path.insert(0, "")
@@ -72,7 +72,7 @@ for line in sys.argv[1:]:
 
 
 def describe(path: Path) -> dict[str, str]:
-    """Return what the comment of each setting of tcc_config.py says."""
+    """Return the comment of each setting in tcc_config.py."""
     lines: dict[int, str] = {}
     with path.open("rb") as file:
         for token in tokenize.tokenize(file.readline):
@@ -92,7 +92,7 @@ def describe(path: Path) -> dict[str, str]:
 
 
 def choices(hint: object) -> str:
-    """Return the choices of a Literal, also inside Annotated, else nothing."""
+    """Return the choices of a Literal, also inside Annotated; empty for other types."""
     if get_origin(hint) is Annotated:
         hint = get_args(hint)[0]
     if get_origin(hint) is Literal:
@@ -119,12 +119,12 @@ def pages() -> list[Path]:
 
 
 def text() -> str:
-    """Return all pages in one."""
+    """Return the text of all pages."""
     return "\n".join(page.read_text() for page in pages())
 
 
 def commands() -> list[str]:
-    """Return every line that a page tells to type, in order."""
+    """Return all command lines of the pages, in order."""
     blocks = re.findall(r"^```bash\n(.*?)^```$", text(), re.DOTALL | re.MULTILINE)
     return [line for block in blocks for line in block.splitlines()]
 
@@ -136,7 +136,7 @@ def anchors(page: Path) -> set[str]:
 
 
 def documented_fields() -> dict[str, set[str]]:
-    """Return the fields of each JSON file that docs/output.md has a section of."""
+    """Return the fields of each JSON file that docs/output.md describes in a section."""
     sections = re.findall(
         r"^### `(.*?\.json)`\n(.*?)(?=^#|\Z)",
         (ROOT / "docs" / "output.md").read_text(),
@@ -202,7 +202,7 @@ def test_what_is_run_elsewhere_is(start: str) -> None:
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """A copy of the program with clips of an axel and quick settings, python3 and .venv set up."""
+    """A copy of the program with clips of an axel, quick settings, python3 and .venv."""
     for path in [
         *ROOT.glob("*.py"),
         *ROOT.glob("*.txt"),

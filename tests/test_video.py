@@ -1,4 +1,4 @@
-"""Videos that the test writes come back frame by frame; those that are no videos say why."""
+"""Written videos are read back frame by frame; the error for other files says why."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BITS = 6
 
 
 def marked(number: int, height: int = HEIGHT, width: int = WIDTH) -> Image:
-    """A frame that carries its number in six dark or bright squares, and a red corner."""
+    """Return a frame that shows its number in six dark or bright squares, and a red corner."""
     image = np.full((height, width, 3), 128, np.uint8)
     for bit in range(BITS):
         image[24:40, 16 * bit : 16 * bit + 16] = 230 if number >> bit & 1 else 25
@@ -50,7 +50,7 @@ def write(
     options: dict[str, str] | None = None,
     container_options: dict[str, str] | None = None,
 ) -> None:
-    """Encode; `pts` in milliseconds make the rate variable."""
+    """Encode a video; `pts`, in milliseconds, gives a variable frame rate."""
     with av.open(str(path), "w", options=container_options or {}) as container:
         stream: Any = container.add_stream(codec, rate, options or {})
         stream.height, stream.width = images[0].shape[:2]
@@ -163,12 +163,12 @@ def test_display_matrix_is_applied(tmp_path: Path, degrees: int, mirrored: bool)
     assert [number_of(frame.image) for frame in frames] == [0, 1, 2, 3]
     assert {frame.image.shape for frame in frames} == {(HEIGHT, WIDTH, 3)}
     assert {frame.mirrored for frame in frames} == {mirrored}
-    # A flip before the turn is the turn the other way round before the flip.
+    # A flip before a turn is the same as the opposite turn before the flip.
     assert {frame.rotation_deg for frame in frames} == {-degrees % 360 if mirrored else degrees}
 
 
 def test_decoded_frames_go_without_the_collector(tmp_path: Path) -> None:
-    """A reference cycle would keep them for as long as the collector sees fit: gigabytes."""
+    """In a reference cycle, they would stay in memory until the garbage collector runs."""
     write(tmp_path / "long.mp4", [marked(n % 64) for n in range(40)])
     gc.collect()
     gc.disable()
@@ -180,7 +180,7 @@ def test_decoded_frames_go_without_the_collector(tmp_path: Path) -> None:
     finally:
         gc.enable()
     assert len(alive) == 40
-    assert max(alive) < 16  # the decoder gives up all it holds at the end
+    assert max(alive) < 16  # at the end, the decoder returns all frames that it holds
 
 
 @pytest.mark.parametrize("first", [0, 7])
@@ -219,7 +219,9 @@ def test_a_cut_file_is_told(tmp_path: Path, name: str, share: float) -> None:
 
 
 @pytest.mark.parametrize("name", ["12:30 jump.mp4", "12:30/a.mp4", "file:a.mp4", "-y %03d#?.mp4"])
-def test_a_name_is_no_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_a_name_is_not_an_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     monkeypatch.chdir(tmp_path)
     write_video(Path(name), [marked(n) for n in range(5)], 30)
     assert [path.name for path in tmp_path.iterdir()] == [name.split("/")[0]]
@@ -228,7 +230,7 @@ def test_a_name_is_no_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n
 
 
 def write_wrong(path: Path) -> None:
-    """Write what the name says instead of a video."""
+    """Write a file that is not a good video; its name says what is wrong with it."""
     kind = path.stem
     if kind == "empty":
         path.touch()
@@ -271,7 +273,9 @@ def write_wrong(path: Path) -> None:
         ("damaged", r"frame \d+: can't be decoded"),
     ],
 )
-def test_what_is_no_video_says_why_in_one_line(tmp_path: Path, kind: str, message: str) -> None:
+def test_a_file_that_is_not_a_video_says_why_in_one_line(
+    tmp_path: Path, kind: str, message: str
+) -> None:
     path = tmp_path / f"{kind}.mp4"
     write_wrong(path)
     with pytest.raises(UserError, match=rf"{kind}\.mp4.*{message}") as raised:
@@ -303,7 +307,7 @@ HUGE = b"\x89PNG\r\n\x1a\n" + bytes.fromhex(
 
 
 @pytest.mark.parametrize("content", [b"", b"no picture", HUGE])
-def test_what_is_no_picture_is_named(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_an_image_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "7.jpg"
     path.write_bytes(content)
     with pytest.raises(UserError, match=r"7.jpg is not a picture; extract the video's frames"):
