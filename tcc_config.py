@@ -53,7 +53,10 @@ class Config:
 
     # Loss
     LOSS_TYPE: Literal[
-        "regression_mse_var", "regression_mse", "regression_huber", "classification"
+        "regression_mse_var",
+        "regression_mse",
+        "regression_huber",
+        "classification",
     ] = "regression_mse_var"  # loss of the position that a frame is cycled back to
     STOCHASTIC_MATCHING: bool = False  # use random cycles instead of all ordered pairs of clips
     CYCLE_LENGTH: Several = 2  # number of clips in a random cycle

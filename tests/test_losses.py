@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import numpy as np
 import pytest
@@ -23,6 +23,7 @@ from tcc.losses import (
     npairs_loss,
     training_loss,
 )
+from tcc_config import Config
 
 Array = NDArray[np.float64]
 TEMPERATURE, SMOOTHING, LAMBDA, DELTA, FLOOR = 0.1, 0.1, 0.001, 0.1, 1e-4
@@ -67,6 +68,12 @@ def batch(masked: bool, seed: int = 0) -> tuple[Tensor, Tensor, Tensor, Tensor |
         torch.from_numpy(lengths),
         mask,
     )
+
+
+def test_every_loss_can_be_set() -> None:
+    hints = get_type_hints(Config)
+    assert get_args(hints["LOSS_TYPE"]) == tuple(LOSSES)
+    assert get_args(hints["SIMILARITY_TYPE"]) == SIMILARITY_TYPES
 
 
 def softmax(logits: list[float]) -> list[float]:
