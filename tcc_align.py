@@ -1,10 +1,11 @@
-"""Align several clips of one motion to one of them by DTW and show them side by side in a grid.
+"""Align several clips of one motion to a reference clip, and show all of them in one video.
 
     python3 tcc_align.py --mode test
 
-Reads data/<motion>/<mode>/*/ and log/<motion>_checkpoint.pt; writes
-result/output_<motion>_<mode>.mp4 (the grid: every clip at the frame that matches the reference's),
-.jpg (t-SNE of the embeddings of all frames) and .json.
+Reads data/<motion>/<mode>/*/ and log/<motion>_checkpoint.pt. The clips are aligned by dynamic time
+warping (DTW). Writes result/output_<motion>_<mode>.mp4, a grid of the clips in which each one shows
+the frame that matches the frame of the reference clip; .jpg, a t-SNE picture of the embeddings of
+all frames; and .json.
 """
 
 from __future__ import annotations
@@ -38,15 +39,15 @@ from tcc_model import Encoder, embed, load_encoder, tell_other_embeddings
 log = logging.getLogger("tcc")
 PANEL_SIZE = (420, 420)
 ROUNDING = 1e-6  # smaller relative differences of float32 embeddings are rounding errors
-MAX_INTERPRETED_CELLS = 5_000_000  # of all cost matrices; above it, tslearn's compiler pays off
+MAX_INTERPRETED_CELLS = 5_000_000  # of all cost matrices; with more, compiling tslearn saves time
 
 
 @dataclass(frozen=True, slots=True)
 class Aligned:
     """A clip of F frames, aligned to the reference of R frames.
 
-    `mirrored`: its mirror image was aligned. `embeddings` (F, D) are those that were aligned;
-    `frames` (R,) is the frame that matches each frame of the reference; `cost` is that of `align`.
+    `embeddings` (F, D) are those of the clip, or of its mirror image if `mirrored` is True.
+    `frames` (R,) are the clip's frames that match the reference's. `cost`: see `align`.
     """
 
     clip: Clip
@@ -64,10 +65,10 @@ def main() -> None:
     parser.add_argument(
         "--videos",
         metavar="A,B,...",
-        help="clips or videos, the first is the reference (default: at most NUM_VIDEOS, at random)",
+        help="clips or videos, the first is the reference (default: NUM_VIDEOS random clips)",
     )
     parser.add_argument(
-        "--no-video", action="store_true", help="draw no video, so vis/ isn't needed"
+        "--no-video", action="store_true", help="draw no video; vis/ is then not needed"
     )
     args = cli.parse(parser, CONFIG, None)
     encoder, settings, path = load_encoder(
@@ -105,10 +106,10 @@ def main() -> None:
 
 
 def choose_folders(args: argparse.Namespace) -> list[Path]:
-    """Return the clips of --videos, else at most NUM_VIDEOS of the mode, chosen with the seed.
+    """Return the folders of the clips in --videos, or of at most NUM_VIDEOS random clips.
 
     Raises:
-        UserError: fewer than 2, a name is empty or comes twice.
+        UserError: there are fewer than 2 clips, or a name is empty or given twice.
     """
     where = (args.data_dir, CONFIG.DATASET, args.mode)
     if not args.videos:
@@ -129,20 +130,21 @@ def choose_folders(args: argparse.Namespace) -> list[Path]:
 
 
 def at_least_two(folders: list[Path], source: str) -> list[Path]:
-    """Return the folders if there is something to align.
+    """Return the folders if there are at least 2.
 
     Raises:
         UserError: there are fewer than 2.
     """
     if len(folders) < 2:
-        raise UserError(f"{source} holds {len(folders)} clip; at least 2 are aligned: add one")
+        raise UserError(f"{source} holds {len(folders)} clip; at least 2 are needed: add one")
     return folders
 
 
 def align_all(encoder: Encoder, clips: Sequence[Clip], settings: Config) -> list[Aligned]:
-    """Align every clip to the first one; a clip that turns the other way is mirrored.
+    """Align every clip to the first one; mirror it if its skater turns in the other direction.
 
-    If it isn't clear which way the skaters turn, both are tried and the cheaper is kept.
+    If a direction is not clear, the clip and its mirror image are both aligned, and the one with
+    the lower cost is kept.
     """
 
     def embeddings_of(clip: Clip, mirrored: bool) -> NDArray[np.float32]:
@@ -152,8 +154,8 @@ def align_all(encoder: Encoder, clips: Sequence[Clip], settings: Config) -> list
     turns = [clip_turn(clip, settings) for clip in clips]
     num_cells = 2 * len(reference) * sum(clip.num_frames for clip in clips)
     if num_cells <= MAX_INTERPRETED_CELLS:
-        # tslearn compiles for 5 to 8 s in every process. Without the compiler it takes 0.7 s for
-        # 1,000,000 cells. The variable is read when `align` imports tslearn.
+        # Compiling tslearn takes 5 to 8 s in every process. Without the compiler, 1,000,000 cells
+        # take 0.7 s. The variable is read when `align` imports tslearn.
         os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
     aligned = []
     for clip, turn in zip(clips, turns, strict=True):
@@ -173,8 +175,8 @@ def align(
     """Align a clip (F, D) to the reference (R, D) by DTW (Sakoe and Chiba 1978).
 
     Returns:
-        (R,) the frame that matches each frame of the reference; the mean of `cost_matrix` over the
-        warping path.
+        (R,) the clip's frame that matches each frame of the reference; the mean of `cost_matrix`
+        over the warping path.
     """
     from tslearn.metrics import dtw_path_from_metric
 
@@ -200,7 +202,7 @@ def project(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
     from threadpoolctl import threadpool_limits
 
     tsne = TSNE(perplexity=min(30.0, (len(rows) - 1) / 3), random_state=CONFIG.SEED)
-    # One thread: on a busy computer two threads took 4 times as long, waiting for each other.
+    # One thread, because on a busy computer two threads wait for each other: 4 times as long.
     with threadpool_limits(1, "openmp"):
         points: NDArray[np.float32] = tsne.fit_transform(rows)
     return points
@@ -219,9 +221,9 @@ def describe(aligned: Sequence[Aligned], mode: str) -> dict[str, object]:
 
 
 def draw_grid(aligned: Sequence[Aligned], threshold: float) -> Iterator[NDArray[np.uint8]]:
-    """Yield for each frame of the reference a grid of all clips at the frame that matches it.
+    """Yield a grid for each frame of the reference: every clip at the frame that matches it.
 
-    A reference of variable frame rate is shown at a constant one.
+    If the reference has a variable frame rate, it is shown at a constant rate.
     """
     reference = aligned[0].clip
     panels = [

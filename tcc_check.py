@@ -4,8 +4,8 @@
 
 Reads the clips in data/<motion>/<mode>/. Prints the length, the missed frames and the number of
 people of every clip, and which clips you should look at. Writes result/check_<motion>_<mode>.jpg,
-which shows the person who is followed in every clip, and a .json with the same numbers. A sheet
-shows 100 clips; more clips go to ..._2.jpg and so on.
+which shows the person who is followed in every clip, and a .json with the same numbers. A picture
+shows 100 clips; further pictures are named check_<motion>_<mode>_2.jpg and so on.
 """
 
 from __future__ import annotations

@@ -24,32 +24,32 @@ class Config:
     SEED: Annotated[int, Meta(ge=0, lt=2**32)] = 0  # seed of all random choices
     FPS: Rate = 30.0  # frames per second of clips without times in video.json
     FEATURE_FPS: Rate = 30.0  # frames per second at which all clips are compared
-    SKELETON_CONF_THRESHOLD: Share = 0.2  # joints of lower confidence are interpolated, not drawn
+    SKELETON_CONF_THRESHOLD: Share = 0.2  # joints below it are interpolated and not drawn
 
     # Encoder
     EMBEDDING_SIZE: Annotated[Several, Meta(multiple_of=2)] = 128  # D, numbers in an embedding
     HIDDEN_SIZE: Size = 96  # channels of each convolution
     KERNEL_SIZE: Literal[1, 3, 5, 7, 9] = 3  # kernel size of the convolutions, in frames
-    FINE_LAYERS: Size = 3  # convolutions for the fine half, which tells the exact moment
+    FINE_LAYERS: Size = 3  # convolutions of the fine half, which locates a moment exactly
     FINE_DILATION: Size = 2  # largest dilation of the fine convolutions: 1, 2, 4 ... up to this
-    COARSE_LAYERS: Size = 3  # more convolutions for the coarse half; it separates similar phases
+    COARSE_LAYERS: Size = 3  # further convolutions of the coarse half, which separates phases
     COARSE_DILATION: Size = 8  # largest dilation of the coarse convolutions
 
     # Batches
     BATCH_SIZE: Several = 16  # clips in a batch
-    NUM_STEPS: Several | None = None  # T, frames sampled per clip; None: set by the shortest clip
+    NUM_STEPS: Several | None = None  # T, frames sampled per clip; None: from the shortest clip
     MAX_NUM_STEPS: Several = 32  # upper limit if NUM_STEPS is None; more steps take more time
 
     # Augmentation: random changes of the clips in each batch
-    FLIP_PROBABILITY: Share = 0.5  # probability that a batch is mirrored, left and right swapped
+    FLIP_PROBABILITY: Share = 0.5  # probability that a batch is mirrored
     MAX_ROTATION: Annotated[float, Meta(ge=0, le=180)] = 15.0  # largest random rotation, degrees
     MAX_SCALE: Share = 0.1  # largest change of the width and of the height; 0.1 is 10 %
     SQUEEZE_PROBABILITY: Share = 0.7  # probability that the width is multiplied by -1 to 1
     MAX_LIFT: Share = 0.3  # largest change of the vertical motion; 0.3 is 30 %
     JITTER: Weight = 0.02  # standard deviation of the noise on the joints, in torso lengths
     JOINT_DROPOUT: Share = 0.1  # probability that a joint is hidden in some frames
-    MAX_TIME_WARP: Annotated[float, Meta(ge=1, le=10)] = 1.6  # tempo between 1 / this and this
-    MIN_CROP: Annotated[float, Meta(gt=0, le=1)] = 0.7  # shortest random crop, as share of a clip
+    MAX_TIME_WARP: Annotated[float, Meta(ge=1, le=10)] = 1.6  # largest tempo (smallest: 1 / this)
+    MIN_CROP: Annotated[float, Meta(gt=0, le=1)] = 0.7  # shortest crop, as a share of the clip
 
     # Loss
     LOSS_TYPE: Literal[
@@ -89,7 +89,7 @@ class Config:
     TOP_K: Count = 3  # largest number of starts that are reported
 
     def fill(self, group: type[Options]) -> Options:
-        """Return an instance of `group`, a dataclass, filled from the settings of its names."""
+        """Return an instance of the dataclass `group`, with the settings as values of its fields."""
         names = [field.name for field in fields(group)]  # type: ignore[arg-type]
         values: dict[str, Any] = {name: getattr(self, name.upper()) for name in names}
         return group(**values)

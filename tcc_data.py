@@ -25,7 +25,7 @@ from tcc_config import Config
 
 log = logging.getLogger("tcc")
 RECOMMENDED_CLIPS = 50
-MAX_NAMES = 9  # in a message; of more clips, only the number is printed
+MAX_NAMES = 9  # of clips in a message; if there are more, only their number is printed
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def load_clip(folder: Path, config: Config, person: int | None = None) -> Clip:
 
 
 def clip_doubts(clip: Clip) -> list[str]:
-    """Return what is doubtful about the choice of a clip's skater, each with the clip's name."""
+    """Return the doubts about the choice of a clip's skater, each with the clip's name."""
     return [f"{clip.name}: {doubt}" for doubt in find_doubts(clip.track, clip.times_s)]
 
 
@@ -115,7 +115,7 @@ def make_features(clip: Clip, config: Config, mirrored: bool = False) -> NDArray
 
 
 def clip_turn(clip: Clip, config: Config) -> float:
-    """Return in which direction the skater turns; positive is left: see `tcc.features.turn`."""
+    """Return the direction in which the skater turns, positive for left: see `features.turn`."""
     points = fill_joints(clip.keypoints, config.SKELETON_CONF_THRESHOLD)
     return turn(points, clip.keypoints[..., 2], clip.fps)
 
@@ -148,8 +148,8 @@ def match_frames(match: Match, standard: Clip, learner: Clip, config: Config) ->
 
     Args:
         match: with indices into the `feature_times` of both clips.
-        standard: clip that was searched.
-        learner: clip in which it was found.
+        standard: the clip that was searched for.
+        learner: the clip in which it was found.
         config: FEATURE_FPS is used.
 
     Returns:

@@ -1,9 +1,9 @@
-"""Make clips of synthetic skaters, run every command on them and check the start that is found.
+"""Make clips of synthetic skaters, run the commands on them and check the start that is found.
 
     python3 tcc_demo.py
 
-Writes data/demo/ (an existing one is used again), log/demo_* and result/*demo*. --mode chooses the
-clips that are embedded, aligned and scored.
+Writes data/demo/, or uses its clips if it exists. Writes log/demo_* and result/*demo*. --mode
+chooses the clips that are embedded, aligned and scored.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def main() -> None:
     film(args.data_dir / motion)
     learner, standard, true = read_truth(args.data_dir)
 
-    # Ctrl-C also reaches the running command. Wait until it has saved, then exit with its code.
+    # Ctrl-C also stops the command that runs. Wait until it has saved, then exit with its code.
     signal.signal(signal.SIGINT, lambda *_: None)
     steps = f"MAX_NUM_TRAINING_STEPS={TRAINING_STEPS}"
     run(args, "tcc_train.py", "--mode", "train", "--set", steps)
@@ -49,7 +49,8 @@ def main() -> None:
 
     start = args.result_dir / f"start_{motion}_{learner}_vs_{standard}"
     found = json.loads(Path(f"{start}.json").read_text(encoding="utf-8"))["start_frame"]
-    print(f"\nstart found at frame {found}, true {true}: {abs(found - true)} frames off; look at")
+    print(f"\nstart found at frame {found}, true start {true}: error {abs(found - true)} frames")
+    print("results:")
     output = args.result_dir / f"output_{motion}_{args.mode}"
     tau = args.result_dir / f"kendalls_tau_{motion}_{args.mode}.png"
     print(f"  {start}.mp4\n  {start}.png\n  {output}.mp4\n  {output}.jpg\n  {tau}")
@@ -94,8 +95,8 @@ def run(args: argparse.Namespace, command: str, *options: str) -> None:
     options = ("--dataset", CONFIG.DATASET, *options)
     shared = [f"--{name}-dir={getattr(args, f'{name}_dir')}" for name in ("data", "log", "result")]
     shared += [f"--device={args.device}", f"--seed={CONFIG.SEED}"]
-    read = (*cli.SHARED_SETTINGS, *(AFTER_TRAINING | {"tcc_train.py": TRAINING}).get(command, ()))
-    shared += [f"--set={setting}" for setting in args.set if setting.partition("=")[0] in read]
+    used = (*cli.SHARED_SETTINGS, *(AFTER_TRAINING | {"tcc_train.py": TRAINING}).get(command, ()))
+    shared += [f"--set={setting}" for setting in args.set if setting.partition("=")[0] in used]
     print(f"\n$ python3 {command} {' '.join(options)}", flush=True)
     program = Path(__file__).with_name(command)
     code = subprocess.run([sys.executable, program, *options, *shared], check=False).returncode

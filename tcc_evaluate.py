@@ -1,18 +1,18 @@
-"""Score the alignment against marked events, beside baselines and leak tests.
+"""Measure the errors at marked events, and compare them with baselines and leak tests.
 
     python3 tcc_evaluate.py --dataset axel --mode val
 
-Every clip of the mode is the standard of every other; --standards and --learners name other
-clips, as MOTION/MODE. Each standard is searched in the learner's clip as tcc_get_start.py does it,
-and each event marked in both is compared: error = found - marked, in the learner's frames. Clips
+Every clip of the mode is the standard of every other clip; --standards and --learners name other
+clips, as MOTION/MODE. Each standard is searched for in the learner's clip, as in tcc_get_start.py.
+The error of an event that is marked in both clips is found - marked, in the learner's frames. Clips
 with the same value in the column `recording` of labels.csv are compared in every frame instead,
-also in the leak tests; tau and the other scores of embeddings use all pairs.
-Reads log/<motion>_checkpoint.pt, or trains with --seeds; data/<motion>/<mode>/*/*.json and
-data/<motion>/labels.csv; writes result/evaluate_<standards>_vs_<learners>.json and one picture
-for each event beside it.
-In the JSON `matches` lists every pair: `found` holds the events that are marked in the standard,
-with null for one that the search missed; `marked` holds the events that are marked in the learner.
-An event that is not marked is in neither. Elsewhere null is a value that can't be computed: the
+also in the leak tests. Kendall's tau and the other scores of the embeddings use all pairs.
+Reads log/<motion>_checkpoint.pt (or trains encoders with --seeds), data/<motion>/<mode>/*/*.json
+and data/<motion>/labels.csv. Writes result/evaluate_<standards>_vs_<learners>.json and one picture
+for each event.
+In the JSON, `matches` lists every pair. `found` holds the events that are marked in the standard;
+an event that the search missed is null. `marked` holds the events that are marked in the learner.
+Neither holds events that are not marked. Elsewhere, null is a value that can't be computed: the
 mean of no pair, or the median if most pairs are missed.
 """
 
@@ -64,7 +64,7 @@ EVERY_FRAME = "same recording, every frame"
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Results of one encoder: errors[method][event], scores[group][row][column], its matches."""
+    """The results of one encoder: errors[method][event], scores[group][row][column], matches."""
 
     errors: dict[str, dict[str, Errors]]
     scores: dict[str, Any]
@@ -111,24 +111,29 @@ def parse_arguments() -> argparse.Namespace:
     cli.add_checkpoint(parser)
     add = parser.add_argument
     for role in ("standards", "learners"):
-        add(f"--{role}", metavar="MOTION/MODE", help="(default: --dataset and --mode)")
+        add(
+            f"--{role}",
+            metavar="MOTION/MODE",
+            help=f"clips to use as {role} (default: --dataset and --mode)",
+        )
     add(
         "--clips",
         type=int,
         default=32,
         metavar="N",
-        help="most clips of a role (default: %(default)s)",
+        help="largest number of standards and of learners (default: %(default)s)",
     )
-    add("--seeds", type=int, default=0, metavar="N", help="train with N seeds and score each")
+    add("--seeds", type=int, default=0, metavar="N", help="train N encoders and score all of them")
     args = cli.parse(parser, CONFIG, None)
     if args.seeds and args.checkpoint:
-        raise UserError("--seeds trains encoders of its own; leave --checkpoint out")
-    unread = [name for name in args.set if name.partition("=")[0] not in cli.SHARED_SETTINGS]
-    if unread and not args.seeds:
-        raise UserError(f"--set {unread[0]}: a setting of the training; add --seeds N to train")
+        raise UserError("--seeds trains new encoders; leave --checkpoint out")
+    unused = [name for name in args.set if name.partition("=")[0] not in cli.SHARED_SETTINGS]
+    if unused and not args.seeds:
+        raise UserError(f"--set {unused[0]}: a setting of the training; add --seeds N to train")
     if args.clips < 1 or args.seeds < 0:
         raise UserError(
-            f"--clips {args.clips} --seeds {args.seeds}: expected at least 1 clip and 0 seeds"
+            f"--clips {args.clips} --seeds {args.seeds}: expected at least 1 clip and at least 0 "
+            "seeds"
         )
     return args
 
@@ -144,7 +149,7 @@ def role_folders(args: argparse.Namespace) -> tuple[str, str]:
 
 
 def train_encoders(args: argparse.Namespace) -> Iterator[tuple[int, Encoder]]:
-    """Train with each seed by tcc_train.py, in a temporary folder; yield the seed and encoder."""
+    """Run tcc_train.py with each seed in a temporary folder; yield the seed and the encoder."""
     device = cli.pick_device(args.device)
     settings = [word for setting in args.set for word in ("--set", setting)]
     for seed in range(CONFIG.SEED, CONFIG.SEED + args.seeds):
@@ -165,14 +170,14 @@ def load_role(
     """Read at most --clips clips of MOTION/MODE that have a marked event or a recording.
 
     Raises:
-        UserError: no clip has one, or an event lies outside its clip.
+        UserError: there is no such clip, or an event lies outside its clip.
     """
     motion, mode = folder.split("/")
     labels, table = read_labels(args.data_dir, motion), args.data_dir / motion / "labels.csv"
     recordings = {
         video: name
-        for (of, video), name in read_recordings(args.data_dir, motion).items()
-        if of == mode
+        for (row_mode, video), name in read_recordings(args.data_dir, motion).items()
+        if row_mode == mode
     }
     paths = clip_folders(args.data_dir, motion, mode)
     marked = [
@@ -182,7 +187,7 @@ def load_role(
     if not marked:
         raise UserError(
             f"{table} marks {' or '.join(names)} in no clip of {paths[0].parent}; write the "
-            f"folder's name into the column video, as in {paths[0].name}"
+            f"name of the clip's folder into the column video, for example {paths[0].name}"
         )
     generator = np.random.default_rng(CONFIG.SEED)
     drawn = draw_folders(marked, recordings, args.clips, generator)
@@ -207,7 +212,9 @@ def load_role(
     ]
     if count := sum(bool(np.isnan(clip.events).any()) for clip in labelled):
         log.warning(
-            "%s: %d clips lack an event and are left out where phases are scored", folder, count
+            "%s: %d clips do not mark every event; the scores of phases leave them out",
+            folder,
+            count,
         )
     return labelled
 
@@ -216,11 +223,11 @@ def score(seed: int, encoder: Encoder, linear: Comparison) -> Run:
     """Match all pairs by every method, and by the encoder under every leak test.
 
     Args:
-        seed: of the random weights of the untrained encoder.
-        encoder: the trained one.
-        linear: the clips with their keypoint features, matched by length.
+        seed: for the random weights of the untrained encoder.
+        encoder: the trained encoder.
+        linear: the clips with their keypoint features, matched by their lengths.
     """
-    untrained = forget(encoder, seed)
+    untrained = make_untrained(encoder, seed)
     methods: dict[str, Represent] = {
         "tcc": partial(embed, encoder),
         "raw pose": lambda features: features,
@@ -248,12 +255,12 @@ def score(seed: int, encoder: Encoder, linear: Comparison) -> Run:
     others = linear.select(~one_recording)
     if len(others.pairs):
         errors["constant prior"] = others.tabulate(*others.prior_events())
-    sure = comparisons["tcc"].confidences[~one_recording] >= CONFIDENT
+    confident = comparisons["tcc"].confidences[~one_recording] >= CONFIDENT
     scores = {
         "embeddings": embeddings,
         "leak_tests": score_leaks(methods["tcc"], linear),
         "calibration": {
-            name: calibrate(errors["tcc"][name].frames, sure) for name in linear.event_names
+            name: calibrate(errors["tcc"][name].frames, confident) for name in linear.event_names
         },
     }
     return Run(errors, scores, comparisons["tcc"].list_matches())
@@ -264,7 +271,7 @@ def bar(title: str) -> Callable[[Any], Any]:
     return partial(cli.progress, description=title, unit="pair")
 
 
-def forget(encoder: Encoder, seed: int) -> Encoder:
+def make_untrained(encoder: Encoder, seed: int) -> Encoder:
     """Return a copy of an encoder with random weights."""
     torch.manual_seed(seed)
     untrained = copy.deepcopy(encoder)
@@ -296,15 +303,15 @@ def score_leaks(function: Represent, linear: Comparison) -> dict[str, dict[str, 
 def plot_errors(stem: Path, runs: Sequence[Run], names: Sequence[str]) -> None:
     """Plot the errors of every event and of every frame of one recording; print the paths."""
     for event in (*names, EVERY_FRAME):
-        shown = {
+        errors = {
             method: np.concatenate([run.errors[method][event].frames for run in runs])
             for method, tables in runs[0].errors.items()
             if event in tables
         }
-        if shown:
+        if errors:
             name = event.partition(",")[0].replace(" ", "_")
             path = stem.with_name(f"{stem.name}_{name}.png")
-            plot_error_distribution(path, shown, event)
+            plot_error_distribution(path, errors, event)
             print(path)
 
 

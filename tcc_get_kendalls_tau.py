@@ -3,10 +3,10 @@
     python3 tcc_get_kendalls_tau.py --dataset axel --mode val
 
 Kendall's tau is 1 if the frames of one clip have their nearest neighbours in another clip in the
-same order. A network that only counts frames gets 1 too. Three leak tests show whether it counts:
-a constant pose (tau must be undefined or 0), clips cropped at random, with their events kept (tau
-must hardly fall), and reversed clips (tau must fall, unless the motion looks the same backwards).
-If labels.csv marks events, the alignment error is printed too: the distance in frames between an
+same order. A network that only counts frames also gets 1. Three leak tests show whether it does so:
+a constant pose (tau must be undefined or 0), clips cropped at random around their events (tau must
+hardly fall), and reversed clips (tau must fall, unless the motion looks the same backwards).
+If labels.csv marks events, the alignment error is also printed: the distance in frames between an
 event and the nearest neighbour of the same event of another clip.
 Reads log/<motion>_checkpoint.pt and data/<motion>/<mode>/*/*.json; writes
 result/kendalls_tau_<motion>_<mode>.json and .png.
@@ -45,7 +45,7 @@ Matrix = NDArray[np.floating[Any]]
 
 
 def main() -> None:
-    """Load, embed, score the clips and the leak tests, print, save and plot."""
+    """Embed the clips, score them and the leak tests; print, save and plot the scores."""
     parser = cli.parser(__doc__, AFTER_TRAINING["tcc_get_kendalls_tau.py"])
     cli.add_checkpoint(parser)
     args = cli.parse(parser, CONFIG, None)
@@ -138,7 +138,7 @@ def score(queries: Sequence[LabelledClip], references: Sequence[LabelledClip]) -
 
 
 def summarize(matrix: Matrix) -> dict[str, float | int]:
-    """Return the mean tau of all pairs, of each direction, and the number of undefined pairs."""
+    """Return the mean tau of all pairs and of each direction, and how many pairs are undefined."""
     pairs = len(matrix) * (len(matrix) - 1)
     return {
         "tau": finite_mean(matrix),
@@ -166,7 +166,9 @@ def print_scores(
     if errors:
         print_table(rows)
     else:
-        print("\nalignment error: unknown, labels.csv marks no event in two of these clips")
+        print(
+            "\nalignment error: unknown; labels.csv must mark the same event in two of these clips"
+        )
     print()
 
 

@@ -37,7 +37,7 @@ MAX_CAPTURE_FPS = 100_000
 
 
 def main() -> None:
-    """Convert all videos and check the clips. If one of several videos fails, go on."""
+    """Convert all videos and check the clips. If one of several videos fails, do the others."""
     parser = cli.parser(__doc__, settings=["SKELETON_CONF_THRESHOLD"])
     add = parser.add_argument
     add(
@@ -51,9 +51,9 @@ def main() -> None:
         "--capture-fps",
         type=float,
         metavar="FPS",
-        help="frames per second that the camera took, for slow-motion videos",
+        help="frames per second that the camera recorded, for slow-motion videos",
     )
-    add("--force", action="store_true", help="convert videos again that are finished")
+    add("--force", action="store_true", help="convert finished videos again")
     add(
         "--person",
         type=int,
@@ -92,8 +92,8 @@ def main() -> None:
             failed.append(video.name)
         else:
             folder, size = root / video.stem, f"{info['width_px']} x {info['height_px']}"
-            kept = args.person is None and (folder / SIDECAR).exists()
-            note = ", follows the person in its clip.toml" if kept else ""
+            uses_sidecar = args.person is None and (folder / SIDECAR).exists()
+            note = ", follows the person in its clip.toml" if uses_sidecar else ""
             print(f"{folder}: {info['num_frames']} frames, {size}{note}")
             if args.person is not None:
                 keep_person(folder, args.person)
@@ -125,8 +125,8 @@ def refuse_namesakes(video: Path, videos: list[Path]) -> None:
     others.remove(str(video))
     if others:
         raise UserError(
-            f"{video}: the name of its clip, {video.stem}, is also that of {', '.join(others)}; "
-            "rename one"
+            f"{video}: its clip would have the same name, {video.stem}, as that of "
+            f"{', '.join(others)}; rename one"
         )
 
 

@@ -3,12 +3,12 @@
     python3 tcc_get_start.py --dataset axel --mode test
     python3 tcc_get_start.py --dataset axel --learner my.mov --standard coach.mp4
 
-Reads log/<motion>_checkpoint.pt and two clips of data/<motion>/<mode>/: by name, the first is the
-learner's and the second is the standard. --learner and --standard choose other clips, folders or
-videos. Writes result/start_<motion>_<learner>_vs_<standard>.mp4, .png and .json. The keypoints of
-a video are made when it is first used (see tcc_get_pose.py) and kept in result/keypoints/. If the
-learner's clip shows the motion several times, every start with a high confidence is printed, best
-first, at most TOP_K.
+Reads log/<motion>_checkpoint.pt and two clips of data/<motion>/<mode>/, sorted by name: the first
+is the learner's and the second is the standard. --learner and --standard choose other clips,
+folders or videos. Writes result/start_<motion>_<learner>_vs_<standard>.mp4, .png and .json. The
+keypoints of a video are made when it is first used (see tcc_get_pose.py) and kept in
+result/keypoints/. The best start is printed first. If the learner's clip shows the motion several
+times, the other starts with a high confidence follow, at most TOP_K starts in total.
 """
 
 from __future__ import annotations
@@ -44,9 +44,10 @@ PANEL_SIZE = (640, 720)
 class Result:
     """The result of the search, in frames of the clips.
 
-    `matches`, best first, and the confidence of each; `cost` (N, M) of the standard's and the
-    learner's frames; `curve` (M,) the cost of the cheapest match that starts at each learner's
-    frame, NaN if there is none; `mirrored`: the standard was mirrored.
+    `matches` are sorted, the best first; `confidences` are those of the matches. `cost` (N, M) is
+    the distance of each frame of the standard from each frame of the learner. `curve` (M,) is the
+    cost of the cheapest match that starts at each frame of the learner, NaN if there is none.
+    `mirrored` is True if the standard was mirrored.
     """
 
     matches: list[Match]
@@ -67,10 +68,11 @@ def main() -> None:
         "--method",
         choices=("dtw", "sliding"),
         default="dtw",
-        help="subsequence DTW, or a sliding window of the standard's length (default: %(default)s)",
+        help="dtw: dynamic time warping, also finds faster and slower motions; sliding: a sliding "
+        "window of the standard's length (default: %(default)s)",
     )
     parser.add_argument(
-        "--no-video", action="store_true", help="draw no video, so vis/ isn't needed"
+        "--no-video", action="store_true", help="draw no video; vis/ is then not needed"
     )
     args = cli.parse(parser, CONFIG, None)
     encoder, settings, path = load_encoder(
@@ -153,9 +155,9 @@ def find_start(
     Args:
         encoder: trained.
         learner: the clip that is searched.
-        standard: the clip that is looked for.
+        standard: the clip that is searched for.
         method: "dtw" or "sliding", see `tcc.dtw.search`.
-        settings: those that the encoder was trained with.
+        settings: as returned by `load_encoder`.
     """
     variants = [
         embed(encoder, make_features(standard, settings, mirrored)) for mirrored in (False, True)
@@ -168,20 +170,22 @@ def find_start(
         opposed(clip_turn(standard, settings), clip_turn(learner, settings)),
     )
     first, last = found.matches[0].path[[0, -1], 0]
-    whole = first == 0 and last == len(variants[0]) - 1
+    is_whole = first == 0 and last == len(variants[0]) - 1
     rows, columns = (
         nearest(feature_times(clip, settings), clip.times_s) for clip in (standard, learner)
     )
-    # The search counts ticks of the features' clock. Each start is drawn at the frame that
-    # match_frames gives for its tick.
+    # The search counts ticks, the times at which the features are sampled. In the curve, each start
+    # is at the frame that match_frames gives for its tick.
     curve = np.full(learner.num_frames, np.nan)
     np.fmin.at(curve, nearest(learner.times_s, feature_times(learner, settings)), found.curve())
     confidences = [confidence(match, found.cost) for match in found.matches]
-    kept = found.matches[: CONFIG.TOP_K]
-    matches = [match_frames(match, standard, learner, settings) for match in kept]
+    best = found.matches[: CONFIG.TOP_K]
+    matches = [match_frames(match, standard, learner, settings) for match in best]
     warnings = []
     if found.mirrored:
-        warnings.append(f"{learner.name} turns the other way: {standard.name} is mirrored")
+        warnings.append(
+            f"{learner.name} turns in the other direction, so {standard.name} is mirrored"
+        )
     if confidences[0] < CONFIDENT:
         starts = ", ".join(str(match.start_frame) for match in matches[1:])
         warnings.append(
@@ -193,7 +197,7 @@ def find_start(
             f"{learner.name} shows {standard.name} more than {CONFIG.TOP_K} times; increase "
             "TOP_K to see all of them"
         )
-    if not whole:
+    if not is_whole:
         first, last = matches[0].path[[0, -1], 0]
         warnings.append(
             f"{learner.name} shows only a part of {standard.name}, its frames {first} to {last} of "
@@ -211,7 +215,7 @@ def find_start(
 
 
 def describe(result: Result, learner: Clip, standard: Clip, method: str) -> dict[str, object]:
-    """Return the content of the JSON file, with the fields that the training system reads."""
+    """Return the content of the JSON file, with the fields that other programs read."""
     best = result.matches[0]
     candidates = [
         {
@@ -248,7 +252,7 @@ def draw_frames(
     """Yield the learner's frames, each beside the frame of the standard that it matches.
 
     Before the start, the standard's first matched frame is shown, and after the end its last one.
-    A clip of variable frame rate is shown at a constant one.
+    If the learner's clip has a variable frame rate, it is shown at a constant rate.
     """
     best = result.matches[0]
     matched = map_frames(best.path[:, ::-1], learner.num_frames)

@@ -1,8 +1,9 @@
-"""The encoder: keypoint features of a clip to one embedding per frame.
+"""The encoder, which turns the keypoint features of a clip into one embedding per frame.
 
 The convolutions add no padding. The clip is padded once, with copies of its first and last frame.
-So an embedding depends only on the frames at most `reach` away from its own: not on the position in
-the clip, the length of the clip or the padding of a batch. The encoder can't count frames.
+So an embedding depends only on the frames that are at most `reach` frames away. It does not depend
+on its position in the clip, the length of the clip or the padding of a batch. The encoder can't
+count frames.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class EncoderOptions:
     normalize_embeddings: bool
 
 
-# Settings that a checkpoint decides: those that the encoder's input depends on, and its sizes.
+# Settings that are taken from a checkpoint: those of the encoder's input, and its sizes.
 INPUT_SETTINGS = ("FEATURE_FPS", "SKELETON_CONF_THRESHOLD")
 SIZE_SETTINGS = tuple(field.name.upper() for field in fields(EncoderOptions))
 
@@ -77,8 +78,9 @@ class Encoder(nn.Module):
     """Temporal convolutional network (Bai et al., arXiv 1803.01271, without its causality).
 
     An embedding has two halves. The fine half sees few frames and locates a moment exactly. The
-    coarse half has more layers above the same ones, sees more frames and distinguishes moments that
-    look alike. Each half has its own loss, so each learns to align clips without the other.
+    coarse half has additional layers on top of the fine layers. It sees more frames and
+    distinguishes moments that look alike. Each half has its own loss, so each learns to align clips
+    without the other.
 
     Args:
         feature_size: C, numbers per frame of the input.
@@ -105,7 +107,7 @@ class Encoder(nn.Module):
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return embeddings (B, F, D) of features (B, F, C); each sees `reach` frames each side."""
+        """Return embeddings (B, F, D) of features (B, F, C); each sees `reach` frames per side."""
         num_frames = features.shape[1]
         x = self.inlet(features.transpose(1, 2))  # (B, H, F)
         x = self.fine(functional.pad(x, (self.reach, self.reach), mode="replicate"))
@@ -156,28 +158,28 @@ def load_encoder(
     """Rebuild the encoder that tcc_train.py saved.
 
     Args:
-        path: the checkpoint. None: that of the motion in `log_dir`; if there is none, the generic
-            encoder of tcc_train_generic.py, with a warning.
+        path: the checkpoint. None: the checkpoint of the motion in `log_dir`; if there is none, the
+            generic encoder of tcc_train_generic.py, with a warning.
         log_dir: folder of the checkpoints.
         config: the current settings.
         device: the device to load the encoder on.
 
     Returns:
-        The encoder in evaluation mode; `config` with the settings that the checkpoint decides, and
-        a warning for each one that differs; the path of the checkpoint that was read.
+        The encoder in evaluation mode; `config` with INPUT_SETTINGS and SIZE_SETTINGS from the
+        checkpoint (a warning names those that differ); the path of the checkpoint that was read.
 
     Raises:
         UserError: the file is missing or is not a checkpoint of this encoder.
     """
-    own = log_dir / f"{config.DATASET}_checkpoint.pt"
-    if path is None and not own.exists():
+    default = log_dir / f"{config.DATASET}_checkpoint.pt"
+    if path is None and not default.exists():
         log.warning(
             "no checkpoint %s: using the generic encoder, which was trained on synthetic jumps; to "
             "train one on your clips, run: python3 tcc_train.py --dataset %s",
-            own, config.DATASET,
+            default, config.DATASET,
         )  # fmt: skip
-        own = GENERIC
-    path = path or own
+        default = GENERIC
+    path = path or default
     content = checkpoint.load(path, config.DATASET)
     if content["motion"] not in (config.DATASET, "generic"):
         log.warning("%s was trained on %s, not %s", path, content["motion"], config.DATASET)
@@ -188,12 +190,15 @@ def load_encoder(
         raise UserError(f"{path} was made by an earlier version, without {what}; train again")
     trained = {name: content["config"][name] for name in names}
     different = [
-        f"{name}={then} (now {getattr(config, name)})"
-        for name, then in trained.items()
-        if then != getattr(config, name)
+        f"{name}={value} (now {getattr(config, name)})"
+        for name, value in trained.items()
+        if value != getattr(config, name)
     ]
     if different:
-        log.warning("%s was trained with %s; these are used", path, ", ".join(different))
+        log.warning(
+            "%s was trained with %s; the values of the training are used",
+            path, ", ".join(different),
+        )  # fmt: skip
     settings = replace(config, **trained)
     try:
         encoder = Encoder(content["feature_size"], settings.fill(EncoderOptions))
@@ -209,13 +214,13 @@ def tell_other_embeddings(log_dir: Path, config: Config, mode: str, checkpoint_p
     if not path.exists():
         return
     try:
-        held = msgspec.json.decode(path.read_bytes(), type=dict[str, Any]).get("mode")
+        file_mode = msgspec.json.decode(path.read_bytes(), type=dict[str, Any]).get("mode")
     except ValueError:
-        held = "no readable mode"
-    if held != mode:
+        file_mode = "an unknown mode"
+    if file_mode != mode:
         log.warning(
-            "%s holds %s, not %s; computing new embeddings of %s with %s",
-            path.with_suffix(".npy"), held, mode, mode, checkpoint_path,
+            "%s holds embeddings of %s, not of %s; computing those of %s with %s",
+            path.with_suffix(".npy"), file_mode, mode, mode, checkpoint_path,
         )  # fmt: skip
 
 

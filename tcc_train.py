@@ -2,11 +2,12 @@
 
     python3 tcc_train.py --dataset axel --mode train
 
-Starts from the generic encoder. The loss of the first batches is temporal cycle-consistency. The
-loss of the last batches contrasts frames by the consensus of all alignments between the clips.
-Reads data/<motion>/train/*/*.json. Kendall's tau of data/<motion>/val/, if that exists, is shown
-during the training; it chooses nothing. Writes the last weights to log/<motion>_checkpoint.pt and
-TensorBoard scalars to log/tensorboard/<motion>/.
+Starts from the generic encoder. The loss of the first batches is temporal cycle-consistency. Then
+the clips are aligned with each other, and the loss of the last batches is contrastive: frames that
+show the same moment by the consensus of these alignments get similar embeddings.
+Reads data/<motion>/train/*/*.json. If there are clips in data/<motion>/val/, their Kendall's tau is
+reported; it does not influence the training. Writes the last weights to log/<motion>_checkpoint.pt
+and TensorBoard scalars to log/tensorboard/<motion>/.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ from tcc_model import Encoder, EncoderOptions, embed, generic_weights
 log = logging.getLogger("tcc")
 MAX_VAL_CLIPS = 16
 MAX_GRADIENT_NORM = 1.0
-SIGMA = 1.0  # of correspondence_loss, frames of the common clock
+SIGMA = 1.0  # sigma of correspondence_loss, in frames of the common clock
 
 
 def main() -> None:
@@ -91,15 +92,15 @@ def load_val_clips(data_dir: Path, mode: str) -> list[Clip]:
     if len(folders) < 2:
         log.warning("%s holds one clip; a validation score needs 2 or more", folders[0].parent)
         return []
-    spread = np.linspace(0, len(folders) - 1, min(len(folders), MAX_VAL_CLIPS)).round().astype(int)
-    return load_clips([folders[index] for index in spread], CONFIG)
+    chosen = np.linspace(0, len(folders) - 1, min(len(folders), MAX_VAL_CLIPS)).round().astype(int)
+    return load_clips([folders[index] for index in chosen], CONFIG)
 
 
 def open_curves(folder: Path, step: int) -> SummaryWriter:
     """Open an event file that replaces the curves in `folder` from `step` on.
 
-    TensorBoard reads event files in the order of their names, and a name starts with the second of
-    its creation. If a file of this second exists, wait for the next one.
+    TensorBoard reads event files in the order of their names, and a name contains the time of its
+    creation in seconds. If a file of this second exists, wait for the next second.
     """
     if any(folder.glob(f"events.out.tfevents.{int(time.time())}.*")):
         time.sleep(1)
@@ -136,7 +137,7 @@ class Trainer:
         self.step = 0
 
     def train(self, path: Path, tensorboard_dir: Path) -> None:
-        """Train to MAX_NUM_TRAINING_STEPS, saving every SAVE_CKPT_STEPS and on Ctrl-C."""
+        """Train until MAX_NUM_TRAINING_STEPS; save every SAVE_CKPT_STEPS steps and on Ctrl-C."""
         stopping: list[int] = []
 
         def stop(number: int, frame: FrameType | None) -> None:
@@ -218,21 +219,21 @@ class Trainer:
 
         Args:
             embeddings: (B, T, D), the fine half first.
-            phase: (B, T) frame of the common clock, NaN where it is unknown.
+            phase: (B, T) position on the common clock, in frames; NaN where it is unknown.
             mask: (B, T) bool, False where a step is padding.
         """
-        known, phase = mask & phase.isfinite(), phase.nan_to_num()
+        valid, phase = mask & phase.isfinite(), phase.nan_to_num()
         contrast = partial(
             correspondence_loss,
             phase=phase,
-            mask=known,
+            mask=valid,
             temperature=CONFIG.TEMPERATURE,
             sigma=SIGMA,
         )
         return both_halves(contrast, embeddings)
 
     def align_clips(self) -> list[NDArray[np.float64]]:
-        """Return the common clock of the clips, as the current encoder aligns them."""
+        """Align the clips with the current encoder and return their `common_clock`."""
         self.encoder.eval()
         embeddings = [
             (
@@ -245,7 +246,7 @@ class Trainer:
         return common_clock(embeddings, self.turns, np.random.default_rng(CONFIG.SEED), bar)
 
     def validate(self) -> float:
-        """Return Kendall's tau of the val clips, the mean of the defined pairs."""
+        """Return Kendall's tau of the val clips, the mean over the pairs where it is defined."""
         self.encoder.eval()
         embeddings = [embed(self.encoder, clip) for clip in self.val_features]
         return finite_mean(tau_matrix(embeddings, embeddings))
@@ -263,7 +264,7 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "scheduler": self.scheduler.state_dict(),
             "phases": [torch.from_numpy(phase) for phase in self.sequences.phases],
-            # Batches and cycles depend only on seed and step. Random layers, as dropout, use this.
+            # For random layers such as dropout. Batches and cycles depend only on seed and step.
             "random_state": torch.get_rng_state(),
         }
 
@@ -284,12 +285,12 @@ class Trainer:
             raise UserError(
                 "--resume: the checkpoint holds only an encoder; train again without --resume"
             )
-        for name, now in asdict(CONFIG).items():
-            then = content["config"].get(name)
-            if name in TRAINING and name != "DATASET" and then != now:
+        for name, current in asdict(CONFIG).items():
+            saved = content["config"].get(name)
+            if name in TRAINING and name != "DATASET" and saved != current:
                 raise UserError(
-                    f"--resume: {name} was {then} and is now {now}; set it back or train again "
-                    "without --resume"
+                    f"--resume: {name} was {saved} and is now {current}; set it back or train "
+                    "again without --resume"
                 )
         if content["clips"] != self.names:
             changed = sorted(set(content["clips"]) ^ set(self.names))
@@ -298,10 +299,10 @@ class Trainer:
                 "train again without --resume"
             )
         if content["class_names"] != self.class_names():
-            then, now = content["class_names"], self.class_names()
+            saved, current = content["class_names"], self.class_names()
             raise UserError(
-                f"--resume: the checkpoint was made with {', '.join(then.values())}, now it is "
-                f"{', '.join(now.values())}; train again without --resume"
+                f"--resume: the checkpoint was made with {', '.join(saved.values())}, but the "
+                f"program now uses {', '.join(current.values())}; train again without --resume"
             )
         checkpoint.load_weights(self.encoder, content["encoder"])
         self.optimizer.load_state_dict(content["optimizer"])

@@ -3,9 +3,9 @@
     python3 tcc_train_generic.py
 
 tcc_train.py starts from the generic encoder, and the other commands use it for motions that have no
-checkpoint. Reads no files: tcc/synthetic/ makes each batch, each jump filmed by two cameras, so the
-correspondence of all frames is known. Writes log/generic_encoder.pt; the commands read
-tcc/generic_encoder.pt, so copy it there to use it.
+checkpoint. Reads no files: tcc/synthetic/ simulates the skaters of each batch. Two cameras film
+each jump, so it is known which of their frames show the same moment. Writes
+log/generic_encoder.pt. The commands read tcc/generic_encoder.pt, so copy it there to use it.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from tcc_model import GENERIC, Encoder, EncoderOptions
 
 VIEWS = 2  # cameras that film each jump
 TRAINING_STEPS = 1500
-SIGMA = 0.3  # of correspondence_loss, in units of PHASES
+SIGMA = 0.3  # sigma of correspondence_loss; the distance of two neighbouring PHASES is 1
 MAX_LEAD_S = 1.5  # longest glide before and after a jump
-MIN_CROP = 0.6  # share of a clip
+MIN_CROP = 0.6  # shortest crop, as a share of the clip
 SQUEEZE_PROBABILITY = 0.5
 MAX_GRADIENT_NORM = 1.0
 SETTINGS = (
@@ -49,7 +49,11 @@ def main() -> None:
     """Train on synthetic batches and save the encoder."""
     parser = cli.parser(__doc__, SETTINGS, mode="train")
     parser.add_argument(
-        "--steps", type=int, default=TRAINING_STEPS, metavar="N", help="(%(default)s)"
+        "--steps",
+        type=int,
+        default=TRAINING_STEPS,
+        metavar="N",
+        help="number of training steps (default: %(default)s)",
     )
     args = cli.parse(parser, CONFIG, None)
     device = cli.pick_device(args.device)
@@ -94,13 +98,13 @@ def main() -> None:
 
 
 def make_batch(step: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Make BATCH_SIZE clips, rounded down to full jumps of VIEWS cameras.
+    """Make BATCH_SIZE clips, rounded down to a multiple of VIEWS.
 
     Args:
         step: number of the batch. The batch depends only on it and on the settings.
 
     Returns:
-        features (B, F, C); steps (B, T) sampled frames; phase (B, T) of each, in units of PHASES;
+        features (B, F, C); steps (B, T) sampled frames; phase (B, T) of each, as in `Motion`;
         mask (B, T) bool, False where a step is padding or lies outside of PHASES.
     """
     generator = np.random.default_rng([CONFIG.SEED, step])
@@ -111,11 +115,11 @@ def make_batch(step: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         at_s = np.arange(0, times_s[-1], 1 / CONFIG.FEATURE_FPS)
         for keypoints in filmed.keypoints:
             points = fill_joints(keypoints, CONFIG.SKELETON_CONF_THRESHOLD)
-            place = np.broadcast_to(filmed.phase[:, None, None], (*points.shape[:2], 1))
-            both = resample(np.concatenate([points, place], axis=-1), times_s, at_s)
-            both, _ = crop_and_warp(both, generator, CONFIG.MAX_TIME_WARP, MIN_CROP)
-            clips.append(both[..., :2])
-            phases.append(both[:, 0, 2])
+            phase_column = np.broadcast_to(filmed.phase[:, None, None], (*points.shape[:2], 1))
+            clip = resample(np.concatenate([points, phase_column], axis=-1), times_s, at_s)
+            clip, _ = crop_and_warp(clip, generator, CONFIG.MAX_TIME_WARP, MIN_CROP)
+            clips.append(clip[..., :2])
+            phases.append(clip[:, 0, 2])
     # crop_and_warp has cropped and warped the clips together with their phases.
     options = replace(
         CONFIG.fill(AugmentOptions),

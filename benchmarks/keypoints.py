@@ -1,4 +1,4 @@
-"""Time the reading of a large AlphaPose file and the choice of the skater in a long, full clip.
+"""Measure the time to read a large AlphaPose file, and to choose the skater among many people.
 
     python3 benchmarks/keypoints.py
     python3 benchmarks/keypoints.py --megabytes 20 --frames 1000
@@ -91,7 +91,7 @@ def measure(reader: str, path: Path) -> None:
 
 
 def crowd(num_frames: int, num_people: int) -> Detections:
-    """Return the detections of people who walk about; one in ten is missing."""
+    """Return the detections of people who walk around; one detection in ten is missing."""
     generator = np.random.default_rng(0)
     where = generator.uniform(0, 1500, (num_people, 1, 2))
     where = where + np.cumsum(generator.normal(0, 2, (num_frames, num_people, 1, 2)), axis=0)

@@ -1,9 +1,9 @@
-"""Time alignment_loss, forward and backward, against a loop over pairs in plain PyTorch.
+"""Compare the time of alignment_loss, forward and backward, with a loop over pairs in PyTorch.
 
     python3 -m benchmarks.losses
 
 The loop does what published PyTorch versions do: it cycles one ordered pair of clips after the
-other. Both versions run in turn, so that other work on the computer slows both down alike.
+other. The two versions alternate, so that other work on the computer slows down both equally.
 """
 
 from __future__ import annotations

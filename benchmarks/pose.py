@@ -5,7 +5,7 @@
     python3 benchmarks/pose.py memory
 
 speed: frames per second from the video file to the finished folder, compared with rtmlib's model
-alone on the same frames in memory; the two take turns.
+alone on the same frames in memory; the two alternate.
 small: joints found in frames that are scaled down, compared with those in a crop at full size, for
 three methods: the whole image, four tiles, and a crop around the skater.
 memory: peak memory of a process that converts 1080p videos of three lengths, without a model; only
@@ -92,11 +92,14 @@ def measure_speed(frames: list[Image], estimator: Rtmo) -> None:
             best = np.maximum(best, (alone, everything))
             ratio = f"{everything / alone:.0%}"
             print(f"| {alone:.2f} / s | {everything:.2f} / s | {ratio} |", flush=True)
-    print(f"\nbest to best {best[1] / best[0]:.0%}; {counted.calls} looks at {len(frames)} frames")
+    print(
+        f"\nratio of the best rounds {best[1] / best[0]:.0%}; {counted.calls} images for "
+        f"{len(frames)} frames"
+    )
 
 
 def measure_small(frames: list[Image], estimator: Rtmo) -> None:
-    """Print the share of frames that show the skater, and the joints' median error in bodies."""
+    """Print the share of frames with the skater found, and the joints' error in body sizes."""
     reference = find_reference(frames, estimator)
     height, width = frames[0].shape[:2]
     print("| skater, px of the model's input | whole image | four tiles | crop |\n|-|-|-|-|")

@@ -69,21 +69,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="a data/ folder")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to")
     parser.add_argument(
         "--motions", nargs="+", metavar="NAME", help="(default: penn_* and fs_jump)"
     )
     parser.add_argument(
-        "--cameras", type=int, default=3, metavar="N", help="views of a jump (%(default)s)"
+        "--cameras", type=int, default=3, metavar="N", help="cameras for a jump (%(default)s)"
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="(default: %(default)s)")
     args = parser.parse_args()
     source = Path(os.environ.get("TCC_REAL_DATA", ROOT / "../shared/data"))
     penn, jumps = penn_actions(source), fs_jumps(source)
-    known = [*(f"penn_{action}" for action in penn), "fs_jump", *(f"fs_{jump}" for jump in jumps)]
-    for motion in args.motions or known[: len(penn) + 1]:
-        if motion not in known:
-            raise UserError(f"no motion {motion}; there are {', '.join(known)}")
+    names = [*(f"penn_{action}" for action in penn), "fs_jump", *(f"fs_{jump}" for jump in jumps)]
+    for motion in args.motions or names[: len(penn) + 1]:
+        if motion not in names:
+            raise UserError(f"no motion {motion}; choose from {', '.join(names)}")
         kind, _, name = motion.partition("_")
         if kind == "penn":
             recordings = read_penn(source, name)
@@ -184,10 +184,10 @@ def read_fs(source: Path, jumps: list[str], cameras: int, seed: int) -> Iterator
         ]
         # Without images, a clip ends at the last frame that shows the skater.
         end = min(int(np.flatnonzero(keypoints.any(axis=(1, 2)))[-1]) + 1 for keypoints in seen)
-        shown = f"{letter}_{repetition}"
+        recording = f"{letter}_{repetition}"
         for camera, keypoints in enumerate(seen):
-            video, events = f"{shown}_cam{camera}", frames if plausible else {}
-            yield Recording(mode, video, keypoints[:end], events, shown, FS_FPS)
+            video, events = f"{recording}_cam{camera}", frames if plausible else {}
+            yield Recording(mode, video, keypoints[:end], events, recording, FS_FPS)
 
 
 def film(joints_m: Array, generator: np.random.Generator) -> NDArray[np.float32]:

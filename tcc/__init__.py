@@ -1,1 +1,1 @@
-"""Helpers of the tcc_*.py commands: arrays in, arrays out; settings come as arguments."""
+"""Helpers of the tcc_*.py commands. They take settings as arguments; none reads tcc_config.py."""

@@ -27,7 +27,7 @@ OPENPOSE = {
     25: (0, 16, 15, 18, 17, 5, 2, 6, 3, 7, 4, 12, 9, 13, 10, 14, 11),
 }
 NUMBERS = (3 * 17, 3 * 26, 3 * 136)  # values per person of AlphaPose's models
-MAX_NUMBER_GAP = 100_000  # frames without anybody that image numbers may imply
+MAX_NUMBER_GAP = 100_000  # largest number of frames that show nobody by the image numbers
 USE_IMAGES = (
     "put the images of all frames into vis/ beside this file: their sorted names give the order"
 )
@@ -67,14 +67,14 @@ def read_detections(path: Path, image_names: Sequence[str] | None = None) -> Det
     """Read an AlphaPose file.
 
     If `image_names` are given, the frame of a person is the index of its image there. Otherwise it
-    is the last number in the image's name: AlphaPose counts the frames of a video from 0 and leaves
-    out those that show nobody, so a file that begins with 1.jpg has nobody in frame 0. If the
-    smallest number is at least the count of images, the numbering is taken to begin there, and a
-    log line says so.
+    is the last number in the image's name. AlphaPose counts the frames of a video from 0 and leaves
+    out those that show nobody. So if a file begins with 1.jpg, frame 0 shows nobody. But if the
+    smallest number is at least the number of images, that image is frame 0, and a log line reports
+    this.
 
     Args:
-        path: of a list of persons with `image_id`, `keypoints` (17, 26 or 136 times x, y,
-            confidence; the first 17 are COCO's) and `score`; or of one such person; or of
+        path: a file with a list of persons with `image_id`, `keypoints` (17, 26 or 136 times x, y,
+            confidence; the first 17 are COCO's) and `score`; or with one such person; or with
             OpenPose's `people` (BODY_25 or COCO-18), which has no frame number and is frame 0.
         image_names: the sorted names of vis/; suffixes are ignored when names are compared.
 
@@ -96,8 +96,8 @@ def read_detections(path: Path, image_names: Sequence[str] | None = None) -> Det
             index = int(np.argwhere(bad)[0, 0])
             raise UserError(
                 f"{path} frame {images[index]}: {what} {value[index][bad[index]][0]}; expected "
-                f"positions within {MAX_VALUE:.0f} px and confidences from 0; remove this person "
-                "or run AlphaPose again"
+                f"positions within {MAX_VALUE:.0f} px and confidences of at least 0; remove this "
+                "person or run AlphaPose again"
             )
     np.minimum(keypoints[..., 2], 1, out=keypoints[..., 2])
     order = np.argsort(frames, kind="stable")
@@ -107,7 +107,7 @@ def read_detections(path: Path, image_names: Sequence[str] | None = None) -> Det
 def to_detections(
     people: Sequence[NDArray[np.floating[Any]]], image_names: Sequence[str] | None = None
 ) -> Detections:
-    """Return the detections of people who are known in each of F frames.
+    """Return the detections of people whose keypoints are known in each of F frames.
 
     The score is 3 times the mean confidence, which is close to AlphaPose's.
 
@@ -129,8 +129,8 @@ def write_detections(
 ) -> None:
     """Write an AlphaPose file.
 
-    The people of a frame are sorted by falling score, and `idx` counts them from 0. Positions and
-    confidences are rounded to 3 decimals, scores to 4, boxes to 2.
+    The people of a frame are sorted by decreasing score, and `idx` counts them from 0. Positions
+    and confidences are rounded to 3 decimals, scores to 4, boxes to 2.
 
     Args:
         path: of the .json file.
@@ -231,7 +231,7 @@ def _explain(content: bytes, message: str) -> str:
         persons = persons.get("people", [persons])
     found = re.fullmatch(r"(.*) - at `\$\[(\d+)\]\.?(.*)`", message)
     if found:
-        image = _image(persons[int(found[2])]) or f"of person {found[2]} (from 0)"
+        image = _image(persons[int(found[2])]) or f"of person {found[2]} (counted from 0)"
         return f" frame {image}: {found[3] or 'person'}: {found[1]}"
     for person in persons if isinstance(persons, list) else []:
         # Python's json module reads and writes these values, which are not valid JSON.
@@ -254,8 +254,8 @@ def _number_frames(
         place = {PurePath(name).stem: frame for frame, name in enumerate(image_names)}
         if len(place) < len(image_names):
             raise UserError(
-                f"{path}: vis/ holds {len(image_names)} images of {len(place)} names; keep one "
-                "image file for each name"
+                f"{path}: vis/ holds {len(image_names)} images with {len(place)} different names; "
+                "keep one image file for each name"
             )
         stems = [PurePath(image).stem for image in images]
         missing = next(

@@ -1,4 +1,4 @@
-"""Random training batches: the draw of clips and frames, and the augmentation of the skaters."""
+"""Random training batches: draws clips and frames, and changes the skaters (augmentation)."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ class AugmentOptions:
     """Settings of the augmentation; tcc_config.py holds the values.
 
     Attributes:
-        flip_probability: of mirroring the whole batch, left and right swapped.
+        flip_probability: probability that the whole batch is mirrored, with left and right swapped.
         max_rotation: largest rotation in the image plane, degrees.
         max_scale: largest change of width and of height, drawn separately; 0.1 is 10 %.
-        squeeze_probability: of multiplying a clip's width by a number between -1 and 1, as if the
-            camera stood on another side.
+        squeeze_probability: probability that a clip's width is multiplied by a number between -1
+            and 1, as if the camera stood on another side.
         max_lift: largest change of the vertical motion; 0.3 is 30 %.
         jitter: standard deviation of the noise on a joint's position, torso lengths.
         joint_dropout: probability that a joint is hidden in some frames and interpolated there.
         max_time_warp: largest tempo; the smallest is 1 / max_time_warp.
-        min_crop: length of the shortest crop, share of the clip.
+        min_crop: length of the shortest crop, as a share of the clip.
     """
 
     flip_probability: float
@@ -97,7 +97,7 @@ def crop_and_warp(
         clip: (F, ...), F at least 2.
         generator: source of all randomness.
         max_time_warp: largest tempo; the smallest is 1 / max_time_warp.
-        min_crop: length of the shortest part, share of the clip.
+        min_crop: length of the shortest part, as a share of the clip.
 
     Returns:
         The resampled part (G, ...) and the position (G,) of its frames in the clip, in frames.
@@ -124,10 +124,10 @@ def hide_joints(clip: Array, generator: np.random.Generator, probability: float)
     Args:
         clip: (F, J, 2).
         generator: source of all randomness.
-        probability: of hiding a joint, in a random run of up to a third of the frames.
+        probability: probability of hiding a joint, in a row of up to a third of the frames.
 
     Returns:
-        (F, J, 2), with hidden positions on a straight line between those before and after.
+        (F, J, 2), with hidden positions on a straight line between the positions before and after.
     """
     hidden = np.flatnonzero(generator.random(clip.shape[1]) < probability)
     clip = clip.copy()
@@ -148,7 +148,7 @@ def pad(clip: Array, num_frames: int) -> Array:
 def choose_clips(
     num_clips: int, batch_size: int, generator: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Return `batch_size` clip indices in random order; counts of two clips differ by at most 1."""
+    """Return `batch_size` random clip indices; no clip occurs 2 times more than another."""
     rounds = -(-batch_size // num_clips)
     return np.concatenate([generator.permutation(num_clips) for _ in range(rounds)])[:batch_size]
 

@@ -1,4 +1,4 @@
-"""Reading and writing checkpoints. A write that fails keeps the old file; a read runs no code."""
+"""Read and write checkpoints. If writing fails, the old file is kept. Reading executes no code."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def load(path: Path, motion: str) -> dict[str, Any]:
         raise UserError(
             f"can't read checkpoint {path}: {error.strerror}; make it readable or choose another"
         ) from None
-    except Exception:  # torch raises many types for a broken file; some say to load it unsafely
+    except Exception:  # torch raises many types; some messages advise to load the file unsafely
         content = None
     if not isinstance(content, dict) or not content.keys() >= KEYS:
         raise UserError(

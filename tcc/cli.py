@@ -36,7 +36,7 @@ log = logging.getLogger("tcc")
 Item = TypeVar("Item")
 SHARED_SETTINGS = ("DATASET", "SEED", "FPS")  # all commands use them
 # Errors of the disk, of permissions and of file names, which the user can fix. A missing file is
-# not among them: the commands check the user's files, so it is a fault of the program.
+# not listed: the commands check the user's files first, so it is an error of the program.
 FIXABLE = {
     errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT,
     errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG,
@@ -111,7 +111,7 @@ def parser(
         default=[],
         metavar="NAME=VALUE",
         help="change a setting of tcc_config.py for this run; repeat it for more settings; NAME "
-        f"is one of {', '.join(names)}",
+        f"must be one of {', '.join(names)}",
     )
     result.set_defaults(settings=frozenset(names))
     return result
@@ -176,7 +176,7 @@ def parse(
         override(config, name, value)
         if name not in args.settings:
             raise UserError(
-                f"--set {name}: {command_parser.prog} does not read this setting; it reads "
+                f"--set {name}: {command_parser.prog} does not use this setting; it uses "
                 f"{', '.join(sorted(args.settings))}"
             )
     if args.dataset is not None:
@@ -276,7 +276,7 @@ def run(main: Callable[[], None]) -> None:
         if error.errno not in FIXABLE:
             raise
         where = f"{error.filename}: " if error.filename else ""
-        print(f"error: {where}{error.strerror}; fix it and run again", file=sys.stderr)
+        print(f"error: {where}{error.strerror}; fix this and run again", file=sys.stderr)
         sys.exit(2)
 
 
@@ -302,8 +302,8 @@ def progress(
 def pick_device(name: str) -> torch.device:
     """Return the PyTorch device for --device.
 
-    On the CPU, PyTorch then uses one thread, unless OMP_NUM_THREADS is set: the convolutions are so
-    small that more threads hardly make them faster, and waiting threads slow a busy computer down.
+    On the CPU, PyTorch then uses one thread, unless OMP_NUM_THREADS is set. The convolutions are so
+    small that more threads hardly make them faster, and waiting threads slow down a busy computer.
 
     Args:
         name: auto, cpu, cuda or mps. auto is cuda or mps if available, else cpu.

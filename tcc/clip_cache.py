@@ -14,7 +14,7 @@ log = logging.getLogger("tcc")
 
 @dataclass(frozen=True, slots=True)
 class VideoCache:
-    """Makes the clips of video files and keeps them, by the hash of the file.
+    """Makes the clips of video files and keeps each in a folder that is named by the file's hash.
 
     Attributes:
         folder: where the clips are kept.
@@ -31,12 +31,12 @@ class VideoCache:
 
         Args:
             video: path of the video.
-            also: more folders that may be its clip, made by tcc_get_pose.py.
+            also: other folders that may hold this clip, made by tcc_get_pose.py.
 
         Raises:
             UserError: see `video_to_keypoints`.
         """
-        from tcc.estimator import Rtmo  # imports OpenCV and PyAV, which other clips don't need
+        from tcc.estimator import Rtmo  # imports OpenCV and PyAV, which only videos need
         from tcc.pose import read_info, video_to_keypoints
 
         source = sha256(video)

@@ -290,7 +290,8 @@ def keypoint_file(folder: Path) -> Path:
     if len(found) != 1:
         names = ", ".join(path.name for path in found) or "none"
         raise UserError(
-            f"{folder}: expected one keypoint file (*.json), found {names}; keep only AlphaPose's"
+            f"{folder}: expected one keypoint file (*.json), found {names}; keep only the file of "
+            "AlphaPose"
         )
     return found[0]
 
@@ -313,9 +314,11 @@ def image_files(folder: Path) -> list[Path]:
 def picture_size(folder: Path, images: Sequence[Path]) -> tuple[int, int] | None:
     """Return the width and height of a clip's frames in px; None if they are unknown.
 
+    They are in video.json if tcc_get_pose.py wrote it. Otherwise, the first image is read.
+
     Args:
-        folder: of the clip. The size is in its video.json if tcc_get_pose.py wrote that.
-        images: of vis/. Otherwise, the size is read from the first image.
+        folder: of the clip.
+        images: of vis/.
     """
     try:
         size = msgspec.json.decode((folder / "video.json").read_bytes(), type=_PictureSize)
@@ -356,7 +359,7 @@ def read_person(folder: Path) -> int:
 
 
 def _reason(error: Exception) -> str:
-    """Return the message of an error, without the path that is part of an OSError's."""
+    """Return the message of an error; for an OSError, without the path."""
     return getattr(error, "strerror", None) or str(error)
 
 

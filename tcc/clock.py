@@ -18,11 +18,11 @@ SHORTEST_S = 0.99e-5  # interval at 100,000 frames per second, the maximum of --
 
 
 def clock(times_s: Times, fps: float) -> Times:
-    """Return the times at which a clip is compared: `fps` per second, from first to last frame.
+    """Return the ticks of a clip, the times at which it is compared, from first to last frame.
 
     Args:
         times_s: (F,) s, rising times of the frames, at a constant or variable rate.
-        fps: times per second.
+        fps: ticks per second.
 
     Returns:
         (G,) s; `times_s` itself if the clip already has this rate.
@@ -45,7 +45,7 @@ def resample(values: Array, times_s: Times, at_s: Times) -> Array:
         at_s: (G,) s, times to interpolate at.
 
     Returns:
-        (G, ...); before the first and after the last time, the value there.
+        (G, ...); the first value before the first time, the last value after the last time.
     """
     if np.array_equal(times_s, at_s):
         return values
@@ -60,7 +60,7 @@ def resample(values: Array, times_s: Times, at_s: Times) -> Array:
 def nearest(times_s: Times, at_s: Times) -> NDArray[np.int64]:
     """Return the index (G,) of the element of rising `times_s` (F,) nearest to each `at_s` (G,)."""
     place = np.interp(at_s, times_s, np.arange(len(times_s)))
-    return np.ceil(place - 0.5 - 1e-6).astype(np.int64)  # exactly between two: the earlier
+    return np.ceil(place - 0.5 - 1e-6).astype(np.int64)  # halfway between two: the earlier one
 
 
 def rate(times_s: Times) -> float:

@@ -1,4 +1,4 @@
-"""One clock for all clips of a motion, computed from their alignments with each other."""
+"""The common clock: one time axis for all clips of a motion, computed from their alignments."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from tcc.features import opposed
 
 Array = NDArray[np.floating[Any]]
 Bar = Callable[[Sequence[tuple[int, int]]], Iterable[tuple[int, int]]]
-MAX_HUBS = 24  # clips that every clip is aligned with
-MAX_PAIRS = 2000  # alignments, unless 4 hubs need more
+MAX_HUBS = 24  # largest number of clips that every clip is aligned with
+MAX_PAIRS = 2000  # largest number of alignments, unless 4 hubs need more
 
 
 def common_clock(
@@ -24,7 +24,7 @@ def common_clock(
     generator: np.random.Generator,
     progress: Bar = iter,
 ) -> list[NDArray[np.float64]]:
-    """Find for each frame of N clips the frame of one reference clip that shows the same moment.
+    """Return the frame of one reference clip that shows the same moment as each frame of N clips.
 
     No labels are needed. Some clips are hubs: every clip is aligned with each hub. The hub that all
     clips match best is the reference clip. Each hub gives one route from a clip to the reference,
@@ -39,7 +39,7 @@ def common_clock(
         progress: wraps the list of pairs that are aligned, for a progress bar.
 
     Returns:
-        N arrays (F,), frame of the reference clip; NaN where less than half of the routes give one.
+        N arrays (F,), frame of the reference clip; NaN where fewer than half of the routes know it.
     """
     num_clips = len(embeddings)
     num_hubs = min(num_clips, MAX_HUBS, max(4, MAX_PAIRS // num_clips))
@@ -74,13 +74,14 @@ def carry(frames: NDArray[np.float64], mapped: NDArray[np.float64]) -> NDArray[n
 
     Args:
         frames: (F,) frame numbers, not always whole; NaN: unknown.
-        mapped: (G,) the value of each frame number 0 to G - 1, NaN before and after the known ones.
+        mapped: (G,) the value of each frame number 0 to G - 1, NaN at the start and the end of the
+            map where it has no value.
 
     Returns:
-        (F,) values; NaN for unknown frames and outside the known part of the map.
+        (F,) values; NaN for unknown frames and where the map has no value.
     """
-    known = np.flatnonzero(np.isfinite(mapped))
+    defined = np.flatnonzero(np.isfinite(mapped))
     carried: NDArray[np.float64] = np.interp(
-        frames, known, mapped[known], left=np.nan, right=np.nan
+        frames, defined, mapped[defined], left=np.nan, right=np.nan
     )
     return carried

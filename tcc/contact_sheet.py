@@ -1,4 +1,4 @@
-"""Whether the right person is followed: a contact sheet of clips, and a table of them."""
+"""Draw a contact sheet of clips and make a table of them: is the right person followed?"""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tcc.draw import (
     MARK,
     Color,
     Image,
-    View,
+    Viewport,
     draw_skeleton,
     follow,
     write_text,
@@ -35,12 +35,12 @@ from tcc.tracking import CLEAR_MARGIN, Track, choose_person, find_doubts
 
 log = logging.getLogger("tcc")
 
-SHOWN = 6  # frames of each clip
-COLUMNS = 2  # clips beside each other
+SHOWN = 6  # frames that are shown of each clip
+COLUMNS = 2  # clips in a row of the sheet
 CLIPS_PER_SHEET = 100  # about 10,000 px high; many programs show at most 16,384
 CELL_PX = (220, 165)
 TITLE_PX = 24
-EXTENTS = 3.0  # least height of a cell in sizes of the skater, so that people nearby are shown
+EXTENTS = 3.0  # smallest height of a cell in sizes of the skater; shows people nearby too
 REMEDY = (
     "Purple: another person who is nearly as likely. If the wrong person is followed, write the "
     "line person = 2 into clip.toml in the clip's folder."
@@ -50,10 +50,10 @@ SECOND: Color = (167, 121, 204)  # BGR, the reddish purple of Okabe and Ito
 
 @dataclass(frozen=True, slots=True)
 class CheckedClip:
-    """What to know about a clip before it is used.
+    """The results of checking a clip.
 
-    `missed_frames` do not show the skater, `empty_frames` among them show nobody; `margin` is the
-    track's; `doubts` are the reasons to look at the clip, in words.
+    `missed_frames` are the frames in which the skater was not found, `empty_frames` those in which
+    nobody was found. `margin` is that of the `Track`. `doubts` are reasons to look at the clip.
     """
 
     name: str
@@ -186,7 +186,7 @@ def describe_clips(clips: Sequence[CheckedClip]) -> str:
         shortest = min(clips, key=lambda clip: clip.num_frames)
         lines.append(f"{len(clips)} clips, min(seq_lens) {shortest.num_frames} ({shortest.name})")
     doubtful = [clip.name for clip in clips if clip.doubts]
-    return "\n".join([*lines, f"look at: {', '.join(doubtful) or 'none'}"])
+    return "\n".join([*lines, f"clips to look at: {', '.join(doubtful) or 'none'}"])
 
 
 def draw_strip(
@@ -197,8 +197,8 @@ def draw_strip(
 ) -> Image:
     """Return a title above SHOWN evenly spaced frames with the chosen person drawn in colour.
 
-    Other people are grey, and if the margin is small the next choice is purple. Without `images`
-    the background is dark.
+    Other people are grey. If the margin is small, the second choice is purple. Without images the
+    background is dark.
     """
     images, detections = contents.images, contents.detections
     second = None
@@ -211,15 +211,15 @@ def draw_strip(
         width, height = contents.picture_px
     else:  # estimate the size of the picture from the keypoints
         width, height = (1.2 * detections.keypoints[..., :2].max(axis=(0, 1)).clip(1)).astype(int)
-    views = follow(track.keypoints, (int(width), int(height)), CELL_PX, EXTENTS)
+    viewports = follow(track.keypoints, (int(width), int(height)), CELL_PX, EXTENTS)
     if second is not None:  # show the whole picture, as this person may be anywhere in it
-        views = [View((0, 0, width, height), *CELL_PX)] * len(views)
+        viewports = [Viewport((0, 0, width, height), *CELL_PX)] * len(viewports)
     cells = []
-    for frame in np.linspace(0, len(views) - 1, SHOWN).round().astype(int):
-        view = views[frame]
+    for frame in np.linspace(0, len(viewports) - 1, SHOWN).round().astype(int):
+        viewport = viewports[frame]
         cell = np.full((CELL_PX[1], CELL_PX[0], 3), DARK, np.uint8)
         if images:
-            cell = view.show(read_frame(images, frame))
+            cell = viewport.show(read_frame(images, frame))
         people: list[tuple[NDArray[np.float32], Color | None, int]] = [
             (detections.keypoints[index], FAINT, 1)
             for index in np.flatnonzero(detections.frame == frame)
@@ -231,7 +231,7 @@ def draw_strip(
         for keypoints, color, thickness_px in people:
             cell = draw_skeleton(
                 cell,
-                view.place(keypoints),
+                viewport.place(keypoints),
                 confidence_threshold=confidence_threshold,
                 color=color,
                 thickness_px=thickness_px,

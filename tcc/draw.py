@@ -15,7 +15,7 @@ from tcc.coco import FLIP, LIMBS
 Image = NDArray[np.uint8]
 Color = tuple[int, int, int]
 
-# BGR, distinct for the colour-blind too: Okabe and Ito, "Color Universal Design", 2008.
+# BGR. Colour-blind people can distinguish them: Okabe and Ito, "Color Universal Design", 2008.
 LEFT, RIGHT, TRUNK = (0, 94, 213), (178, 114, 0), (115, 158, 0)
 MARK, FAINT, DARK, LIGHT = (0, 159, 230), (150, 150, 150), (40, 40, 40), (245, 245, 245)
 HEADER_PX, BAR_PX = 56, 12
@@ -25,7 +25,7 @@ SMOOTHING_FRAMES = 8
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class Viewport:
     """The part of a frame that a panel shows: a box x, y, width, height px, and the panel size."""
 
     box_px: tuple[float, float, float, float]
@@ -33,7 +33,7 @@ class View:
     height_px: int
 
     def show(self, image: Image) -> Image:
-        """Return the box, scaled to the panel's size; outside the frame it is dark."""
+        """Return the image in the box, scaled to the panel; parts outside the frame are dark."""
         return cv2.warpAffine(
             image, self._matrix(), (self.width_px, self.height_px),
             flags=cv2.INTER_AREA if self._scale() < 1 else cv2.INTER_LINEAR, borderValue=DARK,
@@ -63,8 +63,8 @@ def follow(
     image_size: tuple[int, int],
     panel_size: tuple[int, int],
     extents: float = 2.2,
-) -> list[View]:
-    """Return a view of every frame that follows the skater smoothly, a small one enlarged.
+) -> list[Viewport]:
+    """Return a viewport for every frame; it follows the skater smoothly and enlarges a small one.
 
     Args:
         keypoints: (F, 17, 3) of the clip.
@@ -73,7 +73,7 @@ def follow(
         extents: height of the box, in the skater's extents.
 
     Returns:
-        F views. Their boxes have one size, from a quarter of the frame's height to all of it.
+        F viewports. All boxes have one size, from a quarter of the frame's height to all of it.
     """
     points = np.where(keypoints[..., 2:] > 0, keypoints[..., :2], np.nan)
     flat = np.where(np.isfinite(points), points, np.nanmean(points, axis=(0, 1)))
@@ -83,7 +83,7 @@ def follow(
     aspect = panel_size[0] / panel_size[1]
     box_height = min(max(extents * extent, 0.25 * height), height)
     box_width = box_height * aspect
-    if box_width > width:  # an upright video in a wide panel: narrow the box, keep the skater in
+    if box_width > width:  # an upright video in a wide panel: reduce the box around the skater
         box_height = min(max(width / aspect, 1.2 * extent), height)
         box_width = box_height * aspect
     centres = gaussian_filter1d((low + high) / 2, SMOOTHING_FRAMES, axis=0, mode="nearest")
@@ -91,7 +91,7 @@ def follow(
     x = np.clip(centres[:, 0] - box_width / 2, min(spare, 0), max(spare, 0))
     y = np.clip(centres[:, 1] - box_height / 2, 0, max(height - box_height, 0))
     return [
-        View((float(left), float(top), box_width, box_height), *panel_size)
+        Viewport((float(left), float(top), box_width, box_height), *panel_size)
         for left, top in zip(x, y, strict=True)
     ]
 
@@ -109,10 +109,10 @@ def draw_skeleton(
     Args:
         image: (H, W, 3) BGR.
         keypoints: (17, 3) x px, y px, confidence.
-        confidence_threshold: joints with less are not drawn.
+        confidence_threshold: joints below it are not drawn.
         color: of all limbs; None: left side, right side and trunk each have a colour.
-        thickness_px: of limbs without an edge; None: limbs with a light edge, as thick as suits the
-            person's size.
+        thickness_px: of the limbs; None: it depends on the person's size, and the limbs have a
+            light edge.
     """
     image = image.copy()
     seen = (keypoints[:, 2] >= confidence_threshold) & np.isfinite(keypoints[:, :2]).all(axis=1)
@@ -133,14 +133,14 @@ def draw_skeleton(
 
 
 class ClipPanel:
-    """Draws a panel of one clip: header, the skater with the skeleton, time line.
+    """Draws a panel of one clip: a header, the skater with the skeleton, and a time line.
 
     Args:
         read: returns the picture (H, W, 3) BGR of a frame, given its number.
         keypoints: (F, 17, 3) px.
         times_s: (F,) time of each frame.
         panel_size: width, height of the picture between header and time line, px.
-        confidence_threshold: joints with less are not drawn.
+        confidence_threshold: joints below it are not drawn.
         mirrored: show the mirror image of the clip.
     """
 
@@ -160,7 +160,7 @@ class ClipPanel:
         if mirrored:
             self._keypoints = keypoints[:, list(FLIP)].copy()
             self._keypoints[..., 0] = width - 1 - self._keypoints[..., 0]
-        self._views = follow(self._keypoints, (width, height), panel_size)
+        self._viewports = follow(self._keypoints, (width, height), panel_size)
 
     def draw(self, frame: int, title: str, note: str, span: tuple[int, int]) -> Image:
         """Return the panel of a frame.
@@ -171,11 +171,11 @@ class ClipPanel:
             note: end of its second line.
             span: first frame and end (exclusive) of the motion, for the time line.
         """
-        view = self._views[frame]
+        viewport = self._viewports[frame]
         image = self._read(frame)[:, :: -1 if self._mirrored else 1]
         picture = draw_skeleton(
-            view.show(np.ascontiguousarray(image)),
-            view.place(self._keypoints[frame]),
+            viewport.show(np.ascontiguousarray(image)),
+            viewport.place(self._keypoints[frame]),
             confidence_threshold=self._confidence_threshold,
         )
         width, num_frames = picture.shape[1], len(self._times_s)
@@ -187,13 +187,13 @@ class ClipPanel:
 def write_text(
     image: Image, text: str, corner_px: tuple[int, int], scale: float, color: Color
 ) -> None:
-    """Write a line of text into a picture, smaller where it would not fit the width.
+    """Write a line of text into a picture, smaller if it would not fit the width.
 
     Args:
         image: (H, W, 3) BGR, changed in place.
         text: one line.
-        corner_px: x, y of the line's left end and baseline; x is kept free at the right end too.
-        scale: of OpenCV's font, at most.
+        corner_px: x, y of the line's left end and baseline; a margin of x stays free on the right.
+        scale: largest scale of OpenCV's font.
         color: BGR.
     """
     (length, _), _ = cv2.getTextSize(text, FONT, scale, 1)

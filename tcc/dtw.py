@@ -12,8 +12,8 @@ from scipy.spatial.distance import cdist
 
 Array = NDArray[np.floating[Any]]
 WarpingPath = NDArray[np.int64]
-CONFIDENT = 0.8
-SPEED_COST = 0.15  # at speed s a match must be cheaper than at single speed by the factor s**0.15
+CONFIDENT = 0.8  # smallest confidence of a match that is called sure
+SPEED_COST = 0.15  # to compare matches, the cost at speed s is multiplied by s**0.15
 CLEARLY = 0.8  # a part must cost less than this share of the whole; 0.5 to 1 give equal accuracy
 
 
@@ -37,10 +37,10 @@ class Match:
 class Placement:
     """The result of a search: where the learner's clip shows the standard.
 
-    `matches` are the places, best first. `cost` (N, M) is the cost matrix that they were found in.
-    `mirrored`: it is that of the standard's mirror image. `confidence` is that of the best match.
-    `searched` (K, M) are the rows of `cost` at the speed that won, by `method`; `is_whole`: all of
-    the standard was matched. All of these belong to the cheapest match.
+    `matches` are the places, the best first. `cost` (N, M) is the cost matrix in which they were
+    found. If `mirrored` is True, it is that of the standard's mirror image. `confidence` is that of
+    the best match. `searched` (K, M) are the rows of `cost` at the speed of the matches; they were
+    searched by `method`. `is_whole` is True if all of the standard was matched.
     """
 
     matches: list[Match]
@@ -52,7 +52,7 @@ class Placement:
     is_whole: bool
 
     def curve(self) -> Array:
-        """Return (M,) the cost, as in `Match.cost`, of the cheapest match from each frame.
+        """Return (M,) the cost, as in `Match.cost`, of the cheapest match starting at each frame.
 
         Its minimum is the start of the best match. NaN where no match starts, and everywhere if
         only a part of the standard was matched.
@@ -69,18 +69,18 @@ def locate(
     top_k: int = 3,
     opposed: bool | None = None,
 ) -> Placement:
-    """Search for the standard or its mirror image, at single and double speed; keep the cheapest.
+    """Search for the standard or its mirror image, at single and double speed; take the cheapest.
 
     Double speed matches every second frame of the standard. This finds a standard in slow motion.
 
     Args:
         variants: embeddings (N, D) of the standard, and (N, D) of its mirror image if the learner
-            may turn the other way.
+            may turn in the other direction.
         learner: embeddings (M, D).
         method: as in `search`; "sliding" tries single speed only.
         top_k: maximum number of matches to return.
-        opposed: True if the two skaters turn opposite ways, so that the mirror image is searched
-            for; False if they turn the same way; None if that isn't known and the cost decides.
+        opposed: True if the two skaters turn in opposite directions, so that the mirror image is
+            searched for; False if in the same direction; None if unknown: both are searched for.
     """
     num_frames = len(variants[0])
     searches = []
@@ -98,8 +98,8 @@ def locate(
         replace(match, path=np.stack([rows[match.path[:, 0]], match.path[:, 1]], axis=1))
         for match in matches
     ]
-    sure = confidence(matches[0], cost)
-    return Placement(matches, cost, mirrored, sure, cost[rows], method, is_whole)
+    best_confidence = confidence(matches[0], cost)
+    return Placement(matches, cost, mirrored, best_confidence, cost[rows], method, is_whole)
 
 
 def cost_matrix(standard: Array, learner: Array) -> Array:
@@ -111,9 +111,9 @@ def cost_matrix(standard: Array, learner: Array) -> Array:
 def accumulate(cost: Array) -> tuple[Array, NDArray[np.int64], NDArray[np.int8]]:
     """Accumulate the costs of subsequence DTW with the steps (1, 1), (1, 2) and (2, 1).
 
-    A path matches all rows, from any column to any column. Every step moves on in both axes, so
-    the slope is between 1/2 and 2. The step (1, 2) adds half the costs of the column that it skips
-    and of its end, the step (2, 1) adds the whole costs of the row that it skips and of its end.
+    A path matches all rows, from any column to any column. Every step advances in both axes, so the
+    slope is between 1/2 and 2. The step (1, 2) adds half the costs of the column that it skips and
+    of its end. The step (2, 1) adds the whole costs of the row that it skips and of its end.
     So the weights of every path add up to N, and the costs of paths of any length are comparable.
     Sakoe and Chiba, "Dynamic programming algorithm optimization for spoken word recognition", 1978,
     table I (P = 1, asymmetric); free start and end: Müller, "Information Retrieval for Music and
@@ -164,8 +164,8 @@ def backtrack(step: NDArray[np.int8], end_column: int) -> WarpingPath:
 def map_frames(path: WarpingPath, num_frames: int) -> NDArray[np.float64]:
     """Return (num_frames,) the frame of the second clip for each frame of the first.
 
-    It is interpolated between the pairs of the path (K, 2), the mean where a frame is in several
-    pairs, and NaN before and after the path.
+    It is interpolated between the pairs of the path (K, 2). It is the mean where a frame is in
+    several pairs, and NaN before and after the path.
     """
     frames = np.arange(num_frames)
     first, index = np.unique(path[:, 0], return_inverse=True)
@@ -174,14 +174,14 @@ def map_frames(path: WarpingPath, num_frames: int) -> NDArray[np.float64]:
 
 
 def at_frames(match: Match, standard: WarpingPath, learner: WarpingPath) -> Match:
-    """Convert a match from ticks of a clock, at which the features are sampled, to frames.
+    """Convert a match from ticks, the times at which the features are sampled, to frames.
 
     Where a clip has fewer frames than ticks, one frame can be in several pairs of the path.
 
     Args:
         match: in ticks.
         standard: (G,) the frame of the standard nearest to each of its ticks.
-        learner: the same of the learner.
+        learner: (H,) the frame of the learner nearest to each of its ticks.
     """
     path = np.stack([standard[match.path[:, 0]], learner[match.path[:, 1]]], axis=1)
     path = np.unique(path, axis=0)
@@ -194,8 +194,8 @@ def search(cost: Array, method: str = "dtw", top_k: int = 3) -> list[Match]:
     Two places share at most half of the shorter one. A learner's clip that is shorter than the
     standard may show only a part of it. Then the whole clip is matched to the part of the standard
     that fits best, with the axes exchanged. This is done if the whole standard can't be matched, or
-    if the part costs clearly less. The pairs of its path are still of a standard's and a
-    learner's frame.
+    if the part costs clearly less. Each pair of its path is still a frame of the standard and a
+    frame of the learner.
 
     Args:
         cost: (N, M), standard by learner.
@@ -218,9 +218,9 @@ def _search(cost: Array, method: str, top_k: int) -> tuple[list[Match], bool]:
     if 0 in cost.shape:
         raise ValueError(f"cost matrix of shape {cost.shape}: a clip has no frames")
     num_standard, num_learner = cost.shape
-    slowest = 2 * num_learner - 1 if method == "dtw" else num_learner
+    longest = 2 * num_learner - 1 if method == "dtw" else num_learner
     find = find_warped if method == "dtw" else find_rigid
-    whole = find(cost, top_k) if num_standard <= slowest else []
+    whole = find(cost, top_k) if num_standard <= longest else []
     if num_standard <= num_learner:
         return whole, True
     part = find(cost.T, 1)[0]
@@ -233,8 +233,8 @@ def start_curve(cost: Array, method: str = "dtw") -> Array:
     """Return (M,) the cost of the cheapest match that starts at each learner's frame, or NaN.
 
     A match is a path over all rows of `cost` (N, M) with the steps and weights of `accumulate`, or
-    a diagonal for the method "sliding". The reversed matrix in `accumulate` would give other
-    costs: a step adds the costs of all its cells but the first, a reversed one of all but the last.
+    a diagonal for the method "sliding". `accumulate` of the reversed matrix would give other costs:
+    a step adds the costs of all its cells except the first, a reversed step except the last.
     """
     num_rows, num_columns = cost.shape
     curve = np.full(num_columns, np.nan)
@@ -264,7 +264,7 @@ def start_curve(cost: Array, method: str = "dtw") -> Array:
 
 
 def confidence(match: Match, cost: Array) -> float:
-    """Return in [0, 1] how much less a match costs than pairs of frames do on average.
+    """Return in [0, 1] how much less a match costs than an average pair of frames.
 
     1 means that the matched frames are equal, 0 that they are as different as any two frames.
     """

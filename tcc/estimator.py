@@ -29,7 +29,7 @@ OVERLAP = 0.45  # boxes with a larger intersection over union show one person
 
 
 class EstimatorError(UserError):
-    """The pose model can't be used, whatever the video."""
+    """The pose model can't be used, for any video."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class Rtmo:
         """Return every person of an image (H, W, 3) uint8 BGR.
 
         Raises:
-            EstimatorError: as `load`; or the model is not RTMO.
+            EstimatorError: as in `load`; or the model is not RTMO.
         """
         model = self._model
         prepared, ratio = model.preprocess(image)
@@ -134,7 +134,7 @@ class Rtmo:
         if weights is None:
             try:
                 weights = Path(download_checkpoint(RTMO_M))
-            except Exception as error:  # of network, disk or archive: the remedy is the same
+            except Exception as error:  # network, disk or archive: the remedy is the same
                 raise EstimatorError(
                     f"the pose model is not on this computer and can't be downloaded ({error}); "
                     f"on a computer with internet, download {RTMO_M} and unzip it; copy its file "

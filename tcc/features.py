@@ -26,8 +26,8 @@ FACE = [JOINTS.index(name) for name in ("nose", "left_eye", "right_eye")]
 CLEAR_TURN = 0.5  # a turn below it has no clear direction; a full turn is about 1
 TORSO_WINDOW_S = 1.0  # span in which the torso is measured
 SPEED_SIGMAS_S = (1 / 30, 1 / 10)  # standard deviations of the Gaussians that smooth the speeds
-USUAL_SPEED = 6.0  # torso lengths per second; speeds over it are about as large as positions
-HEIGHT_SIGMA_S, RESTING_SIGMA_S = 1 / 30, 1 / 5  # the same for heights and for their average
+USUAL_SPEED = 6.0  # torso lengths per second; in this unit, speeds are about as large as positions
+HEIGHT_SIGMA_S, RESTING_SIGMA_S = 1 / 30, 1 / 5  # the same for the heights and for their average
 
 
 def fill_joints(keypoints: Array, confidence_threshold: float) -> Array:
@@ -45,10 +45,10 @@ def fill_joints(keypoints: Array, confidence_threshold: float) -> Array:
     seen = keypoints[..., 2] >= confidence_threshold
     frames = np.arange(num_frames)
     for joint in range(num_joints):
-        known = frames[seen[:, joint]]
-        if 0 < len(known) < num_frames:
+        good = frames[seen[:, joint]]
+        if 0 < len(good) < num_frames:
             for axis in range(2):
-                points[:, joint, axis] = np.interp(frames, known, points[known, joint, axis])
+                points[:, joint, axis] = np.interp(frames, good, points[good, joint, axis])
     never = ~seen.any(axis=0)
     if never.any():
         points[:, never] = points[:, ~never].mean(axis=1, keepdims=True) if not never.all() else 0.0
@@ -127,7 +127,7 @@ def vertical_motion(points: Array, fps: float) -> Array:
 
 
 def turn(points: Array, confidence: Array, fps: float) -> float:
-    """Return in which direction a skater turns over a clip: positive is to the left.
+    """Return the direction in which a skater turns over a clip: positive is to the left.
 
     The width of shoulders and hips in the picture is proportional to the cosine of the angle
     between body and camera. The horizontal position of the face relative to the shoulders is

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tcc.files import UserError, whole
 
 Image = NDArray[np.uint8]
-JPEG_QUALITY = 90  # 45 dB and 0.2 MB for a 720p frame: no JPEG blocks are visible around limbs
+JPEG_QUALITY = 90  # a 720p frame has 0.2 MB, and no JPEG blocks are visible around limbs
 
 
 def read_image(path: Path) -> Image:

@@ -1,4 +1,4 @@
-"""Temporal cycle-consistency and time-contrastive losses, all pairs of a batch at once.
+"""Temporal cycle-consistency and time-contrastive losses, for all pairs of a batch at once.
 
 Dwibedi et al., "Temporal Cycle-Consistency Learning", CVPR 2019, arXiv 1904.07846. B clips in a
 batch, T sampled steps, D embedding size, Q frames that are cycled back.
@@ -29,17 +29,18 @@ class LossOptions:
 
     Attributes:
         loss_type: a key of LOSSES.
-        stochastic_matching: one random frame in each of `num_cycles` random cycles through
-            `cycle_length` clips, instead of every frame of all ordered pairs.
+        stochastic_matching: cycle back one random frame in each of `num_cycles` random cycles
+            through `cycle_length` clips, instead of every frame of all ordered pairs.
         cycle_length: clips in a random cycle.
         num_cycles: random cycles in a batch.
         similarity_type: "l2" (negative squared distance) or "cosine"; both are divided by the
             temperature, l2 by D too.
         temperature: of both softmaxes.
-        label_smoothing: part of the target that is spread over all valid steps; classification.
-        variance_lambda: weight of the log variance; regression_mse_var.
-        huber_delta: error above which the loss is linear, unit of the position; regression_huber.
-        normalize_indices: positions as shares of their clip instead of frames.
+        label_smoothing: classification only: part of the target spread over all valid steps.
+        variance_lambda: regression_mse_var only: weight of the log variance.
+        huber_delta: regression_huber only: error, in the unit of the positions, above which the
+            loss is linear.
+        normalize_indices: measure positions in shares of their clip instead of frames.
         tcc_tcn_combine: add the time-contrastive n-pairs loss.
         tcn_weight: weight of the n-pairs loss.
     """
@@ -111,7 +112,8 @@ def classification(back: CycledBack, options: LossOptions) -> Tensor:
     return -(target * back.log_beta.masked_fill(~back.valid, 0)).sum(-1).mean()
 
 
-# A new loss is a function above and a line here; its name goes into LOSS_TYPE of tcc_config.py.
+# To add a loss, write a function above, add a line here, and add its name to LOSS_TYPE in
+# tcc_config.py.
 LOSSES: dict[str, Callable[[CycledBack, LossOptions], Tensor]] = {
     "regression_mse_var": regression_mse_var,
     "regression_mse": regression_mse,
@@ -253,10 +255,10 @@ def correspondence_loss(
 
     Args:
         embeddings: (B, T, D).
-        phase: (B, T) position on a clock that all clips share.
+        phase: (B, T) position on a time axis that all clips share.
         mask: (B, T) bool, False where the phase is unknown.
         temperature: divides the similarity, which is the negative squared distance over D.
-        sigma: standard deviation of the Gaussian weight of a phase difference, unit of the clock.
+        sigma: standard deviation of the Gaussian weight of a phase difference, unit of the phase.
 
     Returns:
         Scalar: the mean cross entropy over all pairs of a frame and another clip that shows the
@@ -271,9 +273,9 @@ def correspondence_loss(
     total = near.sum(-1)  # (B, B T)
     own = torch.arange(num_clips * num_steps, device=mask.device) // num_steps
     other = torch.arange(num_clips, device=mask.device)[:, None] != own
-    shown = other & mask.reshape(1, -1) & (total > MIN_NEAR_FRAMES)
+    valid = other & mask.reshape(1, -1) & (total > MIN_NEAR_FRAMES)
     target = near / total.clamp_min(MIN_NEAR_FRAMES)[..., None]
-    return -(target * logits.log_softmax(-1)).sum(-1)[shown].sum() / shown.sum().clamp_min(1)
+    return -(target * logits.log_softmax(-1)).sum(-1)[valid].sum() / valid.sum().clamp_min(1)
 
 
 def npairs_loss(embeddings: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -305,7 +307,7 @@ def _similarity(queries: Tensor, keys: Tensor, similarity_type: str, temperature
     product = queries @ keys.transpose(-1, -2)
     if similarity_type == "cosine":
         return product / temperature
-    # The query's own squared length is left out: it adds the same to all logits of a softmax.
+    # The squared length of the query is left out: it adds the same to all logits of a softmax.
     return (2 * product - keys.square().sum(-1)[..., None, :]) / (temperature * keys.shape[-1])
 
 

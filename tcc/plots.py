@@ -121,8 +121,8 @@ def plot_error_distribution(
 
     Args:
         path: file to write.
-        errors: of each method (P,) frames; NaN is no pair, infinite an event that wasn't found.
-            The line of a method named "<method>, voting" is dashed.
+        errors: (P,) frames of each method; NaN for no pair, infinite for an event that wasn't
+            found. The line of a method named "<method>, voting" is dashed.
         event: for the title.
         limit_frames: largest k.
     """

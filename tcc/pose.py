@@ -35,7 +35,7 @@ OWN_KEYS = {
     "source", "source_sha256", "capture_fps", "num_frames", "width_px", "height_px", "estimator",
 }  # fmt: skip
 AHEAD = 4  # frames by which decoding may be ahead of the model, and writing behind it
-# The second look was measured with benchmarks/pose.py.
+# Constants of the second look at a small skater, chosen with benchmarks/pose.py.
 SMALL_PX = 100  # height in the model's input below which a crop gives more exact joints
 CROP = 4.0  # side of the crop in body sizes; at 2, the skater is lost in many frames
 NEAR = 0.3  # largest median distance of the joints, in body sizes, between poses of one person
@@ -53,15 +53,15 @@ def video_to_keypoints(
     """Make a clip's folder of a video: vis/, alphapose-results.json and video.json.
 
     The folder changes only when everything is ready. A finished folder is not made again, and the
-    clip of another video is only replaced with `force`. Other files in the folder are kept, except
-    that the number in clip.toml means nothing in another video: `person` must then replace it.
-    Decoding, the model and writing run side by side, with a few frames in memory.
+    clip of another video is only replaced with `force`. Other files in the folder are kept. But if
+    clip.toml was written for another video, its number is not valid, and `person` must replace it.
+    Decoding, the model and writing run at the same time, with a few frames in memory.
 
     Args:
         video: path of the video.
         folder: of the clip; created if it is missing.
         estimator: finds the persons.
-        capture_fps: frames per second that the camera took, for a high-speed capture.
+        capture_fps: frames per second that the camera recorded, for slow-motion videos.
         force: make a finished folder again, or replace the clip of another video.
         person: 1 for the main person, and so on; only used to replace a clip.toml that was written
             for another video.
@@ -71,8 +71,8 @@ def video_to_keypoints(
 
     Raises:
         UserError: the video can't be read to its end, shows nobody or has a name that is not
-            UTF-8; the folder is another video's or was not made here; its clip.toml is for another
-            video and `person` is None or not in the clip.
+            UTF-8; the folder was made from another video or not by this function; its clip.toml is
+            for another video, and `person` is None or not in the clip.
         EstimatorError: the model can't be used.
     """
     require_utf8(video)
@@ -88,11 +88,12 @@ def video_to_keypoints(
         log.info("%s: already made with %s; use --force to make it again", folder, made_with)
         return finished
     _refuse_to_replace(folder, video, source_sha256, force)
-    outdated = _names_another_skater(folder, source_sha256)
+    outdated = _has_outdated_person(folder, source_sha256)
     if outdated and person is None:
         raise UserError(
-            f"{folder / SIDECAR}: chooses the skater of the video that this folder was made from, "
-            f"not of {video}; add --person K for this one (1: the main person), or delete the file"
+            f"{folder / SIDECAR}: chooses the skater in the video that this folder was made from, "
+            f"not in {video}; add --person K for this video (1: the main person), or delete the "
+            "file"
         )
     described = estimator.load()
     partial = folder.with_name(f".{folder.name}.partial")
@@ -103,7 +104,9 @@ def video_to_keypoints(
             video, partial / FRAME_FOLDER, estimator, capture_fps, expected_frames
         )
         if not any(len(found.score) for found in people):
-            raise UserError(f"{video}: nobody found in {len(people)} frames; film from closer")
+            raise UserError(
+                f"{video}: nobody found in {len(people)} frames; film from a shorter distance"
+            )
         height_px, width_px = last.image.shape[:2]
         fps = rate(np.array(times_s))
         refined = _refine(people, partial / FRAME_FOLDER, (width_px, height_px), estimator, fps)
@@ -271,7 +274,7 @@ def read_info(folder: Path) -> dict[str, Any] | None:
 
 
 def _read_own_info(folder: Path) -> dict[str, Any] | None:
-    """Return video.json if it was written here, else None; a user's own may hold only times."""
+    """Return video.json if it was written here, else None: a user's file may hold only times."""
     try:
         info: Any = json.loads((folder / INFO_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -301,8 +304,8 @@ def _refuse_to_replace(folder: Path, video: Path, source_sha256: str, force: boo
         )
 
 
-def _names_another_skater(folder: Path, source_sha256: str) -> bool:
-    """Return whether the folder holds a clip.toml and was made from another video than this."""
+def _has_outdated_person(folder: Path, source_sha256: str) -> bool:
+    """Return whether the folder holds a clip.toml and was made from another video than this one."""
     made = _read_own_info(folder)
     return (
         made is not None and made["source_sha256"] != source_sha256 and (folder / SIDECAR).exists()

@@ -1,4 +1,4 @@
-"""Follows one skater through a clip of several people, and says what to doubt of the result."""
+"""Follows one skater through a clip of several people, and reports doubts about the result."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from tcc.files import UserError
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
 
-MAX_GAP_S = 2 / 3  # longest gap that a link bridges; over a longer one finished tracks are joined
+MAX_GAP_S = 2 / 3  # longest gap that a link bridges; over longer gaps, finished tracks are joined
 SEEN = 0.2  # lowest confidence of a joint that counts for the box around a person
 ASPECT = 16 / 9  # assumed width : height of a picture of unknown size
 CENTRE = 0.6  # distance from the centre, in picture sizes, at which the reward falls to 1 / e
-MOTION_WEIGHT = 16.0  # reward for joints that move within the body by its own size in a frame
-MAX_MOTION = 0.08  # body sizes a frame that are rewarded; more is the detector's error
+MOTION_WEIGHT = 16.0  # reward if joints move relative to the body by one body size per frame
+MAX_MOTION = 0.08  # largest rewarded motion, body sizes per frame; more is the detector's error
 FPS = 30.0  # frame rate for which the constants per frame hold
-REACH = 1.2  # farthest step in a frame, in body sizes; grows with the square root of a gap
-SWITCH_COST = 12.0  # cost of a step of REACH or more; a good detection earns about 1
-STRAY_COST = 2.0  # extra cost of a step between two detections that are not mutually nearest
+REACH = 1.2  # longest distance of a link over one frame, body sizes; grows with the root of a gap
+SWITCH_COST = 12.0  # cost of a link over REACH or more; the reward of a good detection is about 1
+STRAY_COST = 2.0  # extra cost of a link between two detections that are not mutually nearest
 GAP_COST = 0.3  # cost of each missed frame
-LEAST_REWARD = 0.1  # of any detection
+LEAST_REWARD = 0.1  # smallest reward of a detection
 DUPLICATE = 0.2  # body sizes; two detections of a frame that are closer show one person
 MAX_GROWTH = 2.0  # largest ratio of a person's sizes before and after a gap
 MAX_PIECES = 10  # number of tracks that may be joined; bounds the time
@@ -33,7 +33,7 @@ CHUNK = 50_000  # links that are computed at a time; bounds the memory
 # What is reported as doubtful.
 CLEAR_MARGIN = 0.5  # four of 40 recorded clips with one to nine people are below it
 MAX_MISSED = 0.1  # share of a clip's frames
-MAX_MISSED_S = 0.2  # without interruption; a jump is in the air for three times as long
+MAX_MISSED_S = 0.2  # longest gap; a jump is in the air for three times as long
 MAX_LEAP = 0.5  # body sizes between two frames; all jumps of the recorded clips stay below it
 
 
@@ -55,7 +55,7 @@ class Track:
 
 @dataclass(frozen=True, slots=True)
 class _Links:
-    """Steps from detection `source` to `target` that earn `gain`, all (L,), sorted by target."""
+    """Links from detections `source` to `target` with rewards `gain`, (L,), sorted by target."""
 
     source: Indices
     target: Indices
@@ -75,19 +75,19 @@ def choose_person(
 ) -> Track:
     """Follow the main person of a clip by dynamic programming over all detections.
 
-    A detection earns the detector's score x the square root of its size x a bell around the
-    picture's centre, because the camera follows the skater. A step to the next frame earns more the
-    more the pose changes, because skaters move their limbs while the camera moves bystanders as a
-    whole; it costs more the farther the body moves, and each missed frame costs. The person with
-    the highest total over the clip is the main one, so presence counts. Tracks that do not overlap
-    in time and can be of one person are joined over gaps of any length. The time is linear in the
-    frames and quadratic in the people per frame.
+    The reward of a detection is the detector's score x the square root of its size x a Gaussian
+    around the picture's centre, because the camera follows the skater. A link to the next frame has
+    a reward for a change of the pose, because skaters move their limbs while the camera moves
+    bystanders as a whole, and a cost for the distance. Each missed frame has a cost. The person
+    with the highest total over the clip is the main person. Tracks that do not overlap in time and
+    can show the same person are joined over gaps of any length. The time is linear in the frames
+    and quadratic in the people per frame.
 
     Args:
         detections: of all frames.
         person: 1 for the main person, 2 for the best track of the remaining detections, and so on.
         fps: frames per second of the clip.
-        picture_px: width and height of the frames; None if unknown: guessed from the people.
+        picture_px: width and height of the frames; None: they are estimated from the people.
 
     Raises:
         UserError: there is no such person.
@@ -105,10 +105,10 @@ def choose_person(
         num_pieces += 1
         free &= ~_duplicates(detections, centres, sizes, piece)
         links = links.among(free)
-        for index, (known_total, known) in enumerate(people):
-            joined = _join(detections.frame, centres, sizes, known, piece, fps)
+        for index, (track_total, track) in enumerate(people):
+            joined = _join(detections.frame, centres, sizes, track, piece, fps)
             if joined is not None:
-                people[index] = (known_total + total, joined)
+                people[index] = (track_total + total, joined)
                 break
         else:
             people.append((total, piece))
@@ -132,7 +132,7 @@ def _boxes(keypoints: NDArray[np.float32]) -> tuple[Array, Array]:
 def _rewards(
     detections: Detections, centres: Array, sizes: Array, picture_px: tuple[int, int] | None
 ) -> Array:
-    """Return what each detection earns by itself, (P,)."""
+    """Return the reward of each detection without links, (P,)."""
     picture = _guess_picture(detections) if picture_px is None else picture_px
     off_centre = np.linalg.norm(centres / np.array(picture, float) - 0.5, axis=-1)
     score = np.minimum(detections.score / max(float(np.median(detections.score)), 1e-6), 1.5)
@@ -149,11 +149,11 @@ def _guess_picture(detections: Detections) -> tuple[float, float]:
 
 
 def _links(detections: Detections, centres: Array, sizes: Array, fps: float) -> _Links:
-    """Link detections of neighbouring frames, and the ends of persons to beginnings after a gap.
+    """Link detections of neighbouring frames, and link ends of persons to beginnings after a gap.
 
     Two detections that are near and mutually nearest are taken for one person. A detection without
-    such a partner in the next frame is an end, one without a partner in the frame before is a
-    beginning. Steps to another person cost STRAY_COST, except from an end to a beginning.
+    such a partner in the next frame is an end. One without a partner in the frame before is a
+    beginning. Links to another person cost STRAY_COST, except from an end to a beginning.
     """
     frame = detections.frame.astype(np.int64)
     source, target = _pairs(frame, frame + 1, frame + 1)
@@ -169,10 +169,10 @@ def _links(detections: Detections, centres: Array, sizes: Array, fps: float) -> 
     begins = np.flatnonzero(np.bincount(target[mutual], minlength=len(frame)) == 0)
     end, begin = _pairs(frame[begins], frame[ends] + 1, frame[ends] + round(MAX_GAP_S * fps))
     end, begin = ends[end], begins[begin]
-    leap_gain, _ = _gain(detections, centres, sizes, end, begin, fps)
+    gap_gain, _ = _gain(detections, centres, sizes, end, begin, fps)
     source, target = np.concatenate([source, end]), np.concatenate([target, begin])
     order = np.argsort(target, kind="stable")
-    return _Links(source[order], target[order], np.concatenate([gain, leap_gain])[order])
+    return _Links(source[order], target[order], np.concatenate([gain, gap_gain])[order])
 
 
 def _pairs(frame: Indices, first: Indices, last: Indices) -> tuple[Indices, Indices]:
@@ -191,7 +191,7 @@ def _gain(
     target: Indices,
     fps: float,
 ) -> tuple[Array, Array]:
-    """Return each link's gain and its motion in body sizes, inf beyond reach; both (L,)."""
+    """Return each link's reward and its distance in body sizes, inf beyond reach; both (L,)."""
     points, confidence = detections.keypoints[..., :2], detections.keypoints[..., 2]
     gap = detections.frame[target] - detections.frame[source]
     size = (sizes[source] + sizes[target]) / 2
@@ -202,10 +202,10 @@ def _gain(
         a, b = source[part], target[part]
         weight = confidence[a] * confidence[b] + np.float32(1e-6)
         weight /= weight.sum(axis=1, keepdims=True)
-        step = (points[b] - points[a]) / size[part, None, None].astype(np.float32)
-        shift = np.einsum("lj,ljc->lc", weight, step)[:, None]
-        for result, way in ((moved, step), (bent, step - shift)):
-            length = np.minimum(np.sqrt(np.einsum("ljc,ljc->lj", way, way)), 1)
+        motion = (points[b] - points[a]) / size[part, None, None].astype(np.float32)
+        shift = np.einsum("lj,ljc->lc", weight, motion)[:, None]
+        for result, vector in ((moved, motion), (bent, motion - shift)):
+            length = np.minimum(np.sqrt(np.einsum("ljc,ljc->lj", vector, vector)), 1)
             result[part] = np.einsum("lj,lj->l", weight, length)
     gain = MOTION_WEIGHT * np.minimum(bent / gap, MAX_MOTION)
     gain -= SWITCH_COST * np.minimum(moved / reach, 1) ** 2 + GAP_COST * (gap - 1)
@@ -213,7 +213,7 @@ def _gain(
 
 
 def _reach(gap: NDArray[np.int32], fps: float) -> Array:
-    """Return the farthest step over `gap` frames, in body sizes."""
+    """Return the longest distance of a link over `gap` frames, in body sizes."""
     reach: Array = REACH * np.sqrt(np.maximum(gap * FPS / fps, 1))
     return reach
 
@@ -226,8 +226,8 @@ def _best_track(frame: NDArray[np.int32], rewards: Array, links: _Links) -> tupl
     ends = np.append(heads, len(links.target))
     groups = np.flatnonzero(np.diff(frame[targets], prepend=-1))
     for group, stop in zip(groups, np.append(groups, len(heads))[1:], strict=True):
-        some = slice(heads[group], ends[stop])
-        gain = total[links.source[some]] + links.gain[some]
+        incoming = slice(heads[group], ends[stop])
+        gain = total[links.source[incoming]] + links.gain[incoming]
         best = np.maximum.reduceat(gain, heads[group:stop] - heads[group])
         total[targets[group:stop]] += np.maximum(best, 0)
     chosen = [int(total.argmax())]
@@ -249,8 +249,9 @@ def _join(
 ) -> Indices | None:
     """Return a track with a piece in one of its gaps or at an end; None if it is another person's.
 
-    A person who is in the picture at the same time is another one. So is a person who is too far
-    away or of another size, unless the frames of the piece usually show nobody else.
+    A person who is in the picture at the same time is another person. A person who is too far away
+    or has another size is another person too, unless the frames of the piece usually show nobody
+    else.
     """
     first = int(np.searchsorted(frame[track], frame[piece[0]]))
     if first != np.searchsorted(frame[track], frame[piece[-1]], side="right"):
@@ -260,7 +261,7 @@ def _join(
     seams = seams[(seams > 0) & (seams < len(joined))]
     before, after = joined[seams - 1], joined[seams]
     if len(seams) == 2 and frame[after[1]] - frame[before[0]] <= MAX_GAP_S * fps:
-        return None  # the best track rather crossed this gap by a link
+        return None  # a link could bridge this gap, but the best track did not use one
     moved = np.linalg.norm(centres[after] - centres[before], axis=-1)
     far = moved > _reach(frame[after] - frame[before], fps) * (sizes[before] + sizes[after]) / 2
     grown = np.abs(np.log(sizes[after] / sizes[before])) > np.log(MAX_GROWTH)
@@ -291,9 +292,9 @@ def _fill(detections: Detections, chosen: Indices, margin: float) -> Track:
     frames = detections.frame[chosen]
     detection = np.full(num_frames, -1, np.int32)
     detection[frames] = chosen
-    known = detections.keypoints[chosen].reshape(len(chosen), -1)
+    values = detections.keypoints[chosen].reshape(len(chosen), -1)
     keypoints = np.stack(
-        [np.interp(np.arange(num_frames), frames, column) for column in known.T], axis=1
+        [np.interp(np.arange(num_frames), frames, column) for column in values.T], axis=1
     ).reshape(num_frames, -1, 3)
     observed = detection >= 0
     keypoints[~observed, :, 2] = 0
@@ -310,19 +311,22 @@ def find_doubts(track: Track, times_s: Array) -> list[str]:
     """
     centres = track.keypoints[..., :2].mean(axis=1)
     extent = np.ptp(track.keypoints[..., :2], axis=1).max(axis=1)
-    leaps = np.linalg.norm(np.diff(centres, axis=0), axis=1) / max(float(np.median(extent)), 1.0)
+    shifts = np.linalg.norm(np.diff(centres, axis=0), axis=1) / max(float(np.median(extent)), 1.0)
     doubts = _doubt_margin(track.margin) + _doubt_gaps(track.observed, track.num_people, times_s)
-    if leaps.max(initial=0) > MAX_LEAP:
-        leap = int(leaps.argmax()) + 1
-        doubts.append(f"the skater leaps at frame {leap}, from where it may be another person")
+    if shifts.max(initial=0) > MAX_LEAP:
+        frame = int(shifts.argmax()) + 1
+        doubts.append(
+            f"the skater's position changes suddenly at frame {frame}; from there it may be "
+            "another person"
+        )
     return doubts
 
 
 def _doubt_margin(margin: float) -> list[str]:
     """Return a clause if another person may be the skater, else nothing."""
     text = (
-        f"another person is nearly as likely the skater (margin {margin:.2f}); `person = 2` in "
-        "clip.toml follows that one"
+        f"another person is nearly as likely to be the skater (margin {margin:.2f}); write "
+        "`person = 2` into clip.toml to follow that person"
     )
     return [text] if margin < CLEAR_MARGIN else []
 

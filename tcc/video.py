@@ -34,7 +34,7 @@ class Frame:
 
     Attributes:
         image: (H, W, 3) uint8 BGR.
-        time_s: when a player shows it.
+        time_s: time at which a player shows it.
         rotation_deg: by how many degrees the stored frame was turned counterclockwise: 0, 90, 180
             or 270.
         mirrored: whether left and right of the stored frame were swapped before the turn.
@@ -54,8 +54,8 @@ def read_frames(path: Path, capture_fps: float | None = None) -> Iterator[Frame]
 
     Args:
         path: of the video.
-        capture_fps: frames per second that the camera took, for slow-motion videos: the time of
-            frame n is then n / capture_fps.
+        capture_fps: frames per second that the camera recorded, for slow-motion videos: the time
+            of frame n is then n / capture_fps.
 
     Yields:
         Frames, all of one size.
@@ -95,7 +95,7 @@ def read_frames(path: Path, capture_fps: float | None = None) -> Iterator[Frame]
         raise UserError(f"{path}: the video holds no frame; copy it from the camera again")
     if num_untimed:
         log.warning(
-            "%s: %d frame(s) have no usable time in the file; they are placed at even distances",
+            "%s: %d frame(s) have no usable time in the file; evenly spaced times are used",
             path, num_untimed,
         )  # fmt: skip
 
@@ -206,7 +206,7 @@ def _decode(path: Path, container: InputContainer, stream: VideoStream) -> Itera
 
 
 def _declared_size(path: Path) -> int:
-    """Return the least number of bytes that a file must have by its headers; 0 if unknown.
+    """Return the number of bytes that a file must at least have by its headers; 0 if unknown.
 
     Decoders give no error at the end of a file that is cut off, so only the headers show that it is
     incomplete. MP4 and MOV: ISO/IEC 14496-12, section 4.2; MKV and WebM: RFC 8794, sections 4 and
@@ -252,7 +252,7 @@ def _orientation(frame: av.VideoFrame) -> tuple[int, bool]:
 
 
 def _upright(image: NDArray[Any], rotation_deg: int, mirrored: bool) -> Image:
-    """Return an image (H, W, 3) mirrored, if it must be, and then turned."""
+    """Return an image (H, W, 3), mirrored if `mirrored` is True, and then turned."""
     if mirrored:
         image = cv2.flip(image, 1)
     return np.asarray(cv2.rotate(image, ROTATE[rotation_deg]) if rotation_deg else image, np.uint8)

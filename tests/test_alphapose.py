@@ -215,7 +215,7 @@ def test_flip_swaps_the_sides_of_joints_and_limbs() -> None:
          " frame 17.jpg: keypoints: Expected `float`, got `null` - at `$[3]`"),
         ([{"image_id": "17.jpg"}], " frame 17.jpg: person: Object missing required field `key"),
         ([make_person("0.jpg"), {"keypoints": [1]}],
-         " frame of person 1 (from 0): person: Object missing required field `image_id`"),
+         " frame of person 1 (counted from 0): person: Object missing required field `image_id`"),
         ([], " holds no person; run AlphaPose on the video again"),
         ("", " is not valid JSON: Expecting value: line 1 column 1"),
         ('[{"image_id": "1.jpg"}, xx', " is not valid JSON: Expecting value: line 1 column 25"),
@@ -226,7 +226,7 @@ def test_flip_swaps_the_sides_of_joints_and_limbs() -> None:
         (3, ": expected a list of persons in UTF-8: Expected `array`, got `int`"),
         ({"0.jpg": []}, ": expected a list of persons with image_id and keypoints, got an object"),
         ({"people": [{"pose_keypoints_2d": [1, 2]}]}, ": expected 75 OpenPose values"),
-        ({"people": [{}]}, " frame of person 0 (from 0): person: Object missing required field"),
+        ({"people": [{}]}, " frame of person 0 (counted from 0): person: Object missing"),
         ([make_person("skater.jpg")], " frame skater.jpg: the name holds no frame number; put"),
         ([make_person("a1.jpg"), make_person("b1.jpg")], ": images a1.jpg and b1.jpg have the"),
         ([make_person("1.jpg"), make_person("20210101.jpg")], ": 2 images are numbered 1 to 2021"),
@@ -245,7 +245,9 @@ def test_errors_about_vis_and_the_file(write: Write, tmp_path: Path) -> None:
     path = write([make_person("3.jpg")])
     with pytest.raises(UserError, match=r"axel_03.json frame 3.jpg: vis/ holds no such image"):
         read_detections(path, ["0.jpg", "1.jpg"])
-    with pytest.raises(UserError, match="vis/ holds 2 images of 1 names; keep one image file"):
+    with pytest.raises(
+        UserError, match="vis/ holds 2 images with 1 different names; keep one image file"
+    ):
         read_detections(path, ["3.jpg", "3.png"])
     with pytest.raises(UserError, match=r"none.json: No such file"):
         read_detections(tmp_path / "none.json")

@@ -88,7 +88,7 @@ def test_a_setting_that_the_command_does_not_read_is_refused() -> None:
     cli.parse(parser, config, ["--set", "TOP_K=7", "--set", "FPS=25"])
     assert (config.TOP_K, config.FPS) == (7, 25)
     message = (
-        "--set BATCH_SIZE: tcc_x.py does not read this setting; it reads DATASET, FPS, SEED, TOP_K"
+        "--set BATCH_SIZE: tcc_x.py does not use this setting; it uses DATASET, FPS, SEED, TOP_K"
     )
     with pytest.raises(UserError, match=message):
         cli.parse(parser, config, ["--set", "BATCH_SIZE=8"])
@@ -195,7 +195,7 @@ def test_a_full_disk_or_a_bad_name_is_told_in_one_line(
     with pytest.raises(SystemExit) as stopped:
         cli.run(main)
     assert stopped.value.code == 2
-    message = f"error: result/a.mp4: {os.strerror(number)}; fix it and run again\n"
+    message = f"error: result/a.mp4: {os.strerror(number)}; fix this and run again\n"
     assert capsys.readouterr().err == message
 
 

@@ -428,7 +428,10 @@ def test_mode_that_the_embeddings_file_does_not_hold_is_told(
         call(main, *SMALL, *arguments, "--mode", "val", cwd=copy)
         assert "holds val" not in caplog.text
         call(main, *SMALL, *arguments, "--mode", "test", cwd=copy)
-        assert f"log/{MOTION}_embeddings.npy holds val, not test; computing new" in caplog.text
+        assert (
+            f"log/{MOTION}_embeddings.npy holds embeddings of val, not of test; computing"
+            in caplog.text
+        )
 
 
 def test_every_vis_is_asked_for_before_anything_is_drawn(copy: Path, call: Call) -> None:
@@ -500,7 +503,7 @@ def test_mirrored_learner_is_found_and_told(
     assert content["mirrored"]
     assert content["cost"] == pytest.approx(0, abs=1e-6)
     assert (content["start_frame"], content["end_frame"]) == (0, 26)
-    assert "m0 turns the other way: b0 is mirrored" in caplog.text
+    assert "m0 turns in the other direction, so b0 is mirrored" in caplog.text
 
 
 def write_mirror_image(folder: Path) -> None:
@@ -622,12 +625,12 @@ def test_mistakes_with_clips_are_named(copy: Path, call: Call) -> None:
     for names in ("a0,b0,,c0,d0", "a0,b0,c0,d0,", " "):
         with pytest.raises(UserError, match=rf"--videos {names}: there is an empty name"):
             call(tcc_align.main, *SMALL, "--videos", names, cwd=copy)
-    with pytest.raises(UserError, match=r"--videos holds 1 clip; at least 2 are aligned: add one"):
+    with pytest.raises(UserError, match=r"--videos holds 1 clip; at least 2 are needed: add one"):
         call(tcc_align.main, *SMALL, "--videos", "a0", cwd=copy)
     with pytest.raises(UserError, match=r"--videos a0,b0,c0,a0: a name is given twice; give"):
         call(tcc_align.main, *SMALL, "--videos", "a0,b0,c0,a0", cwd=copy)
     keep(copy, "test", "b0")
-    with pytest.raises(UserError, match=r"test holds 1 clip; at least 2 are aligned: add one"):
+    with pytest.raises(UserError, match=r"test holds 1 clip; at least 2 are needed: add one"):
         call(tcc_align.main, *SMALL, cwd=copy)
     with pytest.raises(UserError, match=r"test holds only the clip b0; add the standard, or nam"):
         call(tcc_get_start.main, *SMALL, cwd=copy)
@@ -665,7 +668,7 @@ def test_tau_without_labels_says_that_the_error_is_unknown(
 ) -> None:
     (copy / "data" / MOTION / "labels.csv").unlink()
     call(tcc_get_kendalls_tau.main, *SMALL, "--mode", "val", cwd=copy)
-    assert "alignment error: unknown, labels.csv marks no event" in capsys.readouterr().out
+    assert "alignment error: unknown; labels.csv must mark the same" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,7 @@ def test_sheet_marks_the_doubtful_clip_and_draws_the_chosen_person(
     checked, failed, _ = check_clips(folders, tmp_path / "check", "wave train", 30, 0.2)
     assert failed == []
     assert [len(clip.doubts) for clip in checked] == [0, 1]
-    assert re.match(r"another person is nearly as likely the skater", checked[1].doubts[0])
+    assert re.match(r"another person is nearly as likely to be the skater", checked[1].doubts[0])
     assert [clip.people_per_frame for clip in checked] == [2, 2]
     sheet = cv2.imread(str(tmp_path / "check.jpg"))
     assert sheet is not None
@@ -221,7 +221,7 @@ def test_command_prints_lengths_and_goes_on_after_a_bad_clip(
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-3:] == [
         "3 clips, min(seq_lens) 12 (short)",
-        "look at: twins",
+        "clips to look at: twins",
         "result/check_wave_train.jpg",
     ]
     assert done.stdout.splitlines()[2] == "short      12     0.40       0     1.0    1.00"

@@ -219,7 +219,7 @@ def test_a_folder_holds_one_keypoint_file(tmp_path: Path) -> None:
         load_clip(tmp_path / "a", Config())
     for name in ("x.json", "y.json", "video.json", "._x.json"):
         (tmp_path / "a" / name).touch()
-    with pytest.raises(UserError, match=r"found x.json, y.json; keep only AlphaPose's"):
+    with pytest.raises(UserError, match=r"found x.json, y.json; keep only the file of AlphaPose"):
         load_clip(tmp_path / "a", Config())
     (tmp_path / "a" / "vis").mkdir()
     with pytest.raises(UserError, match=r"vis holds no image; put all frames there or remove"):

@@ -141,7 +141,7 @@ def test_the_demo_says_how_far_the_found_start_is_from_the_label(
     monkeypatch.setattr(tcc_demo, "run", lambda *_: None)
     monkeypatch.setattr("signal.signal", lambda *_: None)
     call(tcc_demo.main, "--result-dir", tmp_path, cwd=demo_dir.parent)
-    expected = f"start found at frame {true + off}, true {true}: {abs(off)} frames off"
+    expected = f"start found at frame {true + off}, true start {true}: error {abs(off)} frames"
     assert expected in capsys.readouterr().out
 
 
@@ -156,8 +156,9 @@ def test_the_whole_demo(demo_dir: Path, run: Run) -> None:
     found = json.loads((demo_dir.parent / names[0]).with_suffix(".json").read_text())
     true = true_start(demo_dir)
     error = abs(found["start_frame"] - true)
-    assert f"start found at frame {found['start_frame']}, true {true}: {error} frames off" in (
-        done.stdout
+    assert (
+        f"start found at frame {found['start_frame']}, true start {true}: error {error} frames"
+        in (done.stdout)
     )
     assert error <= WORST_ERROR < true  # a start at frame 0 would be no success
 

@@ -345,7 +345,7 @@ def test_command_converts_a_folder_and_goes_on_after_errors(
         "a         12     0.48       0     1.0    1.00",
         "b         12     0.48       0     1.0    1.00",
         "2 clips, min(seq_lens) 12 (a)",
-        "look at: none",
+        "clips to look at: none",
         "result/check_axel_test.jpg",
     ]
     assert cv2.imread("result/check_axel_test.jpg") is not None
@@ -373,7 +373,7 @@ def test_videos_of_one_name_are_left_out_and_the_others_made(
     messages = [record.message for record in caplog.records if record.levelname == "error"]
     both = [f"data/axel/test/a.{suffix}" for suffix in ("mov", "mp4")]
     assert messages == [
-        f"{this}: the name of its clip, a, is also that of {other}; rename one"
+        f"{this}: its clip would have the same name, a, as that of {other}; rename one"
         for this, other in (both, both[::-1])
     ]
     assert err.endswith("error: 2 of 3 videos failed: a.mov, a.mp4\n")
@@ -432,7 +432,7 @@ def test_clip_toml_of_another_video_does_not_choose_in_this_one(
     for person, message in (
         (
             (),
-            r"/jump/clip.toml: chooses the skater of the video .* not of .*jump.mp4; add --person",
+            r"/jump/clip.toml: chooses the skater in the video .* not in .*jump.mp4; add --person",
         ),
         (("--person", "2"), r"jump.mp4: person 2: the clip holds 1; choose .*/jump is unchanged$"),
     ):

@@ -356,9 +356,10 @@ def test_the_track_stays_on_its_body_though_a_neighbour_gets_a_better_score() ->
 
 TIMES_S = np.arange(30) / 30
 DOUBT = (
-    "another person is nearly as likely the skater (margin 0.49); `person = 2` in clip.toml "
-    "follows that one"
+    "another person is nearly as likely to be the skater (margin 0.49); write `person = 2` into "
+    "clip.toml to follow that person"
 )
+LEAP = "the skater's position changes suddenly at frame 12; from there it may be another person"
 
 
 def track(observed: NDArray[np.bool_], leap_px: float = 0, margin: float = 1.0) -> Track:
@@ -404,7 +405,7 @@ def without(*missed: int) -> NDArray[np.bool_]:
         (track(without(), leap_px=60), []),
         (
             track(without(), leap_px=180),
-            ["the skater leaps at frame 12, from where it may be another person"],
+            [LEAP],
         ),
         (track(without(), margin=0.49), [DOUBT]),
     ],

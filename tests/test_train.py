@@ -457,7 +457,9 @@ def test_resume_refuses_another_run(motion_dir: Path, call: Call) -> None:
     content = load(motion_dir)
     changed = {"encoder": "Encoder", "optimizer": "SGD", "scheduler": "OneCycleLR"}
     torch.save({**content, "class_names": changed}, path)
-    with pytest.raises(UserError, match=r"made with Encoder, SGD, .*, now it is Encoder, AdamW"):
+    with pytest.raises(
+        UserError, match=r"made with Encoder, SGD, .*, but the program now uses Encoder, AdamW"
+    ):
         call(tcc_train.main, *options(), "--resume", cwd=motion_dir)
     shutil.copy(GENERIC, path)
     with pytest.raises(UserError, match=r"--resume: the checkpoint holds only an encoder; train"):

@@ -148,7 +148,7 @@ def test_frames_without_a_usable_time_are_told_and_evenly_placed(
     np.testing.assert_allclose(times_s, np.arange(6) / 25)
     [message] = caplog.messages
     assert message.endswith(
-        "clip.mp4: 2 frame(s) have no usable time in the file; they are placed at even distances"
+        "clip.mp4: 2 frame(s) have no usable time in the file; evenly spaced times are used"
     )
 
 

@@ -43,7 +43,11 @@ RETRIEVED = (5, 10, 15)
 
 @dataclass(frozen=True, slots=True)
 class Errors:
-    """Errors of one event: `frames` (P,), `clips` (P, roles) numbers, `fps` (P,) the learner's."""
+    """Errors of one event.
+
+    `frames` (P,) are the errors, `clips` (P, 2) numbers of the standard and the learner, or (P, 1)
+    of the learner, and `fps` (P,) the frames per second of the learner.
+    """
 
     frames: Array
     clips: Indices
@@ -71,7 +75,7 @@ def list_pairs(standards: Sequence[LabelledClip], learners: Sequence[LabelledCli
     if not pairs:
         raise UserError(
             f"no two clips of {standards[0].folder} and {learners[0].folder} have an event in "
-            "common; label at least two"
+            "common; mark the same event in at least two"
         )
     return np.array(pairs, np.int64)
 
@@ -85,7 +89,7 @@ class Comparison:
         event_names: of the E events, in the order of time.
         pairs: (P, 2) index of the standard and of the learner.
         maps: P arrays (N,), learner's frame of each standard's frame, NaN if there is none.
-        costs: (P,) of the matches, NaN if they come from the lengths alone.
+        costs: (P,) of the matches, NaN if the matches come from the lengths alone.
         confidences: (P,) of the matches, in [0, 1], NaN like the costs.
         mirrored: (P,) whether the standard's mirror image was matched.
     """
@@ -125,12 +129,12 @@ class Comparison:
         )
 
     def search(self, progress: Callable[[Indices], Iterable[Indices]] = iter) -> Comparison:
-        """Return the comparison with the standard of every pair searched in its learner.
+        """Search for the standard of every pair in its learner; return the comparison with matches.
 
-        The features are searched at ticks, as in tcc_get_start.py; the maps are of frames.
+        The features are compared at ticks, as in tcc_get_start.py; the maps are of frames.
 
         Args:
-            progress: wraps the pairs.
+            progress: wraps the list of pairs, for a progress bar.
         """
         maps: list[Array] = []
         costs, confidences, mirrored = [], [], []
@@ -157,7 +161,7 @@ class Comparison:
         )
 
     def select(self, chosen: NDArray[np.bool_]) -> Comparison:
-        """Return the comparison of some of the pairs, `chosen` (P,)."""
+        """Return the comparison of the pairs for which `chosen` (P,) is True."""
         return replace(
             self,
             pairs=self.pairs[chosen],
@@ -193,7 +197,7 @@ class Comparison:
         return votes, learners[:, None]
 
     def prior_events(self) -> tuple[Array, Indices]:
-        """Place each event at the median share of the standards' lengths, as a baseline.
+        """Place each event at its median share of the standards' lengths, as a baseline.
 
         Returns:
             (L, E) frames and (L, 1) index of each learner.
@@ -202,9 +206,9 @@ class Comparison:
         chosen = np.unique(self.pairs[:, 1])
         found = np.full((len(chosen), len(self.event_names)), np.nan)
         for row, learner in enumerate(chosen):
-            mine = shares[self.pairs[self.pairs[:, 1] == learner, 0]]
-            for event in np.flatnonzero(np.isfinite(mine).any(axis=0)):
-                share = np.nanmedian(mine[:, event])
+            candidates = shares[self.pairs[self.pairs[:, 1] == learner, 0]]
+            for event in np.flatnonzero(np.isfinite(candidates).any(axis=0)):
+                share = np.nanmedian(candidates[:, event])
                 found[row, event] = np.rint(share * self.learners[learner].num_frames)
         return found, chosen[:, None]
 
@@ -219,16 +223,16 @@ class Comparison:
                 mapped = np.rint(self.maps[row])
                 true = np.arange(len(mapped)) + standard.start_frame - learner.start_frame
                 shared = (true >= 0) & (true < learner.num_frames)
-                off = np.abs(mapped - true)[shared]
-                errors[row] = lower_median(np.where(np.isnan(off), np.inf, off))
+                distances = np.abs(mapped - true)[shared]
+                errors[row] = lower_median(np.where(np.isnan(distances), np.inf, distances))
         return errors
 
     def intervals(self) -> list[tuple[int, int]]:
         """Return the pairs of events between which the time is measured, the earlier one first.
 
         Each event is paired with the next one and with the one before it, among the events that
-        some pair of clips marks together with it. So take-off and landing have a time between them
-        even if the names list a third event between them that only other clips mark.
+        some pair of clips marks together with it. So the time from take-off to landing is measured
+        even if other clips mark a third event between them.
         """
         marked = np.isfinite([a.events + b.events for a, b in self.clips()])
         marked = marked.reshape(len(self.pairs), len(self.event_names)).astype(np.int64)
@@ -255,7 +259,7 @@ class Comparison:
         return {name: self.errors_of(column, rows) for name, column in columns.items()}
 
     def errors_of(self, frames: Array, rows: Indices) -> Errors:
-        """Add the clips' numbers to errors (R,); a clip in both roles has the same number in both.
+        """Return errors (R,) with numbers of their clips; a clip has one number in both roles.
 
         Args:
             frames: (R,).
@@ -275,7 +279,7 @@ class Comparison:
         """Return every pair's match as plain values.
 
         `found` holds the events that are marked in the standard, each with the learner's frame, or
-        None where the search missed it; `marked` those that are marked in the learner.
+        None if the search missed it. `marked` holds the events that are marked in the learner.
         """
         found = self.find_events()
         return [
@@ -292,7 +296,7 @@ class Comparison:
         ]
 
     def _name_events(self, frames: Array) -> dict[str, int | None]:
-        """Return {event: frame} of (E,) frames: without those that are NaN, None for infinite."""
+        """Return {event: frame} of (E,) frames; NaN is left out, infinite becomes None."""
         return {
             name: int(frame) if np.isfinite(frame) else None
             for name, frame in zip(self.event_names, frames, strict=True)
@@ -341,13 +345,15 @@ class Comparison:
             train, test = [train[i] for i in order[:half]], [train[i] for i in order[half:]]
         phases = [[(clip.per_frame(), _phases(clip)) for clip in clips] for clips in (train, test)]
         events = [[(clip.per_frame(), clip.events) for clip in clips] for clips in (train, test)]
-        able = bool(train and test)
+        has_both = bool(train and test)
         for share in LABEL_SHARES:
             accuracy = (
-                phase_accuracy(phases[0], phases[1], share, generator) if able else float("nan")
+                phase_accuracy(phases[0], phases[1], share, generator) if has_both else float("nan")
             )
             scores[f"phase_{share:.0%}"] = accuracy
-        scores["progression"] = phase_progression(events[0], events[1]) if able else float("nan")
+        scores["progression"] = (
+            phase_progression(events[0], events[1]) if has_both else float("nan")
+        )
         return scores
 
 
@@ -385,8 +391,8 @@ def relative_interval(errors: Array, marked: Array) -> Array:
 def median_vote(found: Array, costs: Array, learners: Indices) -> tuple[Array, Indices]:
     """Let all standards of a learner vote on the frame of each event.
 
-    The result is the median of the frames that the standards find, of the half (rounded up) of them
-    whose matches cost least. It is infinite if every standard misses the event.
+    The half (rounded up) of the standards whose matches cost least vote: the result is the median
+    of the frames that they find. It is infinite if every standard misses the event.
 
     Args:
         found: (P, E) frames; NaN if the standard has no such event, infinite for a miss.
@@ -399,13 +405,13 @@ def median_vote(found: Array, costs: Array, learners: Indices) -> tuple[Array, I
     chosen = np.unique(learners)
     votes = np.full((len(chosen), found.shape[1]), np.nan)
     for row, learner in enumerate(chosen):
-        mine = np.flatnonzero(learners == learner)
+        rows = np.flatnonzero(learners == learner)
         for event in range(found.shape[1]):
-            able = mine[np.isfinite(found[mine, event])]
-            if len(able):
-                best = able[np.argsort(costs[able], kind="stable")[: (len(able) + 1) // 2]]
+            voters = rows[np.isfinite(found[rows, event])]
+            if len(voters):
+                best = voters[np.argsort(costs[voters], kind="stable")[: (len(voters) + 1) // 2]]
                 votes[row, event] = np.rint(np.median(found[best, event]))
-            elif np.isinf(found[mine, event]).any():
+            elif np.isinf(found[rows, event]).any():
                 votes[row, event] = np.inf
     return votes, chosen
 
@@ -426,13 +432,13 @@ def pool(
     summaries: dict[str, dict[str, dict[str, Any]]] = {}
     for method, tables in runs[0].items():
         for event in tables:
-            mine = [errors[method][event] for errors in runs]
+            tables_of_runs = [errors[method][event] for errors in runs]
             frames, clips, fps = (
-                np.concatenate([getattr(errors, name) for errors in mine])
+                np.concatenate([getattr(errors, name) for errors in tables_of_runs])
                 for name in ("frames", "clips", "fps")
             )
             weights = resample(list(clips.T), np.random.default_rng(seed))
-            spread = np.std([share_within(errors.frames, 3) for errors in mine])
+            spread = np.std([share_within(errors.frames, 3) for errors in tables_of_runs])
             summary = {**summarize(frames, fps, weights), "within_3_spread": float(spread)}
             summaries.setdefault(event, {})[method] = summary
     return summaries

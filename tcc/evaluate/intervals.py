@@ -18,8 +18,8 @@ NUM_RESAMPLES = 1000
 def resample(clips: Sequence[Indices], generator: np.random.Generator) -> Array:
     """Draw clips with replacement and return how often each pair is in each sample.
 
-    Pairs that share a clip are not independent, so clips are drawn instead of pairs: the standards
-    and the learners, each on their own. Owen, "The pigeonhole bootstrap", 2007.
+    Pairs that share a clip are not independent, so clips are drawn instead of pairs: standards and
+    learners separately. Owen, "The pigeonhole bootstrap", 2007.
 
     Args:
         clips: for each role (standard, learner) the number (P,) of each pair's clip. If one number
@@ -52,10 +52,11 @@ def summarize(errors: Array, fps: Array, weights: Array) -> dict[str, Any]:
         weights: (R, P) from `resample`.
 
     Returns:
-        `pairs` and `missed` are counts. `median` of the absolute error and `within_K`, the share of
-        at most K frames, count misses (the median is infinite if most pairs are missed). `mean` of
-        the absolute error and `signed`, the mean with its sign, are of the found pairs. `*_ms` is
-        the same in milliseconds and `*_interval` its 95 % interval. NaN if there is no pair.
+        `pairs` and `missed` are numbers of pairs. `median` is of the absolute error, and `within_K`
+        is the share of errors of at most K frames; both include misses (the median is infinite if
+        most pairs are missed). `mean` is of the absolute error, and `signed` is the mean with sign;
+        both leave out misses. `*_ms` is in milliseconds, `*_interval` is the 95 % interval. NaN if
+        there is no pair.
     """
     marked = ~np.isnan(errors)
     errors, fps, weights = errors[marked], fps[marked], weights[:, marked]
@@ -83,28 +84,28 @@ def summarize(errors: Array, fps: Array, weights: Array) -> dict[str, Any]:
 
 
 def share_within(errors: Array, frames: int) -> float:
-    """Return the share of errors (P,) of at most `frames`; a miss is an error, NaN is no pair."""
+    """Return the share of errors (P,) of at most `frames`; misses are included, NaN is left out."""
     marked = errors[~np.isnan(errors)]
     return float((np.abs(marked) <= frames).mean()) if len(marked) else float("nan")
 
 
-def calibrate(errors: Array, sure: NDArray[np.bool_]) -> dict[str, float]:
-    """Return the share of sure matches, and which share of these and of the others is right.
+def calibrate(errors: Array, confident: NDArray[np.bool_]) -> dict[str, float]:
+    """Return the share of sure matches, and the shares of these and the others within 5 frames.
 
     Args:
         errors: (P,) frames.
-        sure: (P,) whether the match is called sure.
+        confident: (P,) whether the match is sure: its confidence is at least `tcc.dtw.CONFIDENT`.
     """
     marked = ~np.isnan(errors)
     return {
-        "sure": finite_mean(sure[marked].astype(np.float64)),
-        "sure_within_5": share_within(errors[sure], 5),
-        "unsure_within_5": share_within(errors[~sure], 5),
+        "sure": finite_mean(confident[marked].astype(np.float64)),
+        "sure_within_5": share_within(errors[confident], 5),
+        "unsure_within_5": share_within(errors[~confident], 5),
     }
 
 
 def fold(values: Sequence[Any], function: Callable[[Any], Any]) -> Any:
-    """Apply a function to the numbers at the same place of equal nested dictionaries."""
+    """Apply a function to the numbers at the same place of nested dictionaries with equal keys."""
     if isinstance(values[0], dict):
         return {key: fold([value[key] for value in values], function) for key in values[0]}
     return float(function(values))
@@ -121,12 +122,12 @@ def _mean(values: Array) -> float:
 
 
 def lower_median(values: Array) -> float:
-    """Return the median, the lower of two middle values as one may be infinite; NaN of nothing."""
+    """Return the median, or the lower middle value, as the other may be infinite; NaN if empty."""
     return float(np.sort(values)[(len(values) - 1) // 2]) if values.size else float("nan")
 
 
 def _weighted_means(values: Array, weights: Array) -> Array:
-    """Mean of each sample; samples without a pair are left out."""
+    """Return the mean of each sample; samples without a pair are left out."""
     total = weights.sum(axis=1)
     means: Array = (weights @ values)[total > 0] / total[total > 0]
     return means

@@ -19,7 +19,7 @@ from tcc.files import UserError
 log = logging.getLogger("tcc")
 Array = NDArray[np.floating[Any]]
 Labels = dict[tuple[str, str], dict[str, int]]
-SHOWN = 5
+SHOWN = 5  # names in a message
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +29,14 @@ class LabelledClip:
     Attributes:
         folder: MOTION/MODE.
         name: of the clip's folder in it.
-        features: what the clip is compared by, (G, C) keypoint features or (G, D) embeddings of
-            them; then, if the clip may be matched mirrored, those of its mirror image.
+        features: (G, C) keypoint features or (G, D) embeddings of them; then, if the mirror image
+            may be matched too, the same of the mirror image.
         ticks_s: (G,) times of the features.
         times_s: (F,) times of the frames.
         events: (E,) marked frames, NaN for an event that is not marked.
         recording: clips of one recording show the same moments from several cameras.
         start_frame: frame of the recording that is the clip's first.
-        turn: which way the skater turns, as returned by `tcc.features.turn`.
+        turn: direction in which the skater turns, as returned by `tcc.features.turn`.
     """
 
     folder: str
@@ -56,7 +56,7 @@ class LabelledClip:
 
     @property
     def num_frames(self) -> int:
-        """F."""
+        """F, the number of frames."""
         return len(self.times_s)
 
     @property
@@ -73,7 +73,7 @@ class LabelledClip:
         return resample(self.features[0], self.ticks_s, self.times_s)
 
     def represent(self, function: Callable[[Any], Array]) -> LabelledClip:
-        """Return the clip with `function` applied to its features and to those mirrored."""
+        """Return the clip with `function` applied to its features and those of its mirror image."""
         return replace(self, features=tuple(map(function, self.features)))
 
 
@@ -110,7 +110,7 @@ def read_labels(data_dir: Path, motion: str) -> Labels:
 def check_labels(
     data_dir: Path, motion: str, mode: str, labels: Labels, num_frames: Mapping[str, int]
 ) -> None:
-    """Check the labels of clips; warn of rows without a clip and of events in the wrong order.
+    """Check the labels of clips; warn about rows without a clip and events in the wrong order.
 
     Args:
         data_dir, motion: where labels.csv is.
@@ -129,11 +129,11 @@ def check_labels(
                     f"{path}: {event}_frame of {mode} {video} is {frame}; the clip has frames 0 to "
                     f"{count - 1}"
                 )
-    lost = ["/".join(clip) for clip in labels if not path.parent.joinpath(*clip).is_dir()]
-    if lost:
-        names = ", ".join([*lost[:SHOWN], *["..."] * (len(lost) > SHOWN)])
-        log.warning("%s: %d of %d rows have no clip: %s", path, len(lost), len(labels), names)
-    order = order_events(events for (of, _), events in labels.items() if of == mode)
+    missing = ["/".join(clip) for clip in labels if not path.parent.joinpath(*clip).is_dir()]
+    if missing:
+        names = ", ".join([*missing[:SHOWN], *["..."] * (len(missing) > SHOWN)])
+        log.warning("%s: %d of %d rows have no clip: %s", path, len(missing), len(labels), names)
+    order = order_events(events for (row_mode, _), events in labels.items() if row_mode == mode)
     swapped: dict[tuple[str, str], list[str]] = {}
     for video in num_frames:
         events = labels.get((mode, video), {})
@@ -142,8 +142,8 @@ def check_labels(
                 swapped.setdefault(pair, []).append(video)
     for (first, second), videos in swapped.items():
         log.warning(
-            "%s: %s_frame is not after %s_frame in %s %s; correct it, the time between the two "
-            "can't be measured",
+            "%s: %s_frame is not after %s_frame in %s %s; correct it, because the time between "
+            "them can't be measured",
             path, second, first, mode, ", ".join(videos),
         )  # fmt: skip
 
@@ -156,10 +156,10 @@ def mark_events(marks: Mapping[str, int], names: Sequence[str]) -> Array:
 def order_events(marks: Iterable[Mapping[str, int]]) -> list[str]:
     """Return the names of all events of clips {event: frame}, in the order of time.
 
-    One event precedes another if it is earlier in most of the clips that mark both. Such
-    preferences can contradict each other only in a circle, where A precedes B, B precedes C and C
-    precedes A; all others are respected. Events that they leave open, those of a circle too, follow
-    by the median of their frames, then by where they come first in `marks`.
+    One event precedes another if it is earlier in most of the clips that mark both. These rules can
+    contradict each other only in a cycle: A precedes B, B precedes C, and C precedes A. All other
+    rules are kept. Events of a cycle, and events without a rule, are sorted by the median of their
+    frames, and then by their first position in `marks`.
     """
     clips = list(marks)
     frames: dict[str, list[int]] = {}
@@ -169,7 +169,7 @@ def order_events(marks: Iterable[Mapping[str, int]]) -> list[str]:
     earlier = {
         event: {other for other in frames if _lead(other, event, clips) > 0} for event in frames
     }
-    for via in frames:  # Warshall's transitive closure: whatever leads to an event through others
+    for via in frames:  # transitive closure (Warshall): add events that precede through others
         for event in frames:
             if via in earlier[event]:
                 earlier[event] |= earlier[via]
@@ -187,8 +187,8 @@ def order_events(marks: Iterable[Mapping[str, int]]) -> list[str]:
 
 def _lead(one: str, other: str, clips: Iterable[Mapping[str, int]]) -> int:
     """Return in how many more clips `one` is before `other` than after it."""
-    both = [clip for clip in clips if one in clip and other in clip]
-    return sum((clip[one] < clip[other]) - (clip[one] > clip[other]) for clip in both)
+    marked = [clip for clip in clips if one in clip and other in clip]
+    return sum((clip[one] < clip[other]) - (clip[one] > clip[other]) for clip in marked)
 
 
 def shared_events(data_dir: Path, folders: Sequence[str]) -> list[str]:
@@ -201,7 +201,9 @@ def shared_events(data_dir: Path, folders: Sequence[str]) -> list[str]:
     for folder in folders:
         motion, mode = folder.split("/")
         labels = read_labels(data_dir, motion)
-        found.append(order_events(events for (of, _), events in labels.items() if of == mode))
+        found.append(
+            order_events(events for (row_mode, _), events in labels.items() if row_mode == mode)
+        )
         if not found[-1]:
             raise UserError(
                 f"{data_dir / motion / 'labels.csv'} marks no event in mode {mode}; add "
@@ -222,17 +224,17 @@ def draw_folders(
 ) -> list[Path]:
     """Draw at most `count` folders of clips and keep their order.
 
-    Recordings are drawn one after the other, each with all its clips, as long as there is room.
+    Recordings are drawn one after the other, each with all its clips, until there are `count`.
 
     Args:
         folders: of the clips.
         recordings: {folder's name: recording}; a clip without one is a recording of its own.
-        count: most folders to return.
+        count: largest number of folders.
         generator: draws them.
     """
-    of = [recordings.get(folder.name, folder.name) for folder in folders]
-    order = list(dict.fromkeys(generator.permutation(of).tolist()))
-    drawn = sorted(range(len(folders)), key=lambda index: order.index(of[index]))[:count]
+    names = [recordings.get(folder.name, folder.name) for folder in folders]
+    order = list(dict.fromkeys(generator.permutation(names).tolist()))
+    drawn = sorted(range(len(folders)), key=lambda index: order.index(names[index]))[:count]
     return [folders[index] for index in sorted(drawn)]
 
 
@@ -263,7 +265,7 @@ def _label_rows(path: Path) -> dict[int, dict[str, str]]:
                     f"got {', '.join(columns)}"
                 )
             for row in reader:
-                if not any(row.values()):  # a spreadsheet's empty row, all commas
+                if not any(row.values()):  # an empty row of a spreadsheet, with commas only
                     continue
                 if None in row or not (row["mode"] and row["video"]):
                     raise UserError(

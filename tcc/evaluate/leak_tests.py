@@ -1,4 +1,4 @@
-"""Leak tests: clips changed so that an encoder that only counts frames is caught."""
+"""Leak tests: changed clips that show whether an encoder only counts frames."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tcc.evaluate.labels import LabelledClip
 
 Clips = list[LabelledClip]
 
-SHORTEST_CROP = 0.6  # share of the clip
+SHORTEST_CROP = 0.6  # as a share of the clip
 MOMENT_S = 1e-6  # a tick this close to the first or last frame of a crop belongs to the crop
 
 
@@ -23,9 +23,9 @@ def change_clips(
     """Return the standards and the learners of each leak test.
 
     Returns:
-        `constant pose`: an encoder without a clock has no tau here. `random crops`: it scores
-        nearly as high as on the whole clips. `reversed`, the learners alone: it scores lower,
-        unless the motion looks the same backwards.
+        An encoder that does not count frames has no tau for `constant pose`. It scores nearly as
+        high for `random crops` as for the whole clips. It scores lower for `reversed`, where only
+        the learners are reversed, unless the motion looks the same backwards.
     """
     return {
         "constant pose": ([hold_pose(c) for c in standards], [hold_pose(c) for c in learners]),

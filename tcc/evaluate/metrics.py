@@ -16,7 +16,7 @@ Indices = NDArray[np.int64]
 
 
 def kendalls_tau(query: Array, reference: Array, distance: str = "sqeuclidean") -> float:
-    """Kendall's tau-b of the nearest neighbours of one clip's frames in another clip.
+    """Return Kendall's tau-b of the nearest neighbours of one clip's frames in another clip.
 
     Args:
         query: (N, D).
@@ -35,13 +35,13 @@ def kendalls_tau(query: Array, reference: Array, distance: str = "sqeuclidean") 
 
 
 def order_tau(frames: NDArray[Any]) -> float:
-    """Kendall's tau-b of matched frames (N,) with their order; NaN if all are the same frame."""
+    """Return Kendall's tau-b of matched frames (N,) with their order; NaN if all are equal."""
     if len(frames) < 2 or (frames == frames[0]).all():
         return float("nan")
     _, ties = np.unique(frames, return_counts=True)
     pairs = len(frames) * (len(frames) - 1) // 2
     untied = pairs - int((ties * (ties - 1) // 2).sum())
-    # The same steps as scipy.stats.kendalltau, so the same rounding, without its 0.3 s of import.
+    # Computed as in scipy.stats.kendalltau, so the rounding is equal. Its import would take 0.3 s.
     tau = (untied - 2 * _count_inversions(frames)) / math.sqrt(pairs) / math.sqrt(untied)
     return min(1.0, max(-1.0, tau))
 
@@ -63,7 +63,7 @@ def tau_matrix(
     stride: int = 1,
     distance: str = "sqeuclidean",
 ) -> Array:
-    """Tau of every ordered pair of different clips, on every `stride`-th frame.
+    """Return tau of every ordered pair of different clips, on every `stride`-th frame.
 
     Args:
         queries: V arrays (F, D).
@@ -84,7 +84,7 @@ def tau_matrix(
 def event_errors(
     embeddings: Sequence[Array], events: Array, distance: str = "sqeuclidean"
 ) -> Array:
-    """Return how far an event is from the nearest neighbour of the same event of another clip.
+    """Return the distances of an event from the nearest neighbour of the event of another clip.
 
     Args:
         embeddings: V arrays (F, D).
@@ -111,7 +111,7 @@ def event_errors(
 def enclosed_area_error(
     mapped: Array, standard_events: Array, learner_events: Array, num_learner: int
 ) -> float:
-    """Enclosed Area Error: the area between the found and the true warping path.
+    """Return the Enclosed Area Error: the area between the found and the true warping path.
 
     The true path is known only between the first and the last marked event, and is taken as
     straight from one event to the next. The area is divided by the area of the rectangle that these
@@ -128,12 +128,12 @@ def enclosed_area_error(
         0 for the true path, 1 at most; NaN if the clips share fewer than two different events.
     """
     shared = np.isfinite(standard_events + learner_events)
-    known, index = np.unique(standard_events[shared], return_index=True)
-    if len(known) < 2:
+    marked, index = np.unique(standard_events[shared], return_index=True)
+    if len(marked) < 2:
         return float("nan")
-    frames = np.arange(int(known[0]), int(known[-1]) + 1)
-    off = np.abs(mapped[frames] - np.interp(frames, known, learner_events[shared][index]))
-    return float(np.where(np.isnan(off), num_learner, off).mean() / num_learner)
+    frames = np.arange(int(marked[0]), int(marked[-1]) + 1)
+    errors = np.abs(mapped[frames] - np.interp(frames, marked, learner_events[shared][index]))
+    return float(np.where(np.isnan(errors), num_learner, errors).mean() / num_learner)
 
 
 def phase_labels(events: Array, num_frames: int) -> Indices:
@@ -147,7 +147,7 @@ def phase_accuracy(
     share: float,
     generator: np.random.Generator,
 ) -> float:
-    """Accuracy of logistic regression from the embedding of a frame to its phase.
+    """Return the accuracy of logistic regression from the embedding of a frame to its phase.
 
     Args:
         train: clips to learn from, embeddings (F, D) and phases (F,).
@@ -159,7 +159,7 @@ def phase_accuracy(
         Share of the frames with the right phase; NaN if the drawn clips show only one phase.
         Dwibedi et al., arXiv 1904.07846, section 5.1, who use a support vector machine.
     """
-    from sklearn.linear_model import LogisticRegression  # not at the top: it takes a second
+    from sklearn.linear_model import LogisticRegression  # here, as it takes a second
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
@@ -177,7 +177,7 @@ def phase_accuracy(
 def phase_progression(
     train: Sequence[tuple[Array, Array]], test: Sequence[tuple[Array, Array]]
 ) -> float:
-    """R squared of linear regression from an embedding to the time to every event.
+    """Return R squared of linear regression from an embedding to the time to every event.
 
     The time is a share of the clip's length, so clips that are cut differently score low.
 
@@ -200,7 +200,7 @@ def phase_progression(
 def retrieval_precision(
     query: Array, labels: Indices, support: Array, found: Indices, k: int
 ) -> float:
-    """AP@K: share of the K nearest frames of other clips that show the same phase as the query.
+    """Return AP@K: the share of the K nearest frames of other clips that show the query's phase.
 
     Args:
         query: (N, D) embeddings of the query frames.

@@ -55,14 +55,14 @@ def print_results(content: Mapping[str, Any], names: Sequence[str]) -> None:
 
 
 def print_table(rows: Sequence[Sequence[str]]) -> None:
-    """Print an empty line, then the head and the rows of a table; only the first column is left."""
+    """Print an empty line and a table; the first row is its head, the first column aligned left."""
     align = ("left", *["right"] * (len(rows[0]) - 1))
     print()
     print(tabulate(rows, tablefmt="plain", colalign=align, disable_numparse=True))
 
 
 def number(value: float, digits: int = 2) -> str:
-    """Format a number, - for undefined."""
+    """Format a number; NaN becomes -."""
     return "-" if math.isnan(value) else f"{value:.{digits}f}"
 
 

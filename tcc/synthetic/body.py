@@ -33,7 +33,7 @@ MASSES = np.array(
 def reach_ice(rows: Array, left: Array, body: Body) -> Array:
     """Bend each leg that would reach below the ice.
 
-    The height of the hips is that of the legs, weighted by how much weight each leg carries.
+    The height of the hips is the mean of that of both legs, weighted by the weight they carry.
 
     Args:
         rows: (F, 20) poses.
@@ -104,16 +104,16 @@ def skeleton(rows: Array, body: Body, head_turn: float) -> Array:
 
 
 def _limb(
-    root: Array, way: Array, reach: Array, pole: Array, upper: float, lower: float
+    root: Array, direction: Array, reach: Array, pole: Array, upper: float, lower: float
 ) -> tuple[Array, Array]:
     """Return the middle joint, which bends towards `pole`, and the end of a limb, each (F, 3)."""
-    way = _unit(way)
+    direction = _unit(direction)
     span = reach * (upper + lower)
     along = (upper**2 - lower**2 + span**2) / (2 * span)
     aside = np.sqrt(np.maximum(upper**2 - along**2, 0))
-    towards = _unit(pole - (pole * way).sum(axis=-1, keepdims=True) * way)
-    middle = root + along[:, None] * way + aside[:, None] * towards
-    return middle, root + span[:, None] * way
+    towards = _unit(pole - (pole * direction).sum(axis=-1, keepdims=True) * direction)
+    middle = root + along[:, None] * direction + aside[:, None] * towards
+    return middle, root + span[:, None] * direction
 
 
 def _axes(up: Array, turn: Array) -> tuple[Array, Array]:

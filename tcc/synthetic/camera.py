@@ -34,9 +34,9 @@ PARTS = [name.split("_")[-1] for name in JOINTS]
 DRIFT_S = 0.1  # standard deviation of the Gaussian that smooths the errors that change slowly
 MISSED = 0.01  # share of frames in which the skater is not found
 SWAPPED = 0.03  # share of frames with left and right swapped, and of those with the legs swapped
-# Doubt is the standard normal number from which the confidence follows; large is unsure.
+# Doubt is a standard normal number. The larger the doubt of a joint, the lower its confidence.
 BLUR = 0.12  # doubt of a joint that moves by a torso length in a second
-CLOSE = 0.35  # distance from the trunk, in torso lengths, below which an arm is doubted
+CLOSE = 0.35  # distance from the trunk, in torso lengths, below which an arm has more doubt
 HIDDEN = 1.2  # doubt of an arm in front of the trunk
 NOISE = (0.7, 1.8)  # range of a clip's errors, as factors of ERROR
 LEGS = [JOINTS.index(f"{side}_{part}") for part in ("knee", "ankle") for side in ("left", "right")]
@@ -92,7 +92,7 @@ def sample_clip(
         generator: source of all random numbers.
         views: V, the number of cameras, which are at random places.
         jump: one of tcc.synthetic.jumps.JUMPS; None: a random one.
-        max_lead_s: longest time of gliding before the entry, and after the end.
+        max_lead_s: longest time that the skater glides before the entry, and after the end.
     """
     motion = sample_motion(
         generator,
@@ -127,7 +127,7 @@ def sample_camera(
     elevation: tuple[float, float] = (-2, 20),
     size_px: tuple[int, int] = (1280, 720),
 ) -> Camera:
-    """Return a random hand-held camera that pans after a skater, late and unsteadily.
+    """Return a random hand-held camera that follows a skater with a delay and unsteadily.
 
     Args:
         generator: source of all random numbers.
@@ -138,8 +138,8 @@ def sample_camera(
         size_px: width and height of the picture.
     """
     hips = joints_m[:, 11:13].mean(axis=1)
-    round_, up = np.radians([generator.uniform(*azimuth), generator.uniform(*elevation)])
-    away = np.array([np.cos(round_) * np.cos(up), np.sin(round_) * np.cos(up), np.sin(up)])
+    side, up = np.radians([generator.uniform(*azimuth), generator.uniform(*elevation)])
+    away = np.array([np.cos(side) * np.cos(up), np.sin(side) * np.cos(up), np.sin(up)])
     centre = hips.mean(axis=0)
     nearest = generator.uniform(4, 12)
     distance = nearest + ((hips - centre) @ away).max()
@@ -148,7 +148,7 @@ def sample_camera(
     lag = round(generator.uniform(0, 0.2) * fps)
     target = np.concatenate([np.repeat(hips[:1], lag, axis=0), hips])[: len(hips)]
     target = gaussian_filter1d(target, generator.uniform(0.1, 0.5) * fps, axis=0, mode="nearest")
-    # A camera is panned after a skater, but hardly raised with a jump.
+    # A camera follows a skater to the side, but is hardly raised in a jump.
     target[:, 2] = gaussian_filter1d(target[:, 2], 2 * fps, mode="nearest")
     target = target + generator.uniform(0.02, 0.1) * _drift(generator, target.shape, 0.2 * fps)
     forward = target - position
@@ -177,8 +177,8 @@ def detect(
         noise: factor of the errors of position.
 
     Returns:
-        (F, 17, 3) float32 x px, y px, confidence, distributed over the clip as CONFIDENCE and ERROR
-        say; all 0 in the frames that miss the skater.
+        (F, 17, 3) float32 x px, y px, confidence, distributed over the clip as in CONFIDENCE and
+        ERROR; all 0 in the frames that miss the skater.
     """
     shoulders, hips = (points_px[:, [k, k + 1]].mean(axis=1) for k in (5, 11))
     torso = float(np.percentile(np.linalg.norm(shoulders - hips, axis=-1), 75))
@@ -189,10 +189,10 @@ def detect(
     for joint in ARMS:
         distance = _to_segment(points_px[:, joint], shoulders, hips) / torso
         cause[:, joint] += HIDDEN * np.maximum(1 - distance / CLOSE, 0)
-    doubt += cause - cause.mean(axis=0)  # CONFIDENCE is of whole clips
-    sure = ndtr(-doubt)
+    doubt += cause - cause.mean(axis=0)  # CONFIDENCE describes whole clips
+    level = ndtr(-doubt)
     confidence = np.stack(
-        [np.interp(sure[:, j], LEVELS, CONFIDENCE[part]) for j, part in enumerate(PARTS)], axis=1
+        [np.interp(level[:, j], LEVELS, CONFIDENCE[part]) for j, part in enumerate(PARTS)], axis=1
     )
     error = _drift(generator, points_px.shape, DRIFT_S * fps)
     error = (error + generator.normal(size=points_px.shape)) / np.sqrt(2)
@@ -212,9 +212,9 @@ def detect(
 
 def _to_segment(points: Array, start: Array, end: Array) -> Array:
     """Return the distances (F,) of points (F, 2) from segments with ends (F, 2)."""
-    way = end - start
-    share = ((points - start) * way).sum(axis=-1) / np.maximum((way**2).sum(axis=-1), 1e-9)
-    distances: Array = np.linalg.norm(points - start - share.clip(0, 1)[:, None] * way, axis=-1)
+    line = end - start
+    share = ((points - start) * line).sum(axis=-1) / np.maximum((line**2).sum(axis=-1), 1e-9)
+    distances: Array = np.linalg.norm(points - start - share.clip(0, 1)[:, None] * line, axis=-1)
     return distances
 
 

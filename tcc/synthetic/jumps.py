@@ -1,4 +1,4 @@
-"""The jumps of figure skating as key poses on one clock that all jumps share.
+"""The jumps of figure skating as key poses on one time axis that all jumps share.
 
 Units are seconds and degrees. All poses are those of a skater who turns to the left and lands on
 the right leg. Skaters who turn to the right are mirror images.
@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import numpy as np
 
-# The shared clock: the event at each whole number.
+# The shared time axis: phase 0 is the first event, 1 the second, and so on.
 PHASES = (
     "entry", "step", "ready", "bend", "take-off", "closed", "opening", "landing", "deep", "out",
     "end",
 )  # fmt: skip
 # A motion starts at the deepest knee bend before take-off. A glide can have any length, so its
-# frames have no fixed place on the clock.
+# frames have no fixed phase.
 BEND, TAKEOFF, LANDING, OUT = (PHASES.index(k) for k in ("bend", "take-off", "landing", "out"))
-# Shortest and longest time from each event to the next. From take-off to landing the numbers are
-# shares of FLIGHT_S instead.
+# Shortest and longest time from each event to the next. From take-off to landing, the numbers are
+# shares of the flight instead.
 SPANS_S = (
     (0.3, 0.6), (0.25, 0.6), (0.15, 0.4), (0.13, 0.25), (0.3, 0.3), (0.4, 0.4), (0.3, 0.3),
     (0.13, 0.27), (0.3, 0.6), (0.4, 0.9),
@@ -134,7 +134,7 @@ GLIDES: tuple[Pose, ...] = (
     ("L", 12, 6, 15, 0, "soft", "cross", "front|side", "back|side"),
 )
 GLIDE_S = (0.35, 1.1)  # shortest and longest glide
-# Standard deviations from the poses above: OWN of a deviation per skater, VARIED of one per pose.
+# Standard deviations from the poses above: OWN is drawn once per skater, VARIED for every pose.
 OWN = np.array([5, 4, 6, 8] + 4 * [0.08, 0.06, 0.05, 0.02])
 VARIED = np.array([4, 3, 7, 10] + 4 * [0.07, 0.06, 0.06, 0.025])
 WOBBLE = 0.5  # standard deviation of slow noise over time, in units of VARIED

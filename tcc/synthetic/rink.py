@@ -34,7 +34,7 @@ EVENTS = ("start", "takeoff", "landing")
 JUMP, TURNS = "axel", 1
 VARIETY = 0.5  # how much the skaters differ
 NOISE = 0.5  # factor of the detector's errors; small, as the skaters are large in the picture
-BEARING = 30.0  # degrees; range of the directions of travel, to both sides
+BEARING = 30.0  # degrees; the directions of travel are from -BEARING to BEARING
 AZIMUTH, ELEVATION = (80.0, 100.0), (1.0, 8.0)
 
 
@@ -44,10 +44,10 @@ def write_dataset(
     counts: dict[str, int],
     done: Callable[[], object] = lambda: None,
 ) -> None:
-    """Write data/<motion>/ with train, val and test clips and labels.csv, whole or not at all.
+    """Write data/<motion>/ with train, val and test clips and labels.csv, completely or not at all.
 
-    In test the first clip is a learner's, who glides before a slow jump; the second is a standard
-    that starts and ends with the motion; and so on in turn.
+    In test, every first clip shows a learner, who glides before a slow jump. Every second clip is a
+    standard, which starts and ends with the motion.
 
     Args:
         motion_dir: data/<motion>, which must not exist.
@@ -111,8 +111,8 @@ def write_clip(folder: Path, generator: Generator, motion: Motion) -> None:
     vis.mkdir(parents=True)
     for frame in range(len(motion.joints_m)):
         image = _draw_rink(camera, frame)
-        for which in np.argsort([-_depth(camera, joints[frame]) for joints in people]):
-            _draw_person(image, camera, people[which][frame], frame, suits[which])
+        for index in np.argsort([-_depth(camera, joints[frame]) for joints in people]):
+            _draw_person(image, camera, people[index][frame], frame, suits[index])
         write_image(vis / f"{frame:06d}.jpg", image)
     write_detections(folder / "alphapose-results.json", to_detections(seen))
 
@@ -122,8 +122,8 @@ def _sample_bystander(generator: Generator, motion: Motion) -> Array:
     num_frames = len(motion.joints_m)
     other = sample_motion(generator, fps=motion.fps, lead_in_s=num_frames / motion.fps + 0.1)
     joints = other.joints_m[:num_frames].copy()
-    where = generator.uniform((-5, -10), (5, -4)) - joints[..., :2].mean(axis=(0, 1))
-    joints[..., :2] += where
+    shift = generator.uniform((-5, -10), (5, -4)) - joints[..., :2].mean(axis=(0, 1))
+    joints[..., :2] += shift
     return joints
 
 

@@ -1,8 +1,8 @@
 """A parametric 3D model of a figure skater who jumps.
 
 Units are metres and seconds; z is up and the ice is z = 0. A jump is a list of key poses (jumps.py)
-on one clock that all skaters share. Equal phases are the same moment of the jump for all bodies,
-tempos and directions of turn.
+on one time axis that all skaters share. Equal phases are the same moment of the jump for all
+bodies, tempos and directions of turn.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class Motion:
 
     Attributes:
         joints_m: (F, 17, 3) m.
-        phase: (F,) position on the clock of PHASES, 0 to 10. Below 0 and above 10 it continues in
-            seconds, and its frames correspond to no frame of another skater.
+        phase: (F,) position on the time axis of PHASES, 0 to 10. Below 0 and above 10 it continues
+            in seconds, and the frames correspond to no frames of other skaters.
         events: frame of each event.
         fps: frames per second.
         jump: a key of JUMPS.
@@ -75,14 +75,14 @@ def sample_motion(
         jump: a key of JUMPS; None: a random one.
         turns: full turns in the air, to which an Axel adds half a turn; None: 0, 1 or 2 at random.
         fps: frames per second.
-        tempo: factor of the speed, except in the flight, where gravity sets it.
+        tempo: factor of the speed, except in the flight, where gravity determines the speed.
         lead_in_s: duration of the glides before the entry, s.
         lead_out_s: duration of the glides after the end, s.
         clockwise: the skater turns to the right; the mirror image in the plane of y and z.
         fall: the skater falls after the landing.
         heading: smallest and largest direction of travel at take-off, degrees from the x axis,
             before mirroring.
-        variety: how much skaters differ in pose and timing: 1 as amateurs do, 0 not at all.
+        variety: how much skaters differ in pose and timing: 0 is not at all, 1 as much as amateurs.
     """
     jump = str(generator.choice(list(JUMPS))) if jump is None else jump
     if turns is None:
@@ -172,13 +172,13 @@ def _key_poses(
     keys[first + 1 : last, 3] = keys[first, 3] + np.array(jumps.TURNED) * (
         backwards - keys[first, 3]
     )
-    steps = generator.choice([0, 180, -180], size=(2, max(before, after)), p=[0.7, 0.15, 0.15])
+    half_turns = generator.choice([0, 180, -180], (2, max(before, after)), p=[0.7, 0.15, 0.15])
     for side, (count, base) in enumerate(((before, keys[before, 3]), (after, backwards))):
-        walk = base + np.cumsum(steps[side, :count])
+        angles = base + np.cumsum(half_turns[side, :count])
         if side == 0:
-            keys[:before, 3] = walk[::-1]
+            keys[:before, 3] = angles[::-1]
         else:
-            keys[len(keys) - after :, 3] = walk
+            keys[len(keys) - after :, 3] = angles
     varied = variety * generator.normal(size=keys.shape) * jumps.VARIED
     varied[first : last + 1, 3] /= 3
     keys += varied + variety * generator.normal(size=20) * jumps.OWN
@@ -239,8 +239,8 @@ def _move(
 
 def _fly(joints: Array, times_s: Array, flight_s: Array, heights_m: Array) -> Array:
     """Move the centre of mass on a parabola between the heights at take-off and landing."""
-    took_s = flight_s[1] - flight_s[0]
-    speed = (heights_m[1] - heights_m[0]) / took_s + GRAVITY * took_s / 2
+    duration_s = flight_s[1] - flight_s[0]
+    speed = (heights_m[1] - heights_m[0]) / duration_s + GRAVITY * duration_s / 2
     since_s = times_s - flight_s[0]
     height = heights_m[0] + speed * since_s - GRAVITY * since_s**2 / 2
     flying = (since_s > 0) & (times_s < flight_s[1])
