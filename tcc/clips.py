@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 import numpy as np
@@ -18,6 +19,7 @@ from tcc.tracking import Track, choose_person
 
 log = logging.getLogger("tcc")
 SIDECAR = "clip.toml"
+ORIENTATION = 0x0112  # EXIF tag; from 5 on, OpenCV reads the picture with its sides swapped
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".webm")
 MIN_CONFIDENCE = 1e-6
@@ -30,8 +32,8 @@ class _Timestamps(msgspec.Struct):
 
 
 class _PictureSize(msgspec.Struct):
-    width_px: int
-    height_px: int
+    width_px: Annotated[int, msgspec.Meta(ge=1)]
+    height_px: Annotated[int, msgspec.Meta(ge=1)]
 
 
 class _ClipToml(msgspec.Struct):
@@ -331,7 +333,9 @@ def picture_size(folder: Path, images: Sequence[Path]) -> tuple[int, int] | None
 
     try:
         with Image.open(images[0]) as image:
-            return image.size
+            width, height = image.size
+            turned = image.getexif().get(ORIENTATION, 1) >= 5
+            return (height, width) if turned else (width, height)
     except (OSError, UnidentifiedImageError):  # drawing reports a broken file
         return None
 

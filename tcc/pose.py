@@ -91,8 +91,8 @@ def video_to_keypoints(
     outdated = _has_outdated_person(folder, source_sha256)
     if outdated and person is None:
         raise UserError(
-            f"{folder / SIDECAR}: chooses the skater in the video that this folder was made from, "
-            f"not in {video}; add --person K for this video (1: the main person), or delete the "
+            f"{folder / SIDECAR}: chooses the skater in another video, not in {video}; add "
+            "--person K for this one (1: the main person), or delete the file"
             "file"
         )
     described = estimator.load()
@@ -112,7 +112,7 @@ def video_to_keypoints(
         refined = _refine(people, partial / FRAME_FOLDER, (width_px, height_px), estimator, fps)
         if outdated and person is not None:  # check it before the old clip is replaced
             try:
-                choose_person(_detections(people), person, fps)
+                choose_person(_detections(people), person, fps, (width_px, height_px))
             except UserError as error:
                 raise UserError(f"{video}: {error}; {folder} is unchanged") from None
             write_person(partial, person)
@@ -305,11 +305,10 @@ def _refuse_to_replace(folder: Path, video: Path, source_sha256: str, force: boo
 
 
 def _has_outdated_person(folder: Path, source_sha256: str) -> bool:
-    """Return whether the folder holds a clip.toml and was made from another video than this one."""
+    """Return whether the folder holds a clip.toml that was not written for this video."""
     made = _read_own_info(folder)
-    return (
-        made is not None and made["source_sha256"] != source_sha256 and (folder / SIDECAR).exists()
-    )
+    is_same_video = made is not None and made["source_sha256"] == source_sha256
+    return (folder / SIDECAR).exists() and not is_same_video
 
 
 def _install(partial: Path, folder: Path) -> None:

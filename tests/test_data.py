@@ -12,14 +12,16 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import PIL.Image
 import pytest
 import torch
 
 from tcc.augment import choose_clips, sample_steps
 from tcc.cli import parse, parser
-from tcc.clips import Clip, clip_folders, find_clip, image_files, require_images
+from tcc.clips import Clip, clip_folders, find_clip, image_files, picture_size, require_images
 from tcc.contact_sheet import check_and_print
 from tcc.files import UserError
+from tcc.images import read_image
 from tcc_config import Config
 from tcc_data import KeypointSequences, load_clip, load_clips, make_features, pick_num_steps
 from tests.conftest import ROOT, wave, write_clip, write_frames
@@ -379,6 +381,19 @@ def test_the_size_of_the_picture_says_who_is_at_its_centre(tmp_path: Path, sourc
         info = {"timestamps_s": times_s, "width_px": 1920, "height_px": 1080}
         (folder / source).write_text(json.dumps(info))
     assert load_clip(folder, Config()).keypoints[..., 0].mean() > 900
+
+
+def test_the_size_of_a_picture_is_that_of_its_pixels_as_they_are_read(tmp_path: Path) -> None:
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 6  # turned by a quarter
+    (tmp_path / "vis").mkdir()
+    path = tmp_path / "vis" / "0.jpg"
+    PIL.Image.new("RGB", (64, 36)).save(path, exif=exif)
+    assert read_image(path).shape[:2] == (64, 36)
+    assert picture_size(tmp_path, [path]) == (36, 64)
+    (tmp_path / "video.json").write_text('{"width_px": 0, "height_px": 0}')
+    assert picture_size(tmp_path, [path]) == (36, 64)
+    assert picture_size(tmp_path, []) is None
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from tcc.estimator import EstimatorError, People, Rtmo
 from tcc.files import UserError
 from tcc.images import Image
 from tcc.pose import video_to_keypoints
-from tcc.tracking import choose_person
+from tcc.tracking import Track, choose_person
 from tcc.video import Frame, read_frames, write_video
 from tcc_config import Config
 from tests.conftest import ROOT, hash_folder
@@ -432,7 +432,7 @@ def test_clip_toml_of_another_video_does_not_choose_in_this_one(
     for person, message in (
         (
             (),
-            r"/jump/clip.toml: chooses the skater in the video .* not in .*jump.mp4; add --person",
+            r"/jump/clip.toml: chooses the skater in another video, not in .*jump.mp4; add --per",
         ),
         (("--person", "2"), r"jump.mp4: person 2: the clip holds 1; choose .*/jump is unchanged$"),
     ):
@@ -446,6 +446,40 @@ def test_clip_toml_of_another_video_does_not_choose_in_this_one(
     assert (clip / "clip.toml").read_text() == "person = 1\n"
     assert len(list((clip / "vis").iterdir())) == 7
     assert command(str(old), "--force", *["--person", "1"] * force)[0] == 0
+
+
+def test_clip_toml_that_is_left_alone_does_not_choose_in_a_new_video(
+    tmp_path: Path, command: Callable[..., tuple[int, str, str]]
+) -> None:
+    clip = write_clip(tmp_path / "data" / "axel" / "test" / "jump.mp4").with_suffix("")
+    clip.mkdir()
+    (clip / "clip.toml").write_text("person = 2\n")
+    code, _, err = command()
+    assert code == 2
+    assert "clip.toml: chooses the skater in another video, not in " in err
+    assert [path.name for path in clip.iterdir()] == ["clip.toml"]
+    assert command("--person", "1")[0] == 0
+    assert (clip / "clip.toml").read_text() == "person = 1\n"
+
+
+def test_the_person_of_a_replaced_clip_is_checked_with_the_size_of_the_picture(
+    tmp_path: Path, command: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = write_clip(tmp_path / "data" / "axel" / "test" / "jump.mp4").with_suffix("")
+    clip.mkdir()
+    (clip / "clip.toml").write_text("person = 1\n")
+    sizes = []
+
+    def choose(*arguments: Any, **options: Any) -> Track:
+        sizes.append(options.get("picture_px", arguments[3] if len(arguments) > 3 else None))
+        return choose_person(*arguments, **options)
+
+    monkeypatch.setattr("tcc.pose.choose_person", choose)
+    monkeypatch.setattr("tcc.clips.choose_person", choose)
+    assert command("--person", "1")[0] == 0
+    assert len(sizes) >= 3
+    assert None not in sizes
+    assert len(set(sizes)) == 1
 
 
 @pytest.mark.parametrize(
