@@ -31,7 +31,6 @@ from tcc.dtw import cost_matrix, map_frames
 from tcc.features import opposed
 from tcc.files import UserError, write_json
 from tcc.plots import plot_tsne
-from tcc.video import write_video
 from tcc_config import AFTER_TRAINING, CONFIG, Config
 from tcc_data import clip_turn, load_clips, make_features, per_frame
 from tcc_model import Encoder, embed, load_encoder, tell_other_embeddings
@@ -59,7 +58,7 @@ class Aligned:
 
 def main() -> None:
     """Choose the clips, embed and align them, save the results."""
-    parser = cli.parser(__doc__, AFTER_TRAINING["tcc_align.py"])
+    parser = cli.parser(__doc__, ["FPS", "SEED", *AFTER_TRAINING["tcc_align.py"]])
     cli.add_checkpoint(parser)
     cli.add_weights(parser)
     parser.add_argument(
@@ -89,6 +88,8 @@ def main() -> None:
     with ThreadPoolExecutor(1) as pool:  # t-SNE runs while the video is drawn
         points = pool.submit(project, np.concatenate([item.embeddings for item in aligned]))
         if not args.no_video:
+            from tcc.video import write_video  # PyAV, which is not needed without video
+
             num_shown = len(clock(clips[0].times_s, clips[0].fps))
             frames = draw_grid(aligned, settings.SKELETON_CONF_THRESHOLD)
             bar = cli.progress(frames, "drawing", "frame", num_shown)

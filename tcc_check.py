@@ -19,7 +19,9 @@ from tcc_config import CONFIG
 
 def main() -> None:
     """Check all clips, draw the sheets, and name the clips that can't be read."""
-    parser = cli.parser(__doc__, settings=["SKELETON_CONF_THRESHOLD"], mode="train")
+    parser = cli.parser(
+        __doc__, ["FPS", "SKELETON_CONF_THRESHOLD"], "train", without=("log-dir", "device", "seed")
+    )
     args = cli.parse(parser, CONFIG, None)
     folders = clip_folders(args.data_dir, CONFIG.DATASET, args.mode)
     failed = check_and_print(

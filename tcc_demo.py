@@ -95,7 +95,7 @@ def run(args: argparse.Namespace, command: str, *options: str) -> None:
     options = ("--dataset", CONFIG.DATASET, *options)
     shared = [f"--{name}-dir={getattr(args, f'{name}_dir')}" for name in ("data", "log", "result")]
     shared += [f"--device={args.device}", f"--seed={CONFIG.SEED}"]
-    used = (*cli.SHARED_SETTINGS, *(AFTER_TRAINING | {"tcc_train.py": TRAINING}).get(command, ()))
+    used = ("FPS", *(AFTER_TRAINING | {"tcc_train.py": TRAINING}).get(command, ()))
     shared += [f"--set={setting}" for setting in args.set if setting.partition("=")[0] in used]
     print(f"\n$ python3 {command} {' '.join(options)}", flush=True)
     program = Path(__file__).with_name(command)

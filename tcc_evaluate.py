@@ -59,6 +59,7 @@ from tcc_model import Encoder, embed, load_encoder
 log = logging.getLogger("tcc")
 Array = NDArray[np.floating[Any]]
 Represent = Callable[[Any], Array]
+UNTRAINED_SETTINGS = ("FPS", "SEED")  # all others are of the training
 EVERY_FRAME = "same recording, every frame"
 
 
@@ -127,7 +128,7 @@ def parse_arguments() -> argparse.Namespace:
     args = cli.parse(parser, CONFIG, None)
     if args.seeds and args.checkpoint:
         raise UserError("--seeds trains new encoders; leave --checkpoint out")
-    unused = [name for name in args.set if name.partition("=")[0] not in cli.SHARED_SETTINGS]
+    unused = [name for name in args.set if name.partition("=")[0] not in UNTRAINED_SETTINGS]
     if unused and not args.seeds:
         raise UserError(f"--set {unused[0]}: a setting of the training; add --seeds N to train")
     if args.clips < 1 or args.seeds < 0:

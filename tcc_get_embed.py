@@ -21,7 +21,7 @@ from tcc_model import embed, load_encoder
 
 def main() -> None:
     """Load the encoder, embed all clips, save the embeddings."""
-    parser = cli.parser(__doc__, settings=[])
+    parser = cli.parser(__doc__, settings=["FPS"])
     cli.add_checkpoint(parser)
     args = cli.parse(parser, CONFIG, None)
     encoder, settings, path = load_encoder(

@@ -46,7 +46,7 @@ Matrix = NDArray[np.floating[Any]]
 
 def main() -> None:
     """Embed the clips, score them and the leak tests; print, save and plot the scores."""
-    parser = cli.parser(__doc__, AFTER_TRAINING["tcc_get_kendalls_tau.py"])
+    parser = cli.parser(__doc__, ["FPS", "SEED", *AFTER_TRAINING["tcc_get_kendalls_tau.py"]])
     cli.add_checkpoint(parser)
     args = cli.parse(parser, CONFIG, None)
     encoder, settings, path = load_encoder(

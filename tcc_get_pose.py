@@ -38,7 +38,7 @@ MAX_CAPTURE_FPS = 100_000
 
 def main() -> None:
     """Convert all videos and check the clips. If one of several videos fails, do the others."""
-    parser = cli.parser(__doc__, settings=["SKELETON_CONF_THRESHOLD"])
+    parser = cli.parser(__doc__, settings=["FPS", "SKELETON_CONF_THRESHOLD"])
     add = parser.add_argument
     add(
         "videos",

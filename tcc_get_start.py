@@ -60,7 +60,7 @@ class Result:
 
 def main() -> None:
     """Load the pair, search, save."""
-    parser = cli.parser(__doc__, AFTER_TRAINING["tcc_get_start.py"])
+    parser = cli.parser(__doc__, ["FPS", *AFTER_TRAINING["tcc_get_start.py"]])
     cli.add_checkpoint(parser)
     cli.add_pair(parser)
     cli.add_weights(parser)

@@ -230,3 +230,18 @@ def embed(encoder: Encoder, features: NDArray[np.float32]) -> NDArray[np.float32
     device = next(encoder.parameters()).device
     embeddings: Tensor = encoder(torch.from_numpy(features)[None].to(device))[0]
     return embeddings.cpu().numpy()
+
+
+def require_finite(loss: Tensor, gradient_norm: Tensor, step: int, config: Config) -> None:
+    """Check the loss and the gradient of a training step before it changes the weights.
+
+    Raises:
+        UserError: one of them is not finite.
+    """
+    if not torch.isfinite(loss + gradient_norm):
+        raise UserError(
+            f"loss {loss.item()}, gradient {gradient_norm.item()} at step {step}: lower "
+            f"LEARNING_RATE (now {config.LEARNING_RATE}) or raise TEMPERATURE (now "
+            f"{config.TEMPERATURE}) in tcc_config.py, or set your other settings back to their "
+            "defaults; saved checkpoints are kept"
+        )

@@ -48,7 +48,7 @@ from tcc_data import (
     make_features,
     pick_num_steps,
 )
-from tcc_model import Encoder, EncoderOptions, embed, generic_weights
+from tcc_model import Encoder, EncoderOptions, embed, generic_weights, require_finite
 
 log = logging.getLogger("tcc")
 MAX_VAL_CLIPS = 16
@@ -79,7 +79,8 @@ def main() -> None:
     began_s = time.monotonic()
     trainer.train(path, args.log_dir / "tensorboard" / CONFIG.DATASET)
     spent_s = time.monotonic() - began_s
-    val_tau = f", val tau {trainer.validate():.3f}" if val_clips else ""
+    tau = trainer.validate() if val_clips else None
+    val_tau = "" if tau is None else f", val tau {'undefined' if np.isnan(tau) else f'{tau:.3f}'}"
     print(f"{path}: step {trainer.step} in {spent_s:.0f} s{val_tau}")
 
 
@@ -202,13 +203,7 @@ class Trainer:
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         gradient_norm = clip_grad_norm_(self.encoder.parameters(), MAX_GRADIENT_NORM)
-        if not torch.isfinite(loss + gradient_norm):
-            raise UserError(
-                f"loss {loss.item()}, gradient {gradient_norm.item()} at step {self.step}: lower "
-                f"LEARNING_RATE (now {CONFIG.LEARNING_RATE}) or raise TEMPERATURE (now "
-                f"{CONFIG.TEMPERATURE}) in tcc_config.py, or set your other settings back to their "
-                "defaults; saved checkpoints are kept"
-            )
+        require_finite(loss, gradient_norm, self.step, CONFIG)
         self.optimizer.step()
         self.scheduler.step()
         self.step += 1

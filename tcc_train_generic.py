@@ -28,7 +28,7 @@ from tcc.losses import both_halves, correspondence_loss
 from tcc.synthetic.camera import sample_clip
 from tcc.synthetic.jumps import PHASES
 from tcc_config import CONFIG
-from tcc_model import GENERIC, Encoder, EncoderOptions
+from tcc_model import GENERIC, Encoder, EncoderOptions, require_finite
 
 VIEWS = 2  # cameras that film each jump
 TRAINING_STEPS = 1500
@@ -41,13 +41,13 @@ SETTINGS = (
     *(field.name.upper() for field in fields(EncoderOptions)),
     "FLIP_PROBABILITY", "MAX_ROTATION", "MAX_SCALE", "MAX_LIFT", "JITTER", "JOINT_DROPOUT",
     "MAX_TIME_WARP", "FEATURE_FPS", "SKELETON_CONF_THRESHOLD", "BATCH_SIZE", "MAX_NUM_STEPS",
-    "TEMPERATURE", "LEARNING_RATE", "WEIGHT_DECAY",
+    "TEMPERATURE", "LEARNING_RATE", "WEIGHT_DECAY", "SEED",
 )  # fmt: skip
 
 
 def main() -> None:
     """Train on synthetic batches and save the encoder."""
-    parser = cli.parser(__doc__, SETTINGS, mode="train")
+    parser = cli.parser(__doc__, SETTINGS, without=("dataset", "mode", "data-dir", "result-dir"))
     parser.add_argument(
         "--steps",
         type=int,
@@ -77,7 +77,8 @@ def main() -> None:
         loss = both_halves(contrast, chosen)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        clip_grad_norm_(encoder.parameters(), MAX_GRADIENT_NORM)
+        gradient_norm = clip_grad_norm_(encoder.parameters(), MAX_GRADIENT_NORM)
+        require_finite(loss, gradient_norm, step, CONFIG)
         optimizer.step()
         scheduler.step()
         bar.set_postfix(loss=f"{loss.item():.4f}", refresh=False)

@@ -8,7 +8,7 @@ import errno
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence, Sized
+from collections.abc import Callable, Collection, Iterable, Sequence, Sized
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from types import NoneType
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("tcc")
 Item = TypeVar("Item")
-SHARED_SETTINGS = ("DATASET", "SEED", "FPS")  # all commands use them
 # Errors of the disk, of permissions and of file names, which the user can fix. A missing file is
 # not listed: the commands check the user's files first, so it is an error of the program.
 FIXABLE = {
@@ -51,25 +50,33 @@ BOUND_WORDS = {
 
 
 def parser(
-    description: str | None, settings: Iterable[str], mode: str = "test"
+    description: str | None,
+    settings: Iterable[str],
+    mode: str = "test",
+    without: Collection[str] = (),
 ) -> argparse.ArgumentParser:
     """Return a parser with the arguments that all commands share.
 
     Args:
         description: the command's docstring. Its first line is printed at the start of the help,
             the rest at the end.
-        settings: names of the settings that the command uses, besides SHARED_SETTINGS. `parse`
+        settings: names of the settings that the command uses. `parse`
             refuses --set with any other name.
         mode: default of --mode.
+        without: names of shared options that mean nothing to the command.
     """
     head, _, rest = (description or "").partition("\n")
-    names = dict.fromkeys([*SHARED_SETTINGS, *settings])
+    names = [name for name in settings if name != "DATASET"]
     result = argparse.ArgumentParser(
         description=head,
         epilog=f"examples:\n{rest.strip(chr(10))}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add = result.add_argument
+
+    def add(name: str, **options: Any) -> None:
+        if name.removeprefix("--") not in without:
+            result.add_argument(name, **options)
+
     add(
         "--dataset",
         metavar="MOTION",
@@ -173,21 +180,23 @@ def parse(
         name, equals, value = setting.partition("=")
         if not equals:
             raise UserError(f"--set {setting}: expected NAME=VALUE, as in --set BATCH_SIZE=8")
+        if name == "DATASET":
+            raise UserError(f"--set {setting}: name the motion with --dataset {value}")
         override(config, name, value)
         if name not in args.settings:
             raise UserError(
                 f"--set {name}: {command_parser.prog} does not use this setting; it uses "
                 f"{', '.join(sorted(args.settings))}"
             )
-    if args.dataset is not None:
+    if getattr(args, "dataset", None) is not None:
         config.DATASET = args.dataset
-    if args.seed is not None:
+    if getattr(args, "seed", None) is not None:
         config.SEED = args.seed
     check(config)
     if not config.DATASET.strip(".") or Path(config.DATASET).name != config.DATASET:
         raise UserError(
             f"--dataset {config.DATASET}: expected the name of a motion, for example axel: a "
-            f"folder in {args.data_dir}"
+            f"folder in {getattr(args, 'data_dir', 'data')}"
         )
     require_utf8(Path(config.DATASET))
     if getattr(args, "person", None) is not None and args.person < 1:
@@ -214,12 +223,19 @@ def override(config: Any, name: str, value: object) -> None:
     if value == "None" and NoneType in get_args(hints[name]):
         value = None
     try:
-        converted = msgspec.convert(value, hints[name], strict=False)
-    except msgspec.ValidationError:
+        number: object = value
+        if isinstance(value, str) and _base_type(hints[name]) is float:
+            number = float(value)  # msgspec takes numbers only as JSON writes them, so not .1
+        converted = msgspec.convert(number, hints[name], strict=False)
+    except ValueError:  # also msgspec.ValidationError
         raise UserError(
             f"setting {name}={value}: expected {describe_type(hints[name])}; see docs/settings.md"
         ) from None
     setattr(config, name, converted)
+
+
+def _base_type(hint: Any) -> Any:
+    return get_args(hint)[0] if get_origin(hint) is Annotated else hint
 
 
 def describe_type(hint: Any) -> str:

@@ -403,6 +403,8 @@ def test_the_size_of_a_picture_is_that_of_its_pixels_as_they_are_read(tmp_path: 
         ("tcc_check", {"torch", "av", "rtmlib", "matplotlib", "sklearn", "tslearn"}),
         ("tcc_get_pose", {"torch", "rtmlib", "matplotlib", "sklearn", "tslearn"}),
         ("tcc_get_start", {"av", "rtmlib", "sklearn", "tslearn", "tensorboard"}),
+        ("tcc_align", {"av", "rtmlib", "sklearn", "tslearn", "tensorboard"}),
+        ("tcc_get_kendalls_tau", {"cv2", "av", "scipy.stats", "sklearn", "tslearn", "tensorboard"}),
         ("tcc_get_embed", {"cv2", "av", "matplotlib", "sklearn", "tslearn", "tensorboard"}),
     ],
 )

@@ -37,6 +37,21 @@ def test_mirrored_panel_mirrors_pixels_joints_and_the_names_of_the_sides(mirrore
     assert has_color(picture, plain, 70, LEFT if mirrored else RIGHT)
 
 
+def test_mirrored_skeleton_lies_on_the_mirrored_pixels() -> None:
+    keypoints = np.zeros((1, 17, 3), np.float32)
+    for part, y in (("shoulder", 20), ("elbow", 120), ("wrist", 220)):
+        keypoints[0, JOINTS.index(f"left_{part}")] = 100, y, 1
+    columns = []
+    for mirrored, color in ((False, LEFT), (True, RIGHT)):
+        panel = ClipPanel(
+            lambda _: np.zeros((HEIGHT, WIDTH, 3), np.uint8), keypoints, np.zeros(1),
+            (WIDTH, HEIGHT), 0.5, mirrored,
+        )  # fmt: skip
+        row = panel.draw(0, "clip", "", (0, 1))[HEADER_PX + 70]
+        columns.append(np.flatnonzero((row == color).all(axis=1)))
+    np.testing.assert_array_equal(WIDTH - 1 - columns[1][::-1], columns[0])
+
+
 def test_long_text_is_written_smaller_and_keeps_its_margins() -> None:
     heights = []
     for text in ("short", "a line that is far too long for this picture" * 2):

@@ -134,3 +134,18 @@ def test_shipped_encoder_finds_take_off_and_landing_of_jumps_it_was_not_trained_
         at = np.interp(events[0] * settings.FEATURE_FPS, np.arange(len(found)), found)
         errors_s += list(np.abs(at / settings.FEATURE_FPS - events[1]))
     assert np.nanmedian(errors_s) <= 0.1
+
+
+def test_a_loss_that_is_not_finite_writes_no_encoder(tmp_path: Path, call: Call) -> None:
+    wild = ["--steps=6", "--set=LEARNING_RATE=1e20", "--set=BATCH_SIZE=2", "--set=HIDDEN_SIZE=8"]
+    with pytest.raises(UserError, match=r"at step \d: lower LEARNING_RATE \(now 1e\+20\)"):
+        call(tcc_train_generic.main, *wild, cwd=tmp_path)
+    assert not list(tmp_path.rglob("*.pt"))
+
+
+def test_every_frame_of_the_jump_is_trained_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(CONFIG, "BATCH_SIZE", 8)
+    _, _, phase, mask = tcc_train_generic.make_batch(0)
+    seen = phase[mask]
+    assert all(((seen > low) & (seen <= low + 1)).any() for low in range(10))
+    assert ((phase <= 0) | (phase >= 10))[~mask].float().mean() > 0.9  # the others are padding

@@ -177,3 +177,9 @@ def test_shares_count_misses_and_leave_unmarked_pairs_out() -> None:
     sure = np.array([True, True, True, False, True])
     expected = {"sure": 0.75, "sure_within_5": pytest.approx(2 / 3), "unsure_within_5": 0}
     assert calibrate(errors, sure) == expected
+
+
+def test_progression_of_a_single_frame_is_undefined() -> None:
+    clip = np.ones((4, 2)), np.array([1.0, 3.0])
+    single = np.ones((1, 2)), np.array([0.0, 0.0])
+    assert np.isnan(phase_progression([clip], [single]))

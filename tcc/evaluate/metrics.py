@@ -194,7 +194,10 @@ def phase_progression(
         times = [(events - np.arange(len(clip))[:, None]) / len(clip) for clip, events in clips]
         return np.concatenate([clip for clip, _ in clips]), np.concatenate(times)
 
-    return float(LinearRegression().fit(*stack(train)).score(*stack(test)))
+    embeddings, times = stack(test)
+    if len(embeddings) < 2:
+        return float("nan")
+    return float(LinearRegression().fit(*stack(train)).score(embeddings, times))
 
 
 def retrieval_precision(
