@@ -14,6 +14,7 @@ Needs the packages in requirements-pose.txt.
 
 from __future__ import annotations
 
+import argparse
 import logging
 from pathlib import Path
 
@@ -76,6 +77,29 @@ def main() -> None:
             f"--person {args.person}: expected one video, not {len(videos)}; give its name"
         )
 
+    failed = convert(videos, root, args)
+    problems = []
+    if failed:
+        problems.append(f"{len(failed)} of {len(videos)} videos failed: {', '.join(failed)}")
+    if len(failed) < len(videos):
+        folders = list_clips(root)
+        unreadable = check_and_print(
+            folders, args.result_dir, CONFIG.DATASET, args.mode,
+            CONFIG.FPS, CONFIG.SKELETON_CONF_THRESHOLD,
+        )  # fmt: skip
+        if unreadable:
+            names = ", ".join(unreadable)
+            problems.append(f"{len(unreadable)} of {len(folders)} clips can't be read: {names}")
+    if problems:
+        raise UserError("; ".join(problems))
+
+
+def convert(videos: list[Path], root: Path, args: argparse.Namespace) -> list[str]:
+    """Make clips of videos in `root`; return the names of the videos that failed.
+
+    Raises:
+        UserError: the only video failed, or the model can't be used for any.
+    """
     estimator = Rtmo(args.weights, args.device)
     failed = []
     for video in videos:
@@ -97,20 +121,7 @@ def main() -> None:
             print(f"{folder}: {info['num_frames']} frames, {size}{note}")
             if args.person is not None:
                 keep_person(folder, args.person)
-    problems = []
-    if failed:
-        problems.append(f"{len(failed)} of {len(videos)} videos failed: {', '.join(failed)}")
-    if len(failed) < len(videos):
-        folders = list_clips(root)
-        unreadable = check_and_print(
-            folders, args.result_dir, CONFIG.DATASET, args.mode,
-            CONFIG.FPS, CONFIG.SKELETON_CONF_THRESHOLD,
-        )  # fmt: skip
-        if unreadable:
-            names = ", ".join(unreadable)
-            problems.append(f"{len(unreadable)} of {len(folders)} clips can't be read: {names}")
-    if problems:
-        raise UserError("; ".join(problems))
+    return failed
 
 
 def keep_person(folder: Path, person: int) -> None:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from tcc.alphapose import Detections, write_detections
 from tcc.cli import progress
-from tcc.clips import SIDECAR, write_person
+from tcc.clips import SIDECAR, read_folder, write_person
 from tcc.clock import rate
 from tcc.estimator import Estimator, People
 from tcc.files import UserError, require_utf8, sha256, write_json
@@ -93,49 +93,22 @@ def video_to_keypoints(
         raise UserError(
             f"{folder / SIDECAR}: chooses the skater in another video, not in {video}; add "
             "--person K for this one (1: the main person), or delete the file"
-            "file"
         )
     described = estimator.load()
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed
     try:
         (partial / FRAME_FOLDER).mkdir(parents=True)
-        people, times_s, last = _find_people(
-            video, partial / FRAME_FOLDER, estimator, capture_fps, expected_frames
-        )
-        if not any(len(found.score) for found in people):
-            raise UserError(
-                f"{video}: nobody found in {len(people)} frames; film from a shorter distance"
-            )
-        height_px, width_px = last.image.shape[:2]
-        fps = rate(np.array(times_s))
-        refined = _refine(people, partial / FRAME_FOLDER, (width_px, height_px), estimator, fps)
+        info = _write_clip(video, partial, estimator, capture_fps, expected_frames)
+        info |= {"source_sha256": source_sha256, "estimator": described}
+        write_json(partial / INFO_FILE, info)
         if outdated and person is not None:  # check it before the old clip is replaced
+            new = read_folder(partial, info["fps"])
             try:
-                choose_person(_detections(people), person, fps, (width_px, height_px))
+                choose_person(new.detections, person, rate(new.times_s), new.picture_px)
             except UserError as error:
                 raise UserError(f"{video}: {error}; {folder} is unchanged") from None
             write_person(partial, person)
-        boxes = np.concatenate([found.box for found in people])
-        write_detections(partial / KEYPOINT_FILE, _detections(people), boxes)
-        span_s = times_s[-1] - times_s[0]
-        info = {
-            "source": video.name,
-            "source_sha256": source_sha256,
-            "fps": (len(times_s) - 1) / span_s if span_s else capture_fps,
-            "capture_fps": capture_fps,
-            "num_frames": len(times_s),
-            "width_px": width_px,
-            "height_px": height_px,
-            "rotation_deg": last.rotation_deg,
-            "mirrored": last.mirrored,
-            "estimator": described,
-            "second_pass": refined,
-            "versions": {name: version(name) for name in ("av", "numpy")}
-            | {"cv2": cv2.__version__},
-            "timestamps_s": times_s,
-        }
-        write_json(partial / INFO_FILE, info)
         _install(partial, folder)
     except OSError as error:
         raise UserError(
@@ -144,6 +117,42 @@ def video_to_keypoints(
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return info
+
+
+def _write_clip(
+    video: Path,
+    folder: Path,
+    estimator: Estimator,
+    capture_fps: float | None,
+    expected_frames: int | None,
+) -> dict[str, Any]:
+    """Write frames and keypoints of a video; return what video.json tells of them."""
+    people, times_s, last = _find_people(
+        video, folder / FRAME_FOLDER, estimator, capture_fps, expected_frames
+    )
+    if not any(len(found.score) for found in people):
+        raise UserError(
+            f"{video}: nobody found in {len(people)} frames; film from a shorter distance"
+        )
+    height_px, width_px = last.image.shape[:2]
+    fps = rate(np.array(times_s))
+    refined = _refine(people, folder / FRAME_FOLDER, (width_px, height_px), estimator, fps)
+    boxes = np.concatenate([found.box for found in people])
+    write_detections(folder / KEYPOINT_FILE, _detections(people), boxes)
+    span_s = times_s[-1] - times_s[0]
+    return {
+        "source": video.name,
+        "fps": (len(times_s) - 1) / span_s if span_s else capture_fps,
+        "capture_fps": capture_fps,
+        "num_frames": len(times_s),
+        "width_px": width_px,
+        "height_px": height_px,
+        "rotation_deg": last.rotation_deg,
+        "mirrored": last.mirrored,
+        "second_pass": refined,
+        "versions": {name: version(name) for name in ("av", "numpy")} | {"cv2": cv2.__version__},
+        "timestamps_s": times_s,
+    }
 
 
 def _find_people(
