@@ -116,11 +116,11 @@ def convert(videos: list[Path], root: Path, args: argparse.Namespace) -> list[st
             failed.append(video.name)
         else:
             folder, size = root / video.stem, f"{info['width_px']} x {info['height_px']}"
+            if args.person is not None:
+                keep_person(folder, args.person)
             uses_sidecar = args.person is None and (folder / SIDECAR).exists()
             note = ", follows the person in its clip.toml" if uses_sidecar else ""
             print(f"{folder}: {info['num_frames']} frames, {size}{note}")
-            if args.person is not None:
-                keep_person(folder, args.person)
     return failed
 
 
