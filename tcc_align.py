@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 
 from tcc import cli
 from tcc.clip_cache import VideoCache
-from tcc.clips import Clip, clip_folders, find_clip, require_images
+from tcc.clip_folders import clip_folders, find_clip
+from tcc.clips import Clip, require_images
 from tcc.clock import clock, nearest
 from tcc.draw import ClipPanel, grid
 from tcc.dtw import cost_matrix, map_frames
@@ -100,7 +101,7 @@ def main() -> None:
         Path(f"{stem}.jpg"),
         points.result(),
         [clip.name for clip in clips for _ in range(clip.num_frames)],
-        np.concatenate([np.arange(clip.num_frames) for clip in clips]),
+        np.concatenate([clip.first_frame + np.arange(clip.num_frames) for clip in clips]),
         f"{CONFIG.DATASET} {args.mode}: embeddings of all frames, joint t-SNE",
     )
     print(f"{stem}.jpg")
@@ -215,7 +216,7 @@ def describe(aligned: Sequence[Aligned], mode: str) -> dict[str, object]:
         "motion": CONFIG.DATASET,
         "mode": mode,
         "reference": aligned[0].clip.name,
-        "maps": {item.clip.name: item.frames for item in aligned},
+        "maps": {item.clip.name: item.frames + item.clip.first_frame for item in aligned},
         "costs": {item.clip.name: item.cost for item in aligned},
         "mirrored": {item.clip.name: item.mirrored for item in aligned},
     }

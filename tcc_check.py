@@ -11,7 +11,7 @@ shows 100 clips; further pictures are named check_<motion>_<mode>_2.jpg and so o
 from __future__ import annotations
 
 from tcc import cli
-from tcc.clips import clip_folders
+from tcc.clip_folders import clip_folders
 from tcc.contact_sheet import check_and_print
 from tcc.files import UserError
 from tcc_config import CONFIG

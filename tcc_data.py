@@ -20,6 +20,7 @@ from tcc.clock import clock, nearest, rate, resample
 from tcc.dtw import Match, at_frames
 from tcc.features import extract, fill_joints, flip, turn
 from tcc.files import UserError
+from tcc.sidecars import Trim
 from tcc.tracking import find_doubts
 from tcc_config import Config
 
@@ -48,18 +49,21 @@ class Batch:
     phase: torch.Tensor
 
 
-def load_clip(folder: Path, config: Config, person: int | None = None) -> Clip:
+def load_clip(
+    folder: Path, config: Config, person: int | None = None, trim: Trim | None = None
+) -> Clip:
     """Read a clip and choose its skater.
 
     Args:
         folder: of the clip.
         config: FPS and SKELETON_CONF_THRESHOLD are used.
         person: number of the person to follow; None: see `tcc.clips.choose_skater`.
+        trim: the part of the clip to use; None: see `tcc.clips.read_folder`.
 
     Raises:
         UserError: the clip can't be used; the message says why.
     """
-    return clip_files.load_clip(folder, config.FPS, config.SKELETON_CONF_THRESHOLD, person)
+    return clip_files.load_clip(folder, config.FPS, config.SKELETON_CONF_THRESHOLD, person, trim)
 
 
 def clip_doubts(clip: Clip) -> list[str]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from tcc import cli
-from tcc.clips import clip_folders
+from tcc.clip_folders import clip_folders
 from tcc.evaluate.labels import read_labels
 from tcc.files import UserError
 from tcc.synthetic.rink import write_dataset

@@ -35,7 +35,7 @@ import torch
 from numpy.typing import NDArray
 
 from tcc import cli
-from tcc.clips import clip_folders
+from tcc.clip_folders import clip_folders
 from tcc.dtw import CONFIDENT
 from tcc.evaluate.errors import Comparison, Errors, list_pairs, pool
 from tcc.evaluate.intervals import calibrate, fold, lower_median, share_within
@@ -197,7 +197,7 @@ def load_role(
         if count:
             log.warning("%s: %d of %d clips %s", folder, count, len(paths), reason)
     clips = load_clips(drawn, settings)
-    check_labels(args.data_dir, motion, mode, labels, {c.name: c.num_frames for c in clips})
+    check_labels(args.data_dir, motion, mode, labels, {c.name: c.total_frames for c in clips})
     labelled = [
         LabelledClip(
             folder=folder,
@@ -205,8 +205,9 @@ def load_role(
             features=(make_features(clip, settings), make_features(clip, settings, True)),
             ticks_s=feature_times(clip, settings),
             times_s=clip.times_s,
-            events=mark_events(labels.get((mode, clip.name), {}), names),
+            events=mark_events(labels.get((mode, clip.name), {}), names, clip),
             recording=f"{motion}/{recordings.get(clip.name, f'{mode}/{clip.name}')}",
+            start_frame=clip.first_frame,
             turn=clip_turn(clip, settings),
         )
         for clip in clips

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from tcc import cli
-from tcc.clips import clip_folders
+from tcc.clip_folders import clip_folders
 from tcc.files import sha256, whole, write_json
 from tcc_config import CONFIG
 from tcc_data import load_clips, make_features, per_frame
@@ -38,7 +38,9 @@ def main() -> None:
     fields = [("video", f"U{width}"), ("frame", "i4"), ("embedding", "f4", (size,))]
     rows = np.empty(sum(map(len, embeddings)), fields)
     rows["video"] = np.repeat([clip.name for clip in clips], list(map(len, embeddings)))
-    rows["frame"] = np.concatenate([np.arange(len(clip)) for clip in embeddings])
+    rows["frame"] = np.concatenate(
+        [clip.first_frame + np.arange(clip.num_frames) for clip in clips]
+    )
     rows["embedding"] = np.concatenate(embeddings)
     output = args.log_dir / f"{CONFIG.DATASET}_embeddings.npy"
     with whole(output) as temporary:

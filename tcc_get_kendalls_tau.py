@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tcc import cli
-from tcc.clips import clip_folders
+from tcc.clip_folders import clip_folders
 from tcc.evaluate.intervals import finite_mean
 from tcc.evaluate.labels import (
     LabelledClip,
@@ -103,7 +103,7 @@ def load_labelled(
             "choose another --mode"
         )
     labels = read_labels(args.data_dir, CONFIG.DATASET) if (folder / "labels.csv").exists() else {}
-    lengths = {clip.name: clip.num_frames for clip in clips}
+    lengths = {clip.name: clip.total_frames for clip in clips}
     check_labels(args.data_dir, CONFIG.DATASET, args.mode, labels, lengths)
     marks = [labels.get((args.mode, clip.name), {}) for clip in clips]
     names = order_events(marks)
@@ -114,7 +114,7 @@ def load_labelled(
             features=(make_features(clip, settings),),
             ticks_s=feature_times(clip, settings),
             times_s=clip.times_s,
-            events=mark_events(mark, names),
+            events=mark_events(mark, names, clip),
             recording=clip.name,
         )
         for clip, mark in zip(clips, marks, strict=True)

@@ -19,18 +19,13 @@ import logging
 from pathlib import Path
 
 from tcc import cli
-from tcc.clips import (
-    SIDECAR,
-    VIDEO_SUFFIXES,
-    find_videos,
-    list_clips,
-    load_clip,
-    write_person,
-)
+from tcc.clip_folders import VIDEO_SUFFIXES, find_videos, list_clips
+from tcc.clips import load_clip
 from tcc.contact_sheet import check_and_print
 from tcc.estimator import EstimatorError, Rtmo
 from tcc.files import UserError
 from tcc.pose import video_to_keypoints
+from tcc.sidecars import CLIP_TOML, write_person
 from tcc_config import CONFIG
 
 log = logging.getLogger("tcc")
@@ -118,7 +113,7 @@ def convert(videos: list[Path], root: Path, args: argparse.Namespace) -> list[st
             folder, size = root / video.stem, f"{info['width_px']} x {info['height_px']}"
             if args.person is not None:
                 keep_person(folder, args.person)
-            uses_sidecar = args.person is None and (folder / SIDECAR).exists()
+            uses_sidecar = args.person is None and (folder / CLIP_TOML).exists()
             note = ", follows the person in its clip.toml" if uses_sidecar else ""
             print(f"{folder}: {info['num_frames']} frames, {size}{note}")
     return failed

@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 
 from tcc import cli
 from tcc.clip_cache import VideoCache
-from tcc.clips import Clip, clip_folders, find_clip, require_images
+from tcc.clip_folders import clip_folders, find_clip
+from tcc.clips import Clip, require_images
 from tcc.clock import clock, nearest
 from tcc.draw import ClipPanel
 from tcc.dtw import CONFIDENT, Match, confidence, locate, map_frames

@@ -31,7 +31,8 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from tcc import checkpoint, cli
-from tcc.clips import Clip, clip_folders, find_videos, list_clips
+from tcc.clip_folders import clip_folders, find_videos, list_clips
+from tcc.clips import Clip
 from tcc.consensus import common_clock
 from tcc.evaluate.intervals import finite_mean
 from tcc.evaluate.metrics import tau_matrix

@@ -62,6 +62,18 @@ class Detections:
         """F, the number of frames."""
         return len(self.image_names)
 
+    def part(self, first: int, end: int) -> Detections:
+        """Return the detections of the frames from `first` to `end` (exclusive)."""
+        if (first, end) == (0, self.num_frames):
+            return self
+        inside = slice(*np.searchsorted(self.frame, (first, end)))
+        return Detections(
+            (self.frame[inside] - first).astype(np.int32),
+            self.keypoints[inside],
+            self.score[inside],
+            self.image_names[first:end],
+        )
+
 
 def read_detections(path: Path, image_names: Sequence[str] | None = None) -> Detections:
     """Read an AlphaPose file.

@@ -139,8 +139,8 @@ def check_clips(
                 folder.name,
                 len(times_s),
                 rate(times_s),
-                np.flatnonzero(~track.observed).tolist(),
-                np.flatnonzero(track.num_people == 0).tolist(),
+                (np.flatnonzero(~track.observed) + contents.first_frame).tolist(),
+                (np.flatnonzero(track.num_people == 0) + contents.first_frame).tolist(),
                 float(track.num_people.mean()),
                 track.margin,
                 find_doubts(track, times_s),
@@ -236,7 +236,8 @@ def draw_strip(
                 color=color,
                 thickness_px=thickness_px,
             )
-        label = f"{frame}" if track.observed[frame] else f"{frame} missed"
+        number = contents.first_frame + frame
+        label = f"{number}" if track.observed[frame] else f"{number} missed"
         cells.append(_label(cell, label, missed=not track.observed[frame]))
     strip = np.concatenate([_title(clip, SHOWN * CELL_PX[0]), np.concatenate(cells, axis=1)])
     if clip.doubts:

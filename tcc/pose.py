@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 
 from tcc.alphapose import Detections, write_detections
 from tcc.cli import progress
-from tcc.clips import SIDECAR, read_folder, write_person
+from tcc.clips import read_folder
 from tcc.clock import rate
 from tcc.estimator import Estimator, People
 from tcc.files import UserError, require_utf8, sha256, write_json
 from tcc.images import Image, read_image, write_image
+from tcc.sidecars import CLIP_TOML, write_person
 from tcc.tracking import choose_person
 from tcc.video import Frame, count_frames, read_frames
 
@@ -91,7 +92,7 @@ def video_to_keypoints(
     outdated = _has_outdated_person(folder, source_sha256)
     if outdated and person is None:
         raise UserError(
-            f"{folder / SIDECAR}: chooses the skater in another video, not in {video}; add "
+            f"{folder / CLIP_TOML}: chooses the skater in another video, not in {video}; add "
             "--person K for this one (1: the main person), or delete the file"
         )
     described = estimator.load()
@@ -317,7 +318,7 @@ def _has_outdated_person(folder: Path, source_sha256: str) -> bool:
     """Return whether the folder holds a clip.toml that was not written for this video."""
     made = _read_own_info(folder)
     is_same_video = made is not None and made["source_sha256"] == source_sha256
-    return (folder / SIDECAR).exists() and not is_same_video
+    return (folder / CLIP_TOML).exists() and not is_same_video
 
 
 def _install(partial: Path, folder: Path) -> None:
@@ -325,6 +326,6 @@ def _install(partial: Path, folder: Path) -> None:
     folder.mkdir(exist_ok=True)
     if (folder / FRAME_FOLDER).exists():
         (folder / FRAME_FOLDER).rename(partial / "old")
-    for name in (FRAME_FOLDER, KEYPOINT_FILE, SIDECAR, INFO_FILE):
+    for name in (FRAME_FOLDER, KEYPOINT_FILE, CLIP_TOML, INFO_FILE):
         if (partial / name).exists():
             (partial / name).replace(folder / name)

@@ -18,7 +18,7 @@ import tcc_align
 import tcc_get_start
 from tcc import checkpoint
 from tcc.clip_cache import VideoCache
-from tcc.clips import find_clip, find_videos
+from tcc.clip_folders import find_clip, find_videos
 from tcc.files import UserError, sha256
 from tcc.video import read_frames
 from tcc_config import Config

@@ -13,10 +13,11 @@ import pytest
 from numpy.typing import NDArray
 
 from tcc.alphapose import Detections
-from tcc.clips import clip_folders, write_person
+from tcc.clip_folders import clip_folders
 from tcc.contact_sheet import CELL_PX, SECOND, SHOWN, TITLE_PX, check_clips
 from tcc.draw import FAINT, LEFT, MARK
 from tcc.files import UserError
+from tcc.sidecars import write_person
 from tcc.tracking import Track, choose_person
 from tcc_config import Config
 from tcc_data import load_clip
@@ -92,12 +93,12 @@ def test_clip_toml_settles_it(folders: list[Path], tmp_path: Path) -> None:
     ("line", "message"),
     [
         ("person = 3", r"twins: person 3: the clip holds 2; choose 1 to 2"),
-        ("person = 0", r"clip.toml: expected a line such as person = 2, .* \(person = 0\)"),
+        ("person = 0", r"clip.toml: expected a line such as person = 2, .* `int` >= 1"),
         ("person = two", r"clip.toml: expected a line such as person = 2, with a whole number of"),
         (None, r"clip.toml: expected a line such as person = 2, .* \(Is a directory\)"),
         (
             "skater = 2",
-            r"clip.toml: expected a line such as person = 2, .* required field `person`",
+            r"clip.toml: expected a line such as person = 2, .* unknown field `skater`",
         ),
     ],
 )

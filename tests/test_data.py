@@ -18,10 +18,12 @@ import torch
 
 from tcc.augment import choose_clips, sample_steps
 from tcc.cli import parse, parser
-from tcc.clips import Clip, clip_folders, find_clip, image_files, picture_size, require_images
+from tcc.clip_folders import clip_folders, find_clip
+from tcc.clips import Clip, image_files, require_images
 from tcc.contact_sheet import check_and_print
 from tcc.files import UserError
 from tcc.images import read_image
+from tcc.sidecars import Trim, picture_size, write_person
 from tcc_config import Config
 from tcc_data import KeypointSequences, load_clip, load_clips, make_features, pick_num_steps
 from tests.conftest import ROOT, wave, write_clip, write_frames
@@ -414,3 +416,43 @@ def test_importing_brings_only_what_is_used(module: str, unused: set[str]) -> No
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert not unused & set(done.stdout.split())
+
+
+def test_a_trimmed_clip_keeps_the_frame_numbers_and_times_of_the_video(tmp_path: Path) -> None:
+    folder = tmp_path / "a"
+    first, second = wave(30, 1), wave(30, 2) + np.array([400, 0, 0], np.float32)
+    second[:12] = 0  # enters at frame 12
+    write_clip(folder, first, second)
+    write_frames(folder, 30)
+    (folder / "clip.toml").write_text("start_s = 0.5\nend_s = 0.8\n")
+    clip = load_clip(folder, Config())
+    assert (clip.first_frame, clip.num_frames, clip.total_frames) == (15, 10, 30)
+    assert clip.times_s[0] == 0.5
+    assert [path.stem for path in clip.images] == [str(frame) for frame in range(15, 25)]
+    np.testing.assert_allclose(clip.keypoints, first[15:25], atol=1e-3)
+    assert clip.track.num_people.tolist() == [2] * 10
+    # --trim replaces the part in clip.toml, and one end is enough.
+    assert load_clip(folder, Config(), trim=Trim(0.9)).first_frame == 27
+    assert load_clip(folder, Config(), trim=Trim(end_s=0.1)).num_frames == 4
+    write_person(folder, 2)
+    assert (folder / "clip.toml").read_text() == "person = 2\nstart_s = 0.5\nend_s = 0.8\n"
+    other = load_clip(folder, Config())
+    np.testing.assert_allclose(other.keypoints, second[15:25], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("trim", "message"),
+    [
+        (Trim(2.0), "a: no frame is between 2 s and the end; the video lasts from 0.00 to 1.30 s"),
+        (Trim(0.6, 0.5), "no frame is between 0.6 s and 0.5 s"),
+        (Trim(0.0, 0.3), "nobody was found between 0 s and 0.3 s; choose another part"),
+    ],
+)
+def test_a_part_without_frames_or_people_is_refused(
+    tmp_path: Path, trim: Trim, message: str
+) -> None:
+    clip = wave(40, 1)
+    clip[:10] = 0
+    write_clip(tmp_path / "a", clip)
+    with pytest.raises(UserError, match=message):
+        load_clip(tmp_path / "a", Config(), trim=trim)

@@ -12,7 +12,7 @@ import pytest
 
 import tcc_demo
 from tcc.alphapose import read_detections
-from tcc.clips import clip_folders
+from tcc.clip_folders import clip_folders
 from tcc.evaluate.labels import read_labels
 from tcc.files import UserError
 from tcc.synthetic import rink

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks import real_data as benchmark
-from tcc.clips import clip_folders
+from tcc.clip_folders import clip_folders
 from tcc.coco import JOINTS
 from tcc.evaluate.labels import read_labels, read_recordings
 from tcc_config import Config

@@ -289,8 +289,8 @@ class Comparison:
                 "mirrored": bool(self.mirrored[row]),
                 "confidence": self.confidences[row],
                 "cost": self.costs[row],
-                "found": self._name_events(found[row]),
-                "marked": self._name_events(learner.events),
+                "found": self._name_events(found[row] + learner.start_frame),
+                "marked": self._name_events(learner.events + learner.start_frame),
             }
             for row, (standard, learner) in enumerate(self.clips())
         ]

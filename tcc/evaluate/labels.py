@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tcc.clips import Clip
 from tcc.clock import Times, nearest, rate, resample
 from tcc.files import UserError
 
@@ -116,7 +117,7 @@ def check_labels(
         data_dir, motion: where labels.csv is.
         mode: of the clips.
         labels: from `read_labels`.
-        num_frames: {video: number of frames} of the clips.
+        num_frames: {video: number of frames} of the clips, before they are trimmed.
 
     Raises:
         UserError: an event lies outside its clip.
@@ -148,9 +149,17 @@ def check_labels(
         )  # fmt: skip
 
 
-def mark_events(marks: Mapping[str, int], names: Sequence[str]) -> Array:
-    """Return the frames (E,) of the events `names` of a clip {event: frame}; NaN if not marked."""
-    return np.array([marks.get(name, np.nan) for name in names], np.float64)
+def mark_events(marks: Mapping[str, int], names: Sequence[str], clip: Clip) -> Array:
+    """Return the frames (E,) of events of a clip, counted from the first frame that is used.
+
+    Args:
+        marks: {event: frame} of the clip, counted from its first frame in the folder.
+        names: of the E events.
+        clip: an event outside its trimmed part is NaN, as is an event that is not marked.
+    """
+    frames = np.array([marks.get(name, np.nan) for name in names], np.float64) - clip.first_frame
+    frames[(frames < 0) | (frames >= clip.num_frames)] = np.nan
+    return frames
 
 
 def order_events(marks: Iterable[Mapping[str, int]]) -> list[str]:
