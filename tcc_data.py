@@ -68,7 +68,8 @@ def load_clip(
 
 def clip_doubts(clip: Clip) -> list[str]:
     """Return the doubts about the choice of a clip's skater, each with the clip's name."""
-    return [f"{clip.name}: {doubt}" for doubt in find_doubts(clip.track, clip.times_s)]
+    doubts = find_doubts(clip.track, clip.times_s, clip.first_frame)
+    return [f"{clip.name}: {doubt.sentence(clip.folder)}" for doubt in doubts]
 
 
 def load_clips(folders: Sequence[Path], config: Config) -> list[Clip]:

@@ -25,10 +25,10 @@ class Clip:
 
     Attributes:
         name: of the clip's folder.
+        folder: of the clip.
         track: the skater in each of the F frames.
         times_s: (F,) time of each frame, s.
         images: the files of the F frames; empty if there is no vis/.
-        folder: of the clip.
         first_frame: number of the first of the F frames in the folder; greater than 0 if the clip
             is trimmed.
         total_frames: number of frames in the folder.
@@ -36,10 +36,10 @@ class Clip:
     """
 
     name: str
+    folder: Path
     track: Track
     times_s: NDArray[np.float64]
     images: list[Path] = field(repr=False)
-    folder: Path = Path()
     first_frame: int = 0
     total_frames: int = 0
     picture_px: tuple[int, int] | None = None
@@ -118,10 +118,10 @@ def load_clip(
     track = choose_skater(contents, confidence_threshold, person)
     return Clip(
         folder.resolve().name,
+        folder,
         track,
         contents.times_s,
         contents.images,
-        folder,
         contents.first_frame,
         contents.total_frames,
         contents.picture_px,

@@ -143,7 +143,10 @@ def check_clips(
                 (np.flatnonzero(track.num_people == 0) + contents.first_frame).tolist(),
                 float(track.num_people.mean()),
                 track.margin,
-                find_doubts(track, times_s),
+                [
+                    doubt.sentence(folder)
+                    for doubt in find_doubts(track, times_s, contents.first_frame)
+                ],
             )
             strips.append(draw_strip(clip, contents, track, confidence_threshold))
             checked.append(clip)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,10 @@ CLEAR_MARGIN = 0.5  # four of 40 recorded clips with one to nine people are belo
 MAX_MISSED = 0.1  # share of a clip's frames
 MAX_MISSED_S = 0.2  # longest gap; a jump is in the air for three times as long
 MAX_LEAP = 0.5  # body sizes between two frames; all jumps of the recorded clips stay below it
+MISSED = "the skater is missed often or for long; the pose is interpolated there"
+OTHER_PERSON = (
+    "to follow another person, write person = 2 into clip.toml in the clip's folder, {folder}"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,24 @@ class Track:
     detection: NDArray[np.int32]
     margin: float
     num_people: NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A reason to look at a clip: its `kind`, the `detail` of this clip, and the `remedy`.
+
+    `kind` is the same text in all clips, so that it is said once for several clips. `remedy` may be
+    empty, and may hold the text {folder}, which stands for the clip's folder.
+    """
+
+    kind: str
+    detail: str
+    remedy: str
+
+    def sentence(self, folder: Path) -> str:
+        """Return the doubt in full, for the clip in `folder`."""
+        remedy = self.remedy.replace("{folder}", str(folder))
+        return f"{self.kind} ({self.detail})" + (f"; {remedy}" if remedy else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,39 +325,42 @@ def _fill(detections: Detections, chosen: Indices, margin: float) -> Track:
     return Track(keypoints.astype(np.float32), observed, detection, margin, num_people)
 
 
-def find_doubts(track: Track, times_s: Array) -> list[str]:
-    """Return the reasons to look at a track, one clause for each; empty if there are none.
+def find_doubts(track: Track, times_s: Array, first_frame: int = 0) -> list[Doubt]:
+    """Return the reasons to look at a track, at most one of each kind.
 
     Args:
         track: F frames.
         times_s: (F,) of the frames.
+        first_frame: number of the first of the F frames, for the texts.
     """
     centres = track.keypoints[..., :2].mean(axis=1)
     extent = np.ptp(track.keypoints[..., :2], axis=1).max(axis=1)
     shifts = np.linalg.norm(np.diff(centres, axis=0), axis=1) / max(float(np.median(extent)), 1.0)
-    doubts = _doubt_margin(track.margin) + _doubt_gaps(track.observed, track.num_people, times_s)
+    doubts = _doubt_margin(track.margin) + _doubt_gaps(
+        track.observed, track.num_people, times_s, first_frame
+    )
     if shifts.max(initial=0) > MAX_LEAP:
-        frame = int(shifts.argmax()) + 1
+        frame = int(shifts.argmax()) + 1 + first_frame
         doubts.append(
-            f"the skater's position changes suddenly at frame {frame}; from there it may be "
-            "another person"
+            Doubt(
+                "the skater's position changes suddenly; from there it may be another person",
+                f"frame {frame}",
+                OTHER_PERSON,
+            )
         )
     return doubts
 
 
-def _doubt_margin(margin: float) -> list[str]:
-    """Return a clause if another person may be the skater, else nothing."""
-    text = (
-        f"another person is nearly as likely to be the skater (margin {margin:.2f}); write "
-        "`person = 2` into clip.toml to follow that person"
-    )
-    return [text] if margin < CLEAR_MARGIN else []
+def _doubt_margin(margin: float) -> list[Doubt]:
+    """Return a doubt if another person may be the skater, else nothing."""
+    kind = "another person is nearly as likely to be the skater"
+    return [Doubt(kind, f"margin {margin:.2f}", OTHER_PERSON)] if margin < CLEAR_MARGIN else []
 
 
 def _doubt_gaps(
-    observed: NDArray[np.bool_], num_people: NDArray[np.int32], times_s: Array
-) -> list[str]:
-    """Return a clause if the skater is missed often or for long, else nothing.
+    observed: NDArray[np.bool_], num_people: NDArray[np.int32], times_s: Array, first_frame: int
+) -> list[Doubt]:
+    """Return a doubt if the skater is missed often or for long, else nothing.
 
     A video of variable rate may pause between two frames that both show the skater. That is not a
     gap.
@@ -349,6 +375,6 @@ def _doubt_gaps(
     longest = int(gaps_s.argmax())
     first = int(seen[longest]) + int(observed[seen[longest]])
     empty = int((num_people == 0).sum())
-    counts = f"missed in {missed} of {len(times_s)} frames ({empty} with nobody)"
-    longest_s = f"for {gaps_s[longest]:.2f} s from frame {first}"
-    return [f"the skater is {counts}, {longest_s}; the pose is interpolated there"]
+    counts = f"{missed} of {len(times_s)} frames, {empty} with nobody"
+    longest_s = f"{gaps_s[longest]:.2f} s from frame {first + first_frame}"
+    return [Doubt(MISSED, f"{counts}; {longest_s}", "")]

@@ -115,7 +115,7 @@ def test_clip_toml_and_argument_choose_the_person_and_close_ones_are_told(
 ) -> None:
     write_two_people(tmp_path / "a")
     [main] = load_clips([tmp_path / "a"], Config())
-    assert re.search(r"another person is nearly as likely .*`person = 2`", caplog.text)
+    assert re.search(r"another person is nearly as likely .*write person = 2 into", caplog.text)
     (tmp_path / "a" / "clip.toml").write_text("person = 2\n")
     other = load_clip(tmp_path / "a", Config())
     apart = np.abs(main.keypoints - other.keypoints)[..., 0]
@@ -135,10 +135,10 @@ def test_frames_without_a_skater_are_counted(
     persons = [p for p in json.loads(file.read_text()) if p["image_id"] not in ("4.jpg", "5.jpg")]
     file.write_text(json.dumps(persons))
     load_clips([folder, write(tmp_path / "b", 8)], Config())
-    told = "missed in 2 of 12 frames (2 with nobody), for 0.10 s from frame 4"
+    told = "(2 of 12 frames, 2 with nobody; 0.10 s from frame 4)"
     missed = "the skater was not found in 2 of 20 frames (nobody was found in 2)"
     assert caplog.messages == [
-        f"a: the skater is {told}; the pose is interpolated there",
+        f"a: the skater is missed often or for long; the pose is interpolated there {told}",
         f"{missed}; the pose there is interpolated: a",
     ]
     caplog.clear()

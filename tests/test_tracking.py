@@ -355,11 +355,9 @@ def test_the_track_stays_on_its_body_though_a_neighbour_gets_a_better_score() ->
 
 
 TIMES_S = np.arange(30) / 30
-DOUBT = (
-    "another person is nearly as likely to be the skater (margin 0.49); write `person = 2` into "
-    "clip.toml to follow that person"
-)
-LEAP = "the skater's position changes suddenly at frame 12; from there it may be another person"
+DOUBT = "another person is nearly as likely to be the skater (margin 0.49)"
+LEAP = "the skater's position changes suddenly; from there it may be another person (frame 12)"
+OTHER = "; to follow another person, write person = 2 into clip.toml in the clip's folder, a/b{}"
 
 
 def track(observed: NDArray[np.bool_], leap_px: float = 0, margin: float = 1.0) -> Track:
@@ -377,9 +375,14 @@ def track(observed: NDArray[np.bool_], leap_px: float = 0, margin: float = 1.0) 
 
 def missed_in(count: int, num_frames: int, empty: int, longest_s: str, first: int) -> str:
     return (
-        f"the skater is missed in {count} of {num_frames} frames ({empty} with nobody), for "
-        f"{longest_s} s from frame {first}; the pose is interpolated there"
+        "the skater is missed often or for long; the pose is interpolated there "
+        f"({count} of {num_frames} frames, {empty} with nobody; {longest_s} s from frame {first})"
     )
+
+
+def doubts_of(tracked: Track, times_s: NDArray[np.float64]) -> list[str]:
+    """Return the doubts in full; braces in a folder's name stay as they are."""
+    return [doubt.sentence(Path("a/b{}")) for doubt in find_doubts(tracked, times_s)]
 
 
 def without(*missed: int) -> NDArray[np.bool_]:
@@ -405,21 +408,21 @@ def without(*missed: int) -> NDArray[np.bool_]:
         (track(without(), leap_px=60), []),
         (
             track(without(), leap_px=180),
-            [LEAP],
+            [LEAP + OTHER],
         ),
-        (track(without(), margin=0.49), [DOUBT]),
+        (track(without(), margin=0.49), [DOUBT + OTHER]),
     ],
 )
 def test_what_is_doubtful(tracked: Track, doubts: list[str]) -> None:
-    assert find_doubts(tracked, TIMES_S) == doubts
+    assert doubts_of(tracked, TIMES_S) == doubts
 
 
 def test_a_gap_is_judged_in_seconds() -> None:
     observed = np.ones(100, np.bool_)
     observed[50:57] = False
-    assert find_doubts(track(observed), np.arange(100) / 120) == []
+    assert doubts_of(track(observed), np.arange(100) / 120) == []
     told = missed_in(7, 100, 7, "0.27", 50)
-    assert find_doubts(track(observed), np.arange(100) / 30) == [told]
+    assert doubts_of(track(observed), np.arange(100) / 30) == [told]
 
 
 @pytest.mark.parametrize(
@@ -435,14 +438,14 @@ def test_a_gap_is_judged_in_seconds() -> None:
 def test_a_pause_of_the_video_is_not_a_gap(pause: int, missed: int, told: list[str]) -> None:
     """Nothing is filmed for 2 s after a frame. It is a gap if the skater is missed beside it."""
     times_s = TIMES_S + 2 * (np.arange(30) > pause)
-    assert find_doubts(track(without(missed)), times_s) == told
+    assert doubts_of(track(without(missed)), times_s) == told
 
 
 def test_a_frame_with_others_is_not_one_with_nobody() -> None:
     missed = track(without(*range(10, 20)))
     missed.num_people[10:16] = 1
     told = missed_in(10, 30, 4, "0.37", 10)
-    assert find_doubts(missed, TIMES_S) == [told]
+    assert doubts_of(missed, TIMES_S) == [told]
 
 
 def read_clip(folder: Path) -> Detections:
