@@ -24,13 +24,14 @@ from numpy.typing import NDArray
 
 from tcc import cli
 from tcc.clip_cache import VideoCache
-from tcc.clip_folders import clip_folders, find_clip
+from tcc.clip_folders import find_source, list_sources
 from tcc.clips import Clip, require_images
 from tcc.clock import clock, nearest
+from tcc.contact_sheet import check_clips
 from tcc.draw import ClipPanel, grid
 from tcc.dtw import cost_matrix, map_frames
 from tcc.features import opposed
-from tcc.files import UserError, write_json
+from tcc.files import UserError, keep_earlier, result_stem, sha256, write_json
 from tcc.plots import plot_tsne
 from tcc_config import AFTER_TRAINING, CONFIG, Config
 from tcc_data import clip_turn, load_clips, make_features, per_frame
@@ -71,11 +72,25 @@ def main() -> None:
         "--no-video", action="store_true", help="draw no video; vis/ is then not needed"
     )
     args = cli.parse(parser, CONFIG, None)
+    sources = choose_sources(args)
     encoder, settings, path = load_encoder(
         args.checkpoint, args.log_dir, CONFIG, cli.pick_device(args.device)
     )
     tell_other_embeddings(args.log_dir, CONFIG, args.mode, path)
-    clips = load_clips(choose_folders(args), settings)
+    cache = VideoCache(
+        args.result_dir / "keypoints",
+        args.weights,
+        args.device,
+        args.data_dir / CONFIG.DATASET / args.mode,
+    )
+    clips = load_clips([cache.find_clip(source) for source in sources], settings)
+    stem = result_stem(args.result_dir, "output_{}_{}", CONFIG.DATASET, args.mode)
+    if any(source.is_file() for source in sources):
+        _, _, sheets = check_clips(
+            [clip.folder for clip in clips], stem.with_name(f"check_{stem.name}"),
+            f"{CONFIG.DATASET} {args.mode}", CONFIG.FPS, settings.SKELETON_CONF_THRESHOLD,
+        )  # fmt: skip
+        print(*sheets, sep="\n")
     if not args.no_video:
         for clip in clips:
             require_images(clip)
@@ -85,7 +100,12 @@ def main() -> None:
         note = ", mirrored" if item.mirrored else ""
         print(f"{item.clip.name} to {clips[0].name}: mean distance {item.cost:.4f}{note}")
 
-    stem = args.result_dir / f"output_{CONFIG.DATASET}_{args.mode}"
+    inputs = {
+        "clips": [clip.fingerprint() for clip in clips],
+        "checkpoint": sha256(path),
+        "seed": CONFIG.SEED,
+    }
+    keep_earlier(stem, inputs, (".mp4", ".jpg", ".json"))
     with ThreadPoolExecutor(1) as pool:  # t-SNE runs while the video is drawn
         points = pool.submit(project, np.concatenate([item.embeddings for item in aligned]))
         if not args.no_video:
@@ -96,7 +116,7 @@ def main() -> None:
             bar = cli.progress(frames, "drawing", "frame", num_shown)
             write_video(Path(f"{stem}.mp4"), bar, clips[0].fps)
             print(f"{stem}.mp4")
-    write_json(Path(f"{stem}.json"), describe(aligned, args.mode))
+    write_json(Path(f"{stem}.json"), {"inputs": inputs, **describe(aligned, args.mode)})
     plot_tsne(
         Path(f"{stem}.jpg"),
         points.result(),
@@ -107,39 +127,38 @@ def main() -> None:
     print(f"{stem}.jpg")
 
 
-def choose_folders(args: argparse.Namespace) -> list[Path]:
-    """Return the folders of the clips in --videos, or of at most NUM_VIDEOS random clips.
+def choose_sources(args: argparse.Namespace) -> list[Path]:
+    """Return the clips and video files of --videos, or at most NUM_VIDEOS random ones of the mode.
 
     Raises:
         UserError: there are fewer than 2 clips, or a name is empty or given twice.
     """
     where = (args.data_dir, CONFIG.DATASET, args.mode)
     if not args.videos:
-        folders = clip_folders(*where)
+        present = list_sources(*where)
         generator = np.random.default_rng(CONFIG.SEED)
-        count = min(CONFIG.NUM_VIDEOS, len(folders))
-        chosen = generator.choice(len(folders), count, replace=False)
-        return at_least_two([folders[index] for index in sorted(chosen)], str(folders[0].parent))
+        count = min(CONFIG.NUM_VIDEOS, len(present))
+        chosen = generator.choice(len(present), count, replace=False)
+        return at_least_two([present[index] for index in sorted(chosen)], str(present[0].parent))
     given = [name.strip() for name in args.videos.split(",")]
     if not all(given):
         raise UserError(f"--videos {args.videos}: there is an empty name; remove one comma")
-    cache = VideoCache(args.result_dir / "keypoints", args.weights, args.device)
-    folders = [find_clip(name, *where, cache.find_clip) for name in given]
-    names = [folder.resolve().name for folder in folders]
+    sources = [find_source(name, *where) for name in given]
+    names = [source.stem if source.is_file() else source.resolve().name for source in sources]
     if len(set(names)) < len(names):
         raise UserError(f"--videos {args.videos}: a name is given twice; give each clip once")
-    return at_least_two(folders, "--videos")
+    return at_least_two(sources, "--videos")
 
 
-def at_least_two(folders: list[Path], source: str) -> list[Path]:
-    """Return the folders if there are at least 2.
+def at_least_two(sources: list[Path], place: str) -> list[Path]:
+    """Return the sources if there are at least 2.
 
     Raises:
         UserError: there are fewer than 2.
     """
-    if len(folders) < 2:
-        raise UserError(f"{source} holds {len(folders)} clip; at least 2 are needed: add one")
-    return folders
+    if len(sources) < 2:
+        raise UserError(f"{place} holds {len(sources)} clip; at least 2 are needed: add one")
+    return sources
 
 
 def align_all(encoder: Encoder, clips: Sequence[Clip], settings: Config) -> list[Aligned]:

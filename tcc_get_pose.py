@@ -3,13 +3,13 @@
     python3 tcc_get_pose.py --dataset axel --mode test
     python3 tcc_get_pose.py ~/Downloads/jump.mov --dataset axel --mode test
 
-Reads all videos in data/<motion>/<mode>/, or those that you name. Writes a folder
-data/<motion>/<mode>/<video>/ for each, with vis/ (the frames as images), alphapose-results.json
-(the keypoints of all people) and video.json (the times of the frames). Videos that are finished are
-skipped. Also writes result/check_<motion>_<mode>.jpg, which shows the person who is followed in
-every clip. If that is the wrong person, run the command again with the name of the video and
---person 2. The number is kept in clip.toml in the folder of the clip, and all commands use it.
-Needs the packages in requirements-pose.txt.
+Reads all videos in data/<motion>/<mode>/, or those that you name. A video in the folder of another
+motion or mode belongs there. Writes a folder data/<motion>/<mode>/<video>/ for each, with vis/ (the
+frames as images), alphapose-results.json (the keypoints of all people) and video.json (the times of
+the frames). Videos that are finished are skipped. Also writes result/check_<motion>_<mode>.jpg,
+which shows the person who is followed in every clip. If that is the wrong person, run the command
+again with the name of the video and --person 2. The number is kept in clip.toml in the folder of
+the clip, and all commands use it. Needs the packages in requirements-pose.txt.
 """
 
 from __future__ import annotations
@@ -19,17 +19,16 @@ import logging
 from pathlib import Path
 
 from tcc import cli
-from tcc.clip_folders import VIDEO_SUFFIXES, find_videos, list_clips
+from tcc.clip_folders import VIDEO_SUFFIXES, find_videos, list_clips, place_of
 from tcc.clips import load_clip
 from tcc.contact_sheet import check_and_print
-from tcc.estimator import EstimatorError, Rtmo
-from tcc.files import UserError
-from tcc.pose import video_to_keypoints
+from tcc.estimator import EstimatorError, Rtmo, require_weights
+from tcc.files import UserError, sha256
+from tcc.pose import require_capture_fps, video_to_keypoints
 from tcc.sidecars import CLIP_TOML, write_person
 from tcc_config import CONFIG
 
 log = logging.getLogger("tcc")
-MAX_CAPTURE_FPS = 100_000
 
 
 def main() -> None:
@@ -57,60 +56,74 @@ def main() -> None:
         help="follow the K-th person of this video from now on (1: the main person)",
     )
     args = cli.parse(parser, CONFIG, None)
-    if args.capture_fps is not None and not 1 <= args.capture_fps <= MAX_CAPTURE_FPS:
-        raise UserError(
-            f"--capture-fps {args.capture_fps:g}: expected 1 to {MAX_CAPTURE_FPS}, as in 240"
-        )
+    require_capture_fps(args.capture_fps)
+    require_weights(args.weights)
     root = args.data_dir / CONFIG.DATASET / args.mode
     videos = args.videos or find_videos(root)
     if not videos:
         raise UserError(
             f"{root} holds no video ({' '.join(VIDEO_SUFFIXES)}); put one there or give its path"
         )
+    for video in videos:
+        if not video.exists():
+            raise UserError(f"{video}: no such file; check the path")
+    places = [place_of(video, args.data_dir) or (CONFIG.DATASET, args.mode) for video in videos]
     if args.person is not None and len(videos) != 1:
         raise UserError(
             f"--person {args.person}: expected one video, not {len(videos)}; give its name"
         )
 
-    failed = convert(videos, root, args)
+    folders = [
+        args.data_dir.joinpath(*place, video.stem)
+        for video, place in zip(videos, places, strict=True)
+    ]
+    failed = convert(dict(zip(videos, folders, strict=True)), args)
     problems = []
     if failed:
         problems.append(f"{len(failed)} of {len(videos)} videos failed: {', '.join(failed)}")
-    if len(failed) < len(videos):
-        folders = list_clips(root)
+    for motion, mode in dict.fromkeys(places):
+        clips = list_clips(args.data_dir / motion / mode)
+        if not clips:  # all its videos failed
+            continue
         unreadable = check_and_print(
-            folders, args.result_dir, CONFIG.DATASET, args.mode,
-            CONFIG.FPS, CONFIG.SKELETON_CONF_THRESHOLD,
-        )  # fmt: skip
+            clips, args.result_dir, motion, mode, CONFIG.FPS, CONFIG.SKELETON_CONF_THRESHOLD
+        )
         if unreadable:
             names = ", ".join(unreadable)
-            problems.append(f"{len(unreadable)} of {len(folders)} clips can't be read: {names}")
+            problems.append(f"{len(unreadable)} of {len(clips)} clips can't be read: {names}")
     if problems:
         raise UserError("; ".join(problems))
 
 
-def convert(videos: list[Path], root: Path, args: argparse.Namespace) -> list[str]:
-    """Make clips of videos in `root`; return the names of the videos that failed.
+def convert(folders: dict[Path, Path], args: argparse.Namespace) -> list[str]:
+    """Make the clips {video: folder}; return the names of the videos that failed.
 
     Raises:
         UserError: the only video failed, or the model can't be used for any.
     """
     estimator = Rtmo(args.weights, args.device)
     failed = []
-    for video in videos:
+    model = args.weights and sha256(args.weights)
+    for video, folder in folders.items():
         try:
-            refuse_namesakes(video, videos)
+            refuse_namesakes(video, folders)
             info = video_to_keypoints(
-                video, root / video.stem, estimator,
+                video, folder, estimator,
                 capture_fps=args.capture_fps, force=args.force, person=args.person,
             )  # fmt: skip
         except UserError as error:
-            if isinstance(error, EstimatorError) or len(videos) == 1:
+            if isinstance(error, EstimatorError) or len(folders) == 1:
                 raise
             log.error("%s", error)
             failed.append(video.name)
         else:
-            folder, size = root / video.stem, f"{info['width_px']} x {info['height_px']}"
+            size = f"{info['width_px']} x {info['height_px']}"
+            if model and info["estimator"].get("weights_sha256") not in (None, model):
+                log.warning(
+                    "%s: its keypoints were made with another model than --weights, %s; use "
+                    "--force to make them again",
+                    folder, info["estimator"]["name"],
+                )  # fmt: skip
             if args.person is not None:
                 keep_person(folder, args.person)
             uses_sidecar = args.person is None and (folder / CLIP_TOML).exists()
@@ -125,10 +138,13 @@ def keep_person(folder: Path, person: int) -> None:
     write_person(folder, person)
 
 
-def refuse_namesakes(video: Path, videos: list[Path]) -> None:
-    """Raise UserError if the clip of another video would have the same name."""
-    others = [str(other) for other in videos if other.stem == video.stem]
-    others.remove(str(video))
+def refuse_namesakes(video: Path, folders: dict[Path, Path]) -> None:
+    """Raise UserError if the clip of another video would have the same folder."""
+    others = [
+        str(other)
+        for other, folder in folders.items()
+        if other != video and folder == folders[video]
+    ]
     if others:
         raise UserError(
             f"{video}: its clip would have the same name, {video.stem}, as that of "

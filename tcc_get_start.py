@@ -1,14 +1,16 @@
 """Find where the motion of a standard video starts in a learner's video.
 
+    python3 tcc_get_start.py my.mov coach.mp4 --dataset axel
     python3 tcc_get_start.py --dataset axel --mode test
-    python3 tcc_get_start.py --dataset axel --learner my.mov --standard coach.mp4
 
-Reads log/<motion>_checkpoint.pt and two clips of data/<motion>/<mode>/, sorted by name: the first
-is the learner's and the second is the standard. --learner and --standard choose other clips,
-folders or videos. Writes result/start_<motion>_<learner>_vs_<standard>.mp4, .png and .json. The
-keypoints of a video are made when it is first used (see tcc_get_pose.py) and kept in
-result/keypoints/. The best start is printed first. If the learner's clip shows the motion several
-times, the other starts with a high confidence follow, at most TOP_K starts in total.
+Reads log/<motion>_checkpoint.pt and two clips: the learner's and the standard, the coach's. Each is
+a video file, the folder of a clip, or the name of a clip in data/<motion>/<mode>/. Clips that are
+not named are the first ones of this folder, sorted by name. Writes
+result/start_<motion>_<learner>_vs_<standard>.mp4, .png and .json. The keypoints of a video are made
+when it is first used (see tcc_get_pose.py) and kept in result/keypoints/, and
+result/check_start_<motion>_<learner>_vs_<standard>.jpg shows the person who is followed. The best
+start is printed first. If the learner's clip shows the motion several times, the other starts with
+a high confidence follow, at most TOP_K starts in total.
 """
 
 from __future__ import annotations
@@ -25,13 +27,14 @@ from numpy.typing import NDArray
 
 from tcc import cli
 from tcc.clip_cache import VideoCache
-from tcc.clip_folders import clip_folders, find_clip
+from tcc.clip_folders import find_source, list_sources, place_of
 from tcc.clips import Clip, require_images
 from tcc.clock import clock, nearest
+from tcc.contact_sheet import check_clips
 from tcc.draw import ClipPanel
 from tcc.dtw import CONFIDENT, Match, confidence, locate, map_frames
 from tcc.features import opposed
-from tcc.files import UserError, write_json
+from tcc.files import UserError, keep_earlier, result_stem, sha256, write_json
 from tcc.plots import plot_start
 from tcc_config import AFTER_TRAINING, CONFIG, Config
 from tcc_data import clip_doubts, clip_turn, feature_times, load_clip, make_features, match_frames
@@ -76,11 +79,22 @@ def main() -> None:
         "--no-video", action="store_true", help="draw no video; vis/ is then not needed"
     )
     args = cli.parse(parser, CONFIG, None)
+    sources = choose_pair(args)
     encoder, settings, path = load_encoder(
         args.checkpoint, args.log_dir, CONFIG, cli.pick_device(args.device)
     )
     tell_other_embeddings(args.log_dir, CONFIG, args.mode, path)
-    learner, standard = load_pair(args, settings)
+    learner, standard = load_pair(args, sources, settings)
+    stem = result_stem(
+        args.result_dir, "start_{}_{}_vs_{}", CONFIG.DATASET, learner.name, standard.name
+    )
+    if any(source.is_file() for source in sources):
+        _, _, sheets = check_clips(
+            (learner.folder, standard.folder), stem.with_name(f"check_{stem.name}"),
+            f"{learner.name}, {standard.name}", CONFIG.FPS, settings.SKELETON_CONF_THRESHOLD,
+            [(args.person, args.trim), (args.standard_person, args.standard_trim)],
+        )  # fmt: skip
+        print(*sheets, sep="\n")
     if not args.no_video:
         require_images(learner)
         require_images(standard)
@@ -97,7 +111,14 @@ def main() -> None:
                 f"confidence {match_confidence:.2f}"
             )
 
-    stem = args.result_dir / f"start_{CONFIG.DATASET}_{learner.name}_vs_{standard.name}"
+    inputs = {
+        "learner": learner.fingerprint(),
+        "standard": standard.fingerprint(),
+        "checkpoint": sha256(path),
+        "method": args.method,
+        "top_k": CONFIG.TOP_K,
+    }
+    keep_earlier(stem, inputs, (".mp4", ".png", ".json"))
     if not args.no_video:
         from tcc.video import write_video
 
@@ -110,41 +131,76 @@ def main() -> None:
         print(f"{stem}.mp4")
     title = f"{CONFIG.DATASET}: where {standard.name} starts in {learner.name}"
     plot_start(Path(f"{stem}.png"), result.cost, result.curve, result.matches, title)
-    write_json(Path(f"{stem}.json"), describe(result, learner, standard, args.method))
+    write_json(
+        Path(f"{stem}.json"), {"inputs": inputs, **describe(result, learner, standard, args.method)}
+    )
     print(f"{stem}.png")
 
 
-def load_pair(args: argparse.Namespace, settings: Config) -> tuple[Clip, Clip]:
-    """Return the learner's clip and the standard.
-
-    Raises:
-        UserError: there is only one clip, and not both are named.
-    """
-    where = (args.data_dir, CONFIG.DATASET, args.mode)
-    cache = VideoCache(args.result_dir / "keypoints", args.weights, args.device).find_clip
-    learner = find_clip(args.learner, *where, cache) if args.learner else None
-    standard = find_clip(args.standard, *where, cache) if args.standard else None
-    if learner is None or standard is None:
-        folders = clip_folders(*where)
-        learner = learner or first_except(folders, standard)
-        standard = standard or first_except([*folders[1:], folders[0]], learner)
+def load_pair(
+    args: argparse.Namespace, sources: tuple[Path, Path], settings: Config
+) -> tuple[Clip, Clip]:
+    """Return the learner's clip and the standard, of folders or video files."""
+    cache = VideoCache(
+        args.result_dir / "keypoints",
+        args.weights,
+        args.device,
+        args.data_dir / CONFIG.DATASET / args.mode,
+    )
+    learner = cache.find_clip(sources[0], args.capture_fps)
+    standard = cache.find_clip(sources[1], args.standard_capture_fps)
     if learner.resolve() == standard.resolve():
         log.warning("%s is both the learner's clip and the standard", learner)
-    return load_clip(learner, settings, args.person), load_clip(standard, settings)
+    return (
+        load_clip(learner, settings, args.person, args.trim),
+        load_clip(standard, settings, args.standard_person, args.standard_trim),
+    )
 
 
-def first_except(folders: list[Path], taken: Path | None) -> Path:
-    """Return the first of `folders` that is not `taken`.
+def choose_pair(args: argparse.Namespace) -> tuple[Path, Path]:
+    """Return the folders or video files of the learner's clip and of the standard.
+
+    Raises:
+        UserError: there is no such clip; there is only one clip, and not both are named; or a clip
+            is named twice.
+    """
+    where = (args.data_dir, CONFIG.DATASET, args.mode)
+    if len(args.clips) > 2 or (args.clips and (args.learner or args.standard)):
+        raise UserError(
+            f"{' '.join(args.clips)}: expected two clips, the learner's and the coach's; name each "
+            "once"
+        )
+    names = [*args.clips, None, None] if args.clips else [args.learner, args.standard]
+    learner, standard = (find_source(name, *where) if name else None for name in names[:2])
+    if learner is None or standard is None:
+        root = args.data_dir / CONFIG.DATASET / args.mode
+        if (named := learner or standard) and not root.is_dir():
+            raise UserError(
+                f"{named}: name the other clip too, as in: tcc_get_start.py learner.mp4 coach.mp4 "
+                f"(there is no folder {root} to take it from)"
+            )
+        sources = list_sources(*where)
+        learner = learner or first_except(sources, standard)
+        standard = standard or first_except([*sources[1:], sources[0]], learner)
+    places = [place_of(source, args.data_dir) for source in (learner, standard)]
+    motions = {place[0] for place in places if place}
+    if args.dataset is None and len(motions) == 1:  # the path of a clip names its motion
+        cli.override(CONFIG, "DATASET", motions.pop())
+    return learner, standard
+
+
+def first_except(sources: list[Path], taken: Path | None) -> Path:
+    """Return the first of `sources` that is not `taken`.
 
     Raises:
         UserError: there is no other.
     """
-    for folder in folders:
-        if taken is None or folder.resolve() != taken.resolve():
-            return folder
+    for source in sources:
+        if taken is None or source.resolve() != taken.resolve():
+            return source
     raise UserError(
-        f"{folders[0].parent} holds only the clip {folders[0].name}; add the standard, or name "
-        "both clips with --learner and --standard"
+        f"{sources[0].parent} holds only the clip {sources[0].name}; add the standard, or name "
+        "both clips, the learner's first"
     )
 
 
@@ -220,8 +276,8 @@ def describe(result: Result, learner: Clip, standard: Clip, method: str) -> dict
     best = result.matches[0]
     candidates = [
         {
-            "start_frame": match.start_frame,
-            "end_frame": match.end_frame,
+            "start_frame": match.start_frame + learner.first_frame,
+            "end_frame": match.end_frame + learner.first_frame,
             "start_s": learner.times_s[match.start_frame],
             "cost": match.cost,
             "confidence": match_confidence,
@@ -237,13 +293,13 @@ def describe(result: Result, learner: Clip, standard: Clip, method: str) -> dict
         "mirrored": result.mirrored,
         "candidates": candidates,
         "warnings": result.warnings,
-        "original_seq_len": learner.num_frames,
-        "aligned_start_frame": best.start_frame,
-        "aligned_end_frame": best.end_frame,
-        "aligned_std_start_frame": int(best.path[0, 0]),
-        "aligned_std_end_frame": int(best.path[-1, 0]) + 1,
+        "original_seq_len": learner.total_frames,
+        "aligned_start_frame": best.start_frame + learner.first_frame,
+        "aligned_end_frame": best.end_frame + learner.first_frame,
+        "aligned_std_start_frame": int(best.path[0, 0]) + standard.first_frame,
+        "aligned_std_end_frame": int(best.path[-1, 0]) + 1 + standard.first_frame,
         "aligned_seq_len": best.end_frame - best.start_frame,
-        "path": best.path,
+        "path": best.path + np.array([standard.first_frame, learner.first_frame]),
     }
 
 

@@ -28,6 +28,7 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from tcc.files import UserError, require_utf8
+from tcc.sidecars import Trim
 
 if TYPE_CHECKING:
     import torch
@@ -136,17 +137,54 @@ def add_checkpoint(command_parser: argparse.ArgumentParser) -> None:
 
 
 def add_pair(command_parser: argparse.ArgumentParser) -> None:
-    """Add --learner, --standard and --person to the parser of a command that compares two clips."""
+    """Add the arguments of a command that compares a learner's clip with a standard: see `pair`."""
     add = command_parser.add_argument
     kinds = "its name, folder or video file"
-    add("--learner", metavar="CLIP", help=f"the learner's clip: {kinds} (default: the first clip)")
-    add("--standard", metavar="CLIP", help=f"the coach's clip: {kinds} (default: the second clip)")
     add(
-        "--person",
-        type=int,
-        metavar="K",
-        help="follow the K-th person in the learner's clip (1: the main person)",
+        "clips",
+        nargs="*",
+        metavar="CLIP",
+        help=f"the learner's clip and the standard, the coach's clip: each {kinds}",
     )
+    add("--learner", metavar="CLIP", help="the learner's clip (default: the first clip of MODE)")
+    add("--standard", metavar="CLIP", help="the coach's clip (default: the second clip of MODE)")
+    for prefix, whose in (("", "learner's"), ("standard-", "coach's")):
+        add(
+            f"--{prefix}trim",
+            type=trim,
+            metavar="START-END",
+            help=f"use this part of the {whose} clip, in seconds, for example 4.2-6.0",
+        )
+        add(
+            f"--{prefix}person",
+            type=int,
+            metavar="K",
+            help=f"follow the K-th person in the {whose} clip (1: the main person)",
+        )
+        add(
+            f"--{prefix}capture-fps",
+            type=float,
+            metavar="FPS",
+            help=f"frames per second that the camera recorded, if the {whose} video is in slow "
+            "motion",
+        )
+
+
+def trim(text: str) -> Trim:
+    """Return the part START-END of a clip; START or END may be missing.
+
+    Raises:
+        argparse.ArgumentTypeError: the text is not two times in seconds.
+    """
+    start, dash, end = text.partition("-")
+    try:
+        if not dash or not (start or end):
+            raise ValueError
+        return Trim(float(start) if start else None, float(end) if end else None)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: expected seconds, as in 4.2-6.0, 4.2- or -6.0"
+        ) from None
 
 
 def add_weights(command_parser: argparse.ArgumentParser) -> None:

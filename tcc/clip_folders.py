@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from tcc.files import UserError
 
 log = logging.getLogger("tcc")
 VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".webm")
+MODES = ("train", "val", "test")
+MAX_NAMES = 9  # in a message
 
 
 def list_clips(root: Path) -> list[Path]:
@@ -54,25 +56,34 @@ def clip_folders(data_dir: Path, motion: str, mode: str) -> list[Path]:
     return folders
 
 
-def find_clip(
-    name: str,
-    data_dir: Path,
-    motion: str,
-    mode: str,
-    convert: Callable[[Path, Sequence[Path]], Path] | None = None,
-) -> Path:
-    """Return the folder of a clip that the user has named.
+def list_sources(data_dir: Path, motion: str, mode: str) -> list[Path]:
+    """Return the clips and videos in data/<motion>/<mode>/, sorted by name.
+
+    A clip is a folder. A video that has a clip of its name is left out.
+
+    Raises:
+        UserError: the folder does not exist, or holds neither a clip nor a video.
+    """
+    root = data_dir / motion / mode
+    folders, videos = list_clips(root), find_videos(root)
+    names = {folder.name for folder in folders}
+    sources = folders + [path for path in videos if path.stem not in names]
+    if not sources:
+        return clip_folders(data_dir, motion, mode)  # raises the error
+    return sorted(sources, key=lambda path: path.name)
+
+
+def find_source(name: str, data_dir: Path, motion: str, mode: str) -> Path:
+    """Return the folder of the clip, or the video file, that the user has named.
 
     Args:
         name: of a clip or video in data/<motion>/<mode>/, or the path of any folder or video.
         data_dir: folder of the motions.
         motion: name of the motion.
         mode: name of the mode.
-        convert: is called with a video and with the folders where tcc_get_pose.py may have put its
-            clip; returns the folder of the clip. None: videos are refused.
 
     Raises:
-        UserError: there is no such clip or there are two, or a video can't be used.
+        UserError: there is no such clip or file, or there are two.
     """
     root = data_dir / motion / mode
     for path in (root / name, Path(name)):
@@ -87,15 +98,26 @@ def find_clip(
     if len(videos) > 1:
         names = " or ".join(path.name for path in videos)
         raise UserError(f"{name} can be {names} in {root}; give the full file name")
-    if videos and convert is None:
-        raise UserError(
-            f"{videos[0]} is a file, not the folder of a clip; run: python3 tcc_get_pose.py "
-            f"{videos[0]}"
-        )
-    if videos and convert is not None:
-        video = videos[0]
-        return convert(video, (video.with_suffix(""), root / video.stem))
-    names = ", ".join(path.name for path in [*list_clips(root), *present]) or "no clip"
-    raise UserError(
-        f"no clip {name} in {root}; it holds {names}; there is no file or folder {name} either"
-    )
+    if videos:
+        return videos[0]
+    found = [path.name for path in [*list_clips(root), *present]]
+    holds = f"{root} holds {shorten(found) or 'no clip'}"
+    if Path(name).suffix or Path(name).name != name:
+        known = f"; {holds}" if found else ""
+        raise UserError(f"{name}: no such file or folder{known}; check the path")
+    raise UserError(f"no clip {name}: {holds}, and there is no file or folder {name} either")
+
+
+def place_of(path: Path, data_dir: Path) -> tuple[str, str] | None:
+    """Return motion and mode of a path data/<motion>/<mode>/<name>; None for any other path."""
+    try:
+        parts = path.resolve().relative_to(data_dir.resolve()).parts
+    except ValueError:
+        return None
+    return (parts[0], parts[1]) if len(parts) == 3 and parts[1] in MODES else None
+
+
+def shorten(names: Sequence[str]) -> str:
+    """Return names for a message; if there are many, the first ones and how many more there are."""
+    more = len(names) - MAX_NAMES
+    return ", ".join(names[:MAX_NAMES]) + (f" and {more} more" if more > 0 else "")

@@ -10,13 +10,16 @@ from numpy.typing import NDArray
 
 from tcc.alphapose import Detections, natural_key, read_detections
 from tcc.clock import rate
-from tcc.files import UserError, require_utf8
+from tcc.files import UserError, require_utf8, sha256_of
 from tcc.sidecars import CLIP_TOML, Trim, picture_size, read_clip_toml, read_times
 from tcc.tracking import Track, choose_person
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 MIN_CONFIDENCE = 1e-6
 MIN_EXTENT_PX = 1.0
+# A person who is chosen by number must be seen in this share of the frames, and in this many.
+MIN_SEEN_SHARE = 0.1
+MIN_SEEN_FRAMES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,10 @@ class Clip:
     def fps(self) -> float:
         """Frames per second: one over the median time between two frames."""
         return rate(self.times_s)
+
+    def fingerprint(self) -> str:
+        """Return the SHA-256 of the keypoints and times: it says which clip and person this is."""
+        return sha256_of(self.keypoints.tobytes() + self.times_s.tobytes())
 
     def read_image(self, frame: int) -> NDArray[np.uint8]:
         """Return the image of a frame, (H, W, 3) uint8 BGR.
@@ -181,6 +188,12 @@ def choose_skater(
         )
     except UserError as error:
         raise UserError(f"{folder}: {error}") from None
+    seen, total = int(track.observed.sum()), len(track.observed)
+    if given not in (None, 1) and seen < max(MIN_SEEN_SHARE * total, min(MIN_SEEN_FRAMES, total)):
+        raise UserError(
+            f"{folder}: person {given} is seen in only {seen} of {total} frames; choose another "
+            "person (1: the main person)"
+        )
     highest = float(track.keypoints[..., 2].max())
     if highest < max(confidence_threshold, MIN_CONFIDENCE):
         raise UserError(

@@ -31,6 +31,7 @@ from tcc.draw import (
 )
 from tcc.files import UserError, require_utf8, write_json
 from tcc.images import read_frame, write_image
+from tcc.sidecars import Trim
 from tcc.tracking import CLEAR_MARGIN, Track, choose_person, find_doubts
 
 log = logging.getLogger("tcc")
@@ -103,7 +104,12 @@ def check_and_print(
 
 
 def check_clips(
-    folders: Iterable[Path], stem: Path, title: str, fps: float, confidence_threshold: float
+    folders: Iterable[Path],
+    stem: Path,
+    title: str,
+    fps: float,
+    confidence_threshold: float,
+    choices: Sequence[tuple[int | None, Trim | None]] | None = None,
 ) -> tuple[list[CheckedClip], list[str], list[Path]]:
     """Write a contact sheet of the clips, <stem>.jpg, and the results, <stem>.json.
 
@@ -115,6 +121,7 @@ def check_clips(
         title: of the sheet.
         fps: frames per second of the clips without video.json.
         confidence_threshold: joints below it are not drawn.
+        choices: person and part of each clip; None: those in clip.toml.
 
     Returns:
         The clips, the names of those that can't be read (the log says why), and the sheets' paths.
@@ -131,10 +138,11 @@ def check_clips(
         write_image(sheets[-1], draw_sheet(text, strips))
         strips.clear()
 
-    for folder in folders:
+    for index, folder in enumerate(folders):
+        person, trim = choices[index] if choices else (None, None)
         try:
-            contents = read_folder(folder, fps)
-            track, times_s = choose_skater(contents, confidence_threshold), contents.times_s
+            contents = read_folder(folder, fps, trim)
+            track, times_s = choose_skater(contents, confidence_threshold, person), contents.times_s
             clip = CheckedClip(
                 folder.name,
                 len(times_s),

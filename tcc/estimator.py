@@ -59,6 +59,16 @@ class Estimator(Protocol):
         """Return every person of an image (H, W, 3) uint8 BGR."""
 
 
+def require_weights(path: Path | None) -> None:
+    """Check that the file of the model exists.
+
+    Raises:
+        EstimatorError: it does not.
+    """
+    if path is not None and not path.is_file():
+        raise EstimatorError(f"--weights {path}: no such file; check the path")
+
+
 class Rtmo:
     """RTMO (Lu et al., CVPR 2024, arXiv 2312.07526), run by rtmlib with ONNX Runtime.
 
@@ -140,8 +150,7 @@ class Rtmo:
                     f"on a computer with internet, download {RTMO_M} and unzip it; copy its file "
                     "end2end.onnx here and add: --weights end2end.onnx"
                 ) from None
-        if not weights.is_file():
-            raise EstimatorError(f"--weights {weights}: no such file; check the path")
+        require_weights(weights)
         size = (INPUT_PX, INPUT_PX)
         try:
             with redirect_stdout(io.StringIO()):  # rtmlib prints the path

@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import logging
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from stat import S_ISDIR
@@ -15,7 +16,9 @@ from typing import Any
 
 import msgspec
 
+log = logging.getLogger("tcc")
 SCHEMA_VERSION = 1
+MAX_STEM_BYTES = 200  # leaves room for _earlier_1, the name of an event and the suffix
 
 
 class UserError(Exception):
@@ -61,6 +64,65 @@ def whole(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def result_stem(folder: Path, pattern: str, *names: str) -> Path:
+    """Return the path of a command's results without suffix, for example start_axel_my_vs_coach.
+
+    File systems take names of at most 255 bytes. If the name would be too long, each of `names` is
+    cut and gets a part of its hash, so that different names stay different.
+
+    Args:
+        folder: of the results.
+        pattern: name with {} for each of `names`.
+        names: of motions, modes and clips.
+    """
+    room = (MAX_STEM_BYTES - len(pattern.encode())) // len(names)
+    if sum(len(name.encode()) for name in names) > room * len(names):
+        names = tuple(
+            f"{name.encode()[: room - 9].decode(errors='ignore')}~{sha256_of(name.encode())[:8]}"
+            if len(name.encode()) > room
+            else name
+            for name in names
+        )
+    return folder / pattern.format(*names)
+
+
+def sha256_of(content: bytes) -> str:
+    """Return the SHA-256 of bytes, 64 hexadecimal digits."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def keep_earlier(stem: Path, inputs: dict[str, Any], suffixes: Iterable[str]) -> None:
+    """Rename the files of an earlier result, unless it was made from the same inputs.
+
+    Nothing is overwritten by the result of other clips, and no old picture stays beside new
+    numbers. The earlier result is called <stem>_earlier_1, or _2 if there is one already, and so
+    on.
+
+    Args:
+        stem: path of the result without suffix.
+        inputs: plain values that say what the new result is made from; the JSON file of a result
+            holds them as `inputs`.
+        suffixes: of the files of a result, for example .mp4 or _takeoff.png; .json is one of them.
+    """
+    files = {suffix: Path(f"{stem}{suffix}") for suffix in suffixes}
+    present = {suffix: path for suffix, path in files.items() if path.is_file()}
+    try:
+        found = json.loads(files[".json"].read_bytes())["inputs"]
+    except (OSError, ValueError, KeyError, TypeError):
+        found = None
+    if not present or found == json.loads(msgspec.json.encode(inputs)):
+        return
+    number = 1
+    while any(Path(f"{stem}_earlier_{number}{suffix}").exists() for suffix in files):
+        number += 1
+    for suffix, path in present.items():
+        path.rename(Path(f"{stem}_earlier_{number}{suffix}"))
+    log.info(
+        "%s: the result of other clips, persons, settings or another checkpoint is kept as %s",
+        stem, Path(f"{stem}_earlier_{number}").name,
+    )  # fmt: skip
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

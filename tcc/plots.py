@@ -17,6 +17,7 @@ from tcc.dtw import Match
 from tcc.files import whole
 
 Array = NDArray[np.floating[Any]]
+NAME = 30  # longest name of a clip beside a plot, in characters
 
 
 def plot_start(path: Path, cost: Array, curve: Array, matches: Sequence[Match], title: str) -> None:
@@ -80,7 +81,11 @@ def plot_tsne(
     axes.set(title=_literal(title), xlabel="t-SNE 1", ylabel="t-SNE 2")
     # Lines and labels are given, because a legend leaves out the labels of lines that start with _.
     axes.legend(
-        axes.lines, map(_literal, names), loc="center left", bbox_to_anchor=(1, 0.5), frameon=False
+        axes.lines,
+        [_literal(name, NAME) for name in names],
+        loc="center left",
+        bbox_to_anchor=(1, 0.5),
+        frameon=False,
     )
     _save(figure, path)
 
@@ -101,7 +106,7 @@ def plot_tau(path: Path, matrix: Array, names: Sequence[str], title: str) -> Non
     image = axes.imshow(np.ma.masked_invalid(matrix), cmap="PuOr", vmin=-1, vmax=1)
     all_named = len(names) <= 60
     ticks = np.arange(len(names)) if all_named else np.arange(0, len(names), len(names) // 30)
-    labels = [_literal(names[int(tick)]) for tick in ticks]
+    labels = [_literal(names[int(tick)], NAME) for tick in ticks]
     axes.set_xticks(ticks, labels, rotation=90, fontsize=7)
     axes.set_yticks(ticks, labels, fontsize=7)
     if len(names) <= 16:
@@ -148,9 +153,10 @@ def plot_error_distribution(
     _save(figure, path)
 
 
-def _literal(text: str) -> str:
-    """Escape dollar signs, between which Matplotlib would read a formula."""
-    return text.replace("$", r"\$")
+def _literal(text: str, length: int = 100) -> str:
+    """Cut a text to `length`, and escape dollar signs: Matplotlib reads a formula between them."""
+    cut = text if len(text) <= length else f"{text[: length - 1]}…"
+    return cut.replace("$", r"\$")
 
 
 def _figure(width_inches: float, height_inches: float) -> Figure:

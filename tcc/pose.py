@@ -22,7 +22,7 @@ from tcc.cli import progress
 from tcc.clips import read_folder
 from tcc.clock import rate
 from tcc.estimator import Estimator, People
-from tcc.files import UserError, require_utf8, sha256, write_json
+from tcc.files import UserError, require_utf8, result_stem, sha256, write_json
 from tcc.images import Image, read_image, write_image
 from tcc.sidecars import CLIP_TOML, write_person
 from tcc.tracking import choose_person
@@ -35,11 +35,22 @@ KEYPOINT_FILE, INFO_FILE, FRAME_FOLDER = "alphapose-results.json", "video.json",
 OWN_KEYS = {
     "source", "source_sha256", "capture_fps", "num_frames", "width_px", "height_px", "estimator",
 }  # fmt: skip
+MAX_CAPTURE_FPS = 100_000
 AHEAD = 4  # frames by which decoding may be ahead of the model, and writing behind it
 # Constants of the second look at a small skater, chosen with benchmarks/pose.py.
 SMALL_PX = 100  # height in the model's input below which a crop gives more exact joints
 CROP = 4.0  # side of the crop in body sizes; at 2, the skater is lost in many frames
 NEAR = 0.3  # largest median distance of the joints, in body sizes, between poses of one person
+
+
+def require_capture_fps(fps: float | None) -> None:
+    """Check --capture-fps.
+
+    Raises:
+        UserError: no camera has this rate.
+    """
+    if fps is not None and not 1 <= fps <= MAX_CAPTURE_FPS:
+        raise UserError(f"--capture-fps {fps:g}: expected 1 to {MAX_CAPTURE_FPS}, as in 240")
 
 
 def video_to_keypoints(
@@ -96,7 +107,7 @@ def video_to_keypoints(
             "--person K for this one (1: the main person), or delete the file"
         )
     described = estimator.load()
-    partial = folder.with_name(f".{folder.name}.partial")
+    partial = result_stem(folder.parent, ".{}.partial", folder.name)
     shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed
     try:
         (partial / FRAME_FOLDER).mkdir(parents=True)

@@ -299,6 +299,72 @@ def test_a_clip_by_its_path_is_not_compared_with_itself_unasked(
     assert "a0 is both the learner's clip and the standard" in caplog.text
 
 
+def test_two_clips_in_order_are_the_learner_and_the_standard(copy: Path, call: Call) -> None:
+    call(
+        tcc_get_start.main,
+        *SMALL,
+        "c0",
+        copy / "data" / MOTION / "val" / "d0",
+        "--no-video",
+        cwd=copy,
+    )
+    assert (copy / "result" / f"start_{MOTION}_c0_vs_d0.json").exists()
+
+
+def test_the_path_of_a_clip_names_its_motion(copy: Path, call: Call) -> None:
+    folder = copy / "data" / MOTION / "test"
+    call(tcc_get_start.main, folder / "a0", folder / "b0", "--no-video", cwd=copy)
+    assert read_json(copy / "result" / f"start_{MOTION}_a0_vs_b0.json")["motion_type"] == MOTION
+
+
+def test_a_trimmed_learner_keeps_the_numbers_of_the_whole_video(copy: Path, call: Call) -> None:
+    call(tcc_get_start.main, *SMALL, "--no-video", cwd=copy)
+    result = copy / "result" / f"start_{MOTION}_a0_vs_b0.json"
+    whole = read_json(result)
+    (copy / "data" / MOTION / "test" / "a0" / "clip.toml").write_text("start_s = 0.1\n")
+    call(tcc_get_start.main, *SMALL, "--no-video", cwd=copy)
+    trimmed = read_json(result)
+    assert trimmed["inputs"]["learner"] != whole["inputs"]["learner"]
+    assert abs(trimmed["start_frame"] - whole["start_frame"]) <= 1
+    assert trimmed["start_s"] == pytest.approx(trimmed["start_frame"] / 30)
+    assert trimmed["original_seq_len"] == whole["original_seq_len"]
+    assert min(frame for _, frame in trimmed["path"]) >= 3
+
+
+def test_results_of_other_inputs_are_kept(
+    copy: Path, call: Call, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    stem = f"start_{MOTION}_a0_vs_b0"
+    folder = copy / "result"
+    call(tcc_get_start.main, *SMALL, cwd=copy)
+    first = hash_folder(folder)
+    call(tcc_get_start.main, *SMALL, "--no-video", cwd=copy)  # the same inputs
+    assert hash_folder(folder) == first
+    call(tcc_get_start.main, *SMALL, "--method", "sliding", "--no-video", cwd=copy)
+    assert {path.name for path in folder.iterdir()} == {
+        f"{stem}.json", f"{stem}.png",
+        *(f"{stem}_earlier_1{suffix}" for suffix in (".json", ".mp4", ".png")),
+    }  # fmt: skip
+    now = hash_folder(folder)
+    assert all(now[name.replace(stem, f"{stem}_earlier_1")] == first[name] for name in first)
+    assert f"is kept as {stem}_earlier_1" in caplog.text
+    call(tcc_get_start.main, *SMALL, "--trim", "0.1-", "--no-video", cwd=copy)
+    assert (folder / f"{stem}_earlier_2.json").exists()
+
+
+def test_long_names_are_cut_and_stay_different(copy: Path, call: Call) -> None:
+    names = ["\u30b8\u30e3" * 41 + letter for letter in "ab"]  # 247 bytes each
+    for index, name in enumerate(names):
+        write_clip(copy / "data" / MOTION / "test" / name, wave(26 + index, 31, 1.1))
+    for name in names:
+        call(tcc_get_start.main, *SMALL, "b0", name, "--no-video", cwd=copy)
+    results = sorted((copy / "result").glob("*.json"))
+    assert sorted(read_json(path)["standard_name"] for path in results) == names
+    assert all(len(path.name.encode()) <= 220 for path in results)
+    call(tcc_align.main, *SMALL, "--videos", ",".join(["b0", *names]), "--no-video", cwd=copy)
+
+
 def test_every_clear_place_is_printed_and_more_than_top_k_are_told(
     copy: Path, call: Call, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -620,7 +686,7 @@ def keep(folder: Path, mode: str, *names: str) -> None:
 
 
 def test_mistakes_with_clips_are_named(copy: Path, call: Call) -> None:
-    with pytest.raises(UserError, match=r"no clip z0 in data/double axel/test; it holds a0, b0, "):
+    with pytest.raises(UserError, match=r"no clip z0: data/double axel/test holds a0, b0, c0"):
         call(tcc_get_start.main, *SMALL, "--learner", "z0", cwd=copy)
     for names in ("a0,b0,,c0,d0", "a0,b0,c0,d0,", " "):
         with pytest.raises(UserError, match=rf"--videos {names}: there is an empty name"):
@@ -677,7 +743,7 @@ def test_tau_without_labels_says_that_the_error_is_unknown(
         ("tcc_train.py", ["--dataset", "lutz"], "error: no folder data/lutz/train; put the clips"),
         (
             "tcc_get_start.py",
-            ["--checkpoint", "x.pt"],
+            [*SMALL, "--checkpoint", "x.pt"],
             "error: no checkpoint x.pt; run: python3 tcc",
         ),
         ("tcc_align.py", ["--seed", "-1"], "error: setting SEED=-1: expected a whole number"),

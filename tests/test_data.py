@@ -18,7 +18,7 @@ import torch
 
 from tcc.augment import choose_clips, sample_steps
 from tcc.cli import parse, parser
-from tcc.clip_folders import clip_folders, find_clip
+from tcc.clip_folders import clip_folders, find_source
 from tcc.clips import Clip, image_files, require_images
 from tcc.contact_sheet import check_and_print
 from tcc.files import UserError
@@ -205,16 +205,16 @@ def test_missing_and_empty_folders_are_named(tmp_path: Path) -> None:
         clip_folders(tmp_path, "axel", "val")
     (tmp_path / "axel" / "train" / "b.mp4").touch()
     with pytest.raises(
-        UserError, match=r"no clip z in .*axel/train; it holds a, b.mp4; there is no file .* z eith"
+        UserError, match=r"no clip z: .*axel/train holds a, b.mp4, and there is no file .* z either"
     ):
-        find_clip("z", tmp_path, "axel", "train")
+        find_source("z", tmp_path, "axel", "train")
     with pytest.raises(
-        UserError, match=r"no clip z in .*lutz/train; it holds no clip; there is no"
+        UserError, match=r"no clip z: .*lutz/train holds no clip, and there is no file or folder z"
     ):
-        find_clip("z", tmp_path, "lutz", "train")
-    assert find_clip("a", tmp_path, "axel", "train") == tmp_path / "axel" / "train" / "a"
+        find_source("z", tmp_path, "lutz", "train")
+    assert find_source("a", tmp_path, "axel", "train") == tmp_path / "axel" / "train" / "a"
     elsewhere = write(tmp_path / "elsewhere", 3)
-    assert find_clip(str(elsewhere), tmp_path, "axel", "train") == elsewhere
+    assert find_source(str(elsewhere), tmp_path, "axel", "train") == elsewhere
 
 
 def test_a_folder_holds_one_keypoint_file(tmp_path: Path) -> None:
@@ -456,3 +456,23 @@ def test_a_part_without_frames_or_people_is_refused(
     write_clip(tmp_path / "a", clip)
     with pytest.raises(UserError, match=message):
         load_clip(tmp_path / "a", Config(), trim=trim)
+
+
+def test_a_person_who_is_rarely_seen_is_refused(tmp_path: Path) -> None:
+    first, second = wave(60, 1), wave(60, 2) + np.array([400, 0, 0], np.float32)
+    for seen, refused in ((5, True), (6, False)):  # a tenth of the frames is enough
+        shown = second.copy()
+        shown[seen:] = 0
+        folder = tmp_path / str(seen)
+        write_clip(folder, first, shown)
+        if refused:
+            with pytest.raises(UserError, match=r"person 2 is seen in only 5 of 60 frames; choose"):
+                load_clip(folder, Config(), person=2)
+        else:
+            assert load_clip(folder, Config(), person=2).track.observed.sum() == seen
+        assert load_clip(folder, Config(), person=1).track.observed.all()
+    few = wave(8, 2) + np.array([400, 0, 0], np.float32)
+    few[4:] = 0
+    write_clip(tmp_path / "few", wave(8, 1), few)
+    with pytest.raises(UserError, match=r"person 2 is seen in only 4 of 8 frames"):
+        load_clip(tmp_path / "few", Config(), person=2)

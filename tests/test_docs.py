@@ -31,7 +31,7 @@ TABLE = re.compile(r"(<!-- settings.*?-->\n)(.*?)(<!-- end of settings -->)", re
 ELSEWHERE = {
     "make demo": "test_demo.py",
     "python3 tcc_get_pose.py": "test_pose.py",
-    "python3 tcc_get_start.py --dataset axel --learner my.mov": "test_clip_cache.py",
+    "python3 tcc_get_start.py my.mov coach.mp4": "test_clip_cache.py",
     "python3 -m pip install -r requirements-pose.txt": "test_pose.py",
 }
 # Commands on recorded data, and arguments that are added here to make them short.

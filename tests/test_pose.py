@@ -482,6 +482,25 @@ def test_the_person_of_a_replaced_clip_is_checked_with_the_size_of_the_picture(
     assert len(set(sizes)) == 1
 
 
+def test_a_video_in_the_folder_of_a_mode_belongs_there(
+    tmp_path: Path, command: Callable[..., tuple[int, str, str]]
+) -> None:
+    train = write_clip(tmp_path / "data" / "lutz" / "train" / "jump.mp4")
+    other = write_clip(tmp_path / "elsewhere" / "jump.mp4")
+    code, out, err = command(str(train), str(other))  # motion axel and mode test by default
+    assert code == 0, err
+    assert (train.parent / "jump" / "video.json").exists()
+    assert (tmp_path / "data" / "axel" / "test" / "jump" / "video.json").exists()
+    for name in ("check_lutz_train.jpg", "check_axel_test.jpg"):
+        assert (tmp_path / "result" / name).exists()
+        assert name in out
+
+
+def test_a_missing_video_is_named(command: Callable[..., tuple[int, str, str]]) -> None:
+    code, _, err = command("my.mov")
+    assert (code, err) == (2, "error: my.mov: no such file; check the path\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
