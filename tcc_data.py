@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +22,12 @@ from tcc.dtw import Match, at_frames
 from tcc.features import extract, fill_joints, flip, turn
 from tcc.files import UserError
 from tcc.sidecars import Trim
-from tcc.tracking import find_doubts
+from tcc.tracking import Doubt, find_doubts
 from tcc_config import Config
 
 log = logging.getLogger("tcc")
 RECOMMENDED_CLIPS = 50
-MAX_NAMES = 9  # of clips in a message; if there are more, only their number is printed
+MAX_NAMES = 9  # of clips in a message; of further clips, only the number is printed
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +68,45 @@ def load_clip(
 
 
 def clip_doubts(clip: Clip) -> list[str]:
-    """Return the doubts about the choice of a clip's skater, each with the clip's name."""
+    """Return the doubts about a clip in full, each with the clip's name and folder."""
     doubts = find_doubts(clip.track, clip.times_s, clip.first_frame)
     return [f"{clip.name}: {doubt.sentence(clip.folder)}" for doubt in doubts]
+
+
+def tell_doubts(clips: Sequence[Clip]) -> None:
+    """Print a warning for each kind of doubt, with the clips that have it."""
+    found: dict[str, list[tuple[Clip, Doubt]]] = {}
+    for clip in clips:
+        for doubt in find_doubts(clip.track, clip.times_s, clip.first_frame):
+            found.setdefault(doubt.kind, []).append((clip, doubt))
+    for kind, group in found.items():
+        clip, doubt = group[0]
+        names = list_names([f"{clip.name} ({doubt.detail})" for clip, doubt in group])
+        told = doubt.sentence(clip.folder)
+        if len(group) > 1:
+            told = f"{kind}: {names}"
+            if doubt.remedy:
+                told += f"; {doubt.remedy.replace('{folder}', f'for example {clip.folder}')}"
+        who = clip.name if len(group) == 1 else f"{len(group)} clips"
+        log.warning("%s: %s%s", who, told, _how_to_look([clip for clip, _ in group]))
+
+
+def _how_to_look(clips: Sequence[Clip]) -> str:
+    """Return the command that shows the clips, if they are clips of one mode; else nothing."""
+    folders = {clip.folder.parent for clip in clips}
+    root = folders.pop()
+    if folders or root.name not in ("train", "val", "test"):
+        return ""
+    words = ["python3", "tcc_check.py", "--dataset", root.parent.name, "--mode", root.name]
+    if root.parent.parent != Path("data"):
+        words += ["--data-dir", str(root.parent.parent)]
+    return f"; to see who is followed, run: {shlex.join(words)}"
+
+
+def list_names(names: Sequence[str]) -> str:
+    """Return at most MAX_NAMES names, and how many more there are."""
+    more = len(names) - MAX_NAMES
+    return ", ".join(names[:MAX_NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
 def load_clips(folders: Sequence[Path], config: Config) -> list[Clip]:
@@ -83,9 +120,7 @@ def load_clips(folders: Sequence[Path], config: Config) -> list[Clip]:
         UserError: a clip can't be used; the message says why.
     """
     clips = [load_clip(folder, config) for folder in progress(folders, "reading", "clip")]
-    for clip in clips:
-        for doubt in clip_doubts(clip):
-            log.warning("%s", doubt)
+    tell_doubts(clips)
     gaps = [clip.name for clip in clips if not clip.track.observed.all()]
     if gaps:
         missed = sum(int((~clip.track.observed).sum()) for clip in clips)
@@ -94,7 +129,7 @@ def load_clips(folders: Sequence[Path], config: Config) -> list[Clip]:
             "the skater was not found in %d of %d frames (nobody was found in %d); the pose there "
             "is interpolated: %s",
             missed, sum(clip.num_frames for clip in clips), empty,
-            ", ".join(gaps) if len(gaps) <= MAX_NAMES else f"{len(gaps)} clips",
+            list_names(gaps),
         )  # fmt: skip
     return clips
 

@@ -25,7 +25,14 @@ from tcc.files import UserError
 from tcc.images import read_image
 from tcc.sidecars import Trim, picture_size, write_person
 from tcc_config import Config
-from tcc_data import KeypointSequences, load_clip, load_clips, make_features, pick_num_steps
+from tcc_data import (
+    KeypointSequences,
+    clip_doubts,
+    load_clip,
+    load_clips,
+    make_features,
+    pick_num_steps,
+)
 from tests.conftest import ROOT, wave, write_clip, write_frames
 
 
@@ -97,7 +104,7 @@ def test_malformed_clip_toml_is_named(tmp_path: Path, content: str) -> None:
 
 def write_two_people(folder: Path) -> None:
     """Write a clip of two people who move alike, left and right of the picture's centre."""
-    folder.mkdir()
+    folder.mkdir(parents=True)
     persons = [
         {
             "image_id": f"{f}.jpg",
@@ -135,17 +142,64 @@ def test_frames_without_a_skater_are_counted(
     persons = [p for p in json.loads(file.read_text()) if p["image_id"] not in ("4.jpg", "5.jpg")]
     file.write_text(json.dumps(persons))
     load_clips([folder, write(tmp_path / "b", 8)], Config())
-    told = "(2 of 12 frames, 2 with nobody; 0.10 s from frame 4)"
+    told = "the pose is interpolated there (2 of 12 frames, 2 with nobody; 0.10 s from frame 4)"
     missed = "the skater was not found in 2 of 20 frames (nobody was found in 2)"
     assert caplog.messages == [
-        f"a: the skater is missed often or for long; the pose is interpolated there {told}",
+        f"a: the skater is missed often or for long; {told}",
         f"{missed}; the pose there is interpolated: a",
     ]
     caplog.clear()
     load_clips([folder] * 9, Config())
     assert caplog.messages[-1].endswith(f"is interpolated: {', '.join('a' * 9)}")
-    load_clips([folder] * 10, Config())
-    assert caplog.messages[-1].endswith("found in 20); the pose there is interpolated: 10 clips")
+    load_clips([folder] * 11, Config())
+    assert caplog.messages[-1].endswith(f"is interpolated: {', '.join('a' * 9)} and 2 more")
+
+
+def test_a_doubt_is_said_once_with_the_clips_that_have_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    root = Path("data/axel/train")
+    folders = [root / name for name in ("a", "b", "c")]
+    write_two_people(folders[0])
+    write_two_people(folders[2])
+    load_clips([folders[0], write(folders[1], 15), folders[2]], Config())
+    both = (
+        "2 clips: another person is nearly as likely to be the skater: a (margin 0.06), "
+        "c (margin 0.06); to follow another person, write person = 2 into clip.toml in the clip's "
+        "folder, for example data/axel/train/a; to see who is followed, run: python3 tcc_check.py "
+        "--dataset axel --mode train"
+    )
+    assert caplog.messages == [both]
+    caplog.clear()
+    (clip,) = load_clips(folders[2:], Config())
+    doubt = (
+        "c: another person is nearly as likely to be the skater (margin 0.06); to follow another "
+        "person, write person = 2 into clip.toml in the clip's folder, data/axel/train/c"
+    )
+    command = "; to see who is followed, run: python3 tcc_check.py --dataset axel --mode train"
+    assert caplog.messages == [doubt + command]
+    assert clip_doubts(clip) == [doubt]
+    load_clips([tmp_path / folders[2]], Config())
+    assert caplog.messages[-1].endswith(f"{command} --data-dir {tmp_path}/data")
+    write_two_people(tmp_path / "filmed" / "d")
+    load_clips([folders[2], tmp_path / "filmed" / "d"], Config())
+    assert caplog.messages[-1].endswith("for example data/axel/train/c")  # no one sheet shows both
+    load_clips([folders[2]] * 11, Config())
+    assert caplog.messages[-1].startswith("11 clips: another person is nearly as likely")
+    assert caplog.messages[-1].count("c (margin 0.06)") == 9
+    assert " and 2 more; to follow" in caplog.messages[-1]
+
+
+def test_every_kind_of_doubt_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_two_people(tmp_path / "a")
+    file = tmp_path / "a" / "alphapose-results.json"
+    persons = [p for p in json.loads(file.read_text()) if p["image_id"] not in ("4.jpg", "5.jpg")]
+    file.write_text(json.dumps(persons))
+    load_clips([tmp_path / "a"], Config())
+    kinds = ("a: another person is nearly as likely", "a: the skater is missed often or for long")
+    assert len(caplog.messages) == 2
+    assert all(map(str.startswith, caplog.messages, kinds))
 
 
 @pytest.mark.parametrize("confidence", [0.0, 0.1])
