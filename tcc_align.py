@@ -33,6 +33,7 @@ from tcc.dtw import cost_matrix, map_frames
 from tcc.features import opposed
 from tcc.files import UserError, keep_earlier, result_stem, sha256, write_json
 from tcc.plots import plot_tsne
+from tcc.progress import progress
 from tcc_config import AFTER_TRAINING, CONFIG, Config
 from tcc_data import clip_turn, load_clips, make_features, per_frame
 from tcc_model import Encoder, embed, load_encoder, tell_other_embeddings
@@ -113,7 +114,7 @@ def main() -> None:
 
             num_shown = len(clock(clips[0].times_s, clips[0].fps))
             frames = draw_grid(aligned, settings.SKELETON_CONF_THRESHOLD)
-            bar = cli.progress(frames, "drawing", "frame", num_shown)
+            bar = progress(frames, "drawing", "frame", num_shown)
             write_video(Path(f"{stem}.mp4"), bar, clips[0].fps)
             print(f"{stem}.mp4")
     write_json(Path(f"{stem}.json"), {"inputs": inputs, **describe(aligned, args.mode)})

@@ -15,12 +15,12 @@ from torch.utils.data import Dataset
 
 from tcc import clips as clip_files
 from tcc.augment import AugmentOptions, augment, choose_clips, sample_steps
-from tcc.cli import progress
 from tcc.clips import Clip
 from tcc.clock import clock, nearest, rate, resample
 from tcc.dtw import Match, at_frames
 from tcc.features import extract, fill_joints, flip, turn
 from tcc.files import UserError
+from tcc.progress import progress
 from tcc.sidecars import Trim
 from tcc.tracking import Doubt, find_doubts
 from tcc_config import Config

@@ -13,14 +13,14 @@ import json
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
-
-from tqdm import tqdm
 
 from tcc import cli
 from tcc.clip_folders import clip_folders
 from tcc.evaluate.labels import read_labels
 from tcc.files import UserError
+from tcc.progress import progress
 from tcc.synthetic.rink import write_dataset
 from tcc_config import AFTER_TRAINING, CONFIG, TRAINING
 
@@ -69,8 +69,8 @@ def film(motion_dir: Path) -> None:
         raise UserError(
             f"{motion_dir} was not made by the demo; move it or choose another --dataset"
         )
-    with tqdm(total=sum(COUNTS.values()), desc="filming", unit="clip", disable=None) as bar:
-        write_dataset(motion_dir, CONFIG.SEED, COUNTS, bar.update)
+    bar = partial(progress, description="filming", unit="clip")
+    write_dataset(motion_dir, CONFIG.SEED, COUNTS, bar)
     print(f"{motion_dir}: {', '.join(f'{count} {mode}' for mode, count in COUNTS.items())} clips")
 
 

@@ -52,6 +52,7 @@ from tcc.evaluate.leak_tests import change_clips
 from tcc.evaluate.tables import print_results
 from tcc.files import UserError, write_json
 from tcc.plots import plot_error_distribution
+from tcc.progress import progress
 from tcc_config import CONFIG, TRAINING, Config
 from tcc_data import clip_turn, feature_times, load_clips, make_features
 from tcc_model import Encoder, embed, load_encoder
@@ -270,7 +271,7 @@ def score(seed: int, encoder: Encoder, linear: Comparison) -> Run:
 
 def bar(title: str) -> Callable[[Any], Any]:
     """Return a function that wraps pairs in a progress bar with a title."""
-    return partial(cli.progress, description=title, unit="pair")
+    return partial(progress, description=title, unit="pair")
 
 
 def make_untrained(encoder: Encoder, seed: int) -> Encoder:

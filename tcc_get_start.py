@@ -36,6 +36,7 @@ from tcc.dtw import CONFIDENT, Match, confidence, locate, map_frames
 from tcc.features import opposed
 from tcc.files import UserError, keep_earlier, result_stem, sha256, write_json
 from tcc.plots import plot_start
+from tcc.progress import progress
 from tcc_config import AFTER_TRAINING, CONFIG, Config
 from tcc_data import clip_doubts, clip_turn, feature_times, load_clip, make_features, match_frames
 from tcc_model import Encoder, embed, load_encoder, tell_other_embeddings
@@ -125,7 +126,7 @@ def main() -> None:
         frames = draw_frames(result, learner, standard, settings.SKELETON_CONF_THRESHOLD)
         write_video(
             Path(f"{stem}.mp4"),
-            cli.progress(frames, "drawing", "frame", len(clock(learner.times_s, learner.fps))),
+            progress(frames, "drawing", "frame", len(clock(learner.times_s, learner.fps))),
             learner.fps,
         )
         print(f"{stem}.mp4")

@@ -28,7 +28,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 from torch.utils.tensorboard import SummaryWriter
-from tqdm import tqdm
 
 from tcc import checkpoint, cli
 from tcc.clip_folders import clip_folders, find_videos, list_clips
@@ -39,6 +38,7 @@ from tcc.evaluate.metrics import tau_matrix
 from tcc.features import extract, flip
 from tcc.files import UserError
 from tcc.losses import LossOptions, both_halves, correspondence_loss, training_loss
+from tcc.progress import progress
 from tcc_config import CONFIG, TRAINING
 from tcc_data import (
     Batch,
@@ -149,15 +149,16 @@ class Trainer:
 
         previous = signal.signal(signal.SIGINT, stop)
         total = len(self.sequences)
-        todo = range(self.step, total)
-        bar = tqdm(todo, "training", total, initial=self.step, unit="step", disable=None)
+        todo, shown = range(self.step, total), dict[str, str]()
         try:
-            with open_curves(tensorboard_dir, self.step + 1) as writer, bar:
-                for step in bar:
+            with open_curves(tensorboard_dir, self.step + 1) as writer:
+                for step in progress(
+                    todo, "training", "step", total, initial=self.step, postfix=shown
+                ):
                     if step == self.consensus_step:
                         self.sequences.phases = self.align_clips()
                     loss = self.train_step(self.sequences[step])
-                    bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
+                    shown["loss"] = f"{loss:.4f}"
                     name = "loss" if step < self.consensus_step else "consensus_loss"
                     writer.add_scalar(f"train/{name}", loss, self.step)
                     writer.add_scalar(
@@ -238,7 +239,7 @@ class Trainer:
             )
             for points, fps in zip(self.sequences.points, self.sequences.fps, strict=True)
         ]
-        bar = partial(cli.progress, description="aligning", unit="pair")
+        bar = partial(progress, description="aligning", unit="pair")
         return common_clock(embeddings, self.turns, np.random.default_rng(CONFIG.SEED), bar)
 
     def validate(self) -> float:

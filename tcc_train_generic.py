@@ -17,7 +17,6 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
-from tqdm import tqdm
 
 from tcc import checkpoint, cli
 from tcc.augment import AugmentOptions, augment, crop_and_warp, sample_steps
@@ -25,6 +24,7 @@ from tcc.clock import resample
 from tcc.features import fill_joints
 from tcc.files import UserError
 from tcc.losses import both_halves, correspondence_loss
+from tcc.progress import progress
 from tcc.synthetic.camera import sample_clip
 from tcc.synthetic.jumps import PHASES
 from tcc_config import CONFIG
@@ -66,8 +66,8 @@ def main() -> None:
         encoder.parameters(), CONFIG.LEARNING_RATE, weight_decay=CONFIG.WEIGHT_DECAY
     )
     scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, CONFIG.LEARNING_RATE, args.steps)
-    bar = tqdm(range(args.steps), "training", unit="step", disable=None)
-    for step in bar:
+    shown: dict[str, str] = {}
+    for step in progress(range(args.steps), "training", "step", postfix=shown):
         features, steps, phase, mask = (tensor.to(device) for tensor in make_batch(step))
         embeddings = encoder(features)  # (B, F, D)
         chosen = embeddings.gather(1, steps[..., None].expand(-1, -1, embeddings.shape[-1]))
@@ -81,7 +81,7 @@ def main() -> None:
         require_finite(loss, gradient_norm, step, CONFIG)
         optimizer.step()
         scheduler.step()
-        bar.set_postfix(loss=f"{loss.item():.4f}", refresh=False)
+        shown["loss"] = f"{loss.item():.4f}"
     path = args.log_dir / GENERIC.name
     checkpoint.save(
         path,

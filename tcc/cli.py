@@ -1,4 +1,4 @@
-"""Code that all commands share: arguments, settings, progress bar, device and exit codes."""
+"""Code that all commands share: arguments, settings, device and exit codes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import errno
 import logging
 import os
 import sys
-from collections.abc import Callable, Collection, Iterable, Sequence, Sized
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from types import NoneType
@@ -17,14 +17,12 @@ from typing import (
     Annotated,
     Any,
     Literal,
-    TypeVar,
     get_args,
     get_origin,
     get_type_hints,
 )
 
 import msgspec
-from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from tcc.files import UserError, require_utf8
@@ -34,7 +32,6 @@ if TYPE_CHECKING:
     import torch
 
 log = logging.getLogger("tcc")
-Item = TypeVar("Item")
 # Errors of the disk, of permissions and of file names, which the user can fix. A missing file is
 # not listed: the commands check the user's files first, so it is an error of the program.
 FIXABLE = {
@@ -332,25 +329,6 @@ def run(main: Callable[[], None]) -> None:
         where = f"{error.filename}: " if error.filename else ""
         print(f"error: {where}{error.strerror}; fix this and run again", file=sys.stderr)
         sys.exit(2)
-
-
-def progress(
-    items: Iterable[Item], description: str, unit: str, total: int | None = None
-) -> Iterable[Item]:
-    """Return the items, with a progress bar on stderr if that is a terminal.
-
-    Args:
-        items: any iterable.
-        description: what is done, printed before the bar.
-        unit: what one item is, in the singular.
-        total: number of items; None: their length if they have one.
-    """
-    if total is None and isinstance(items, Sized):
-        total = len(items)
-    bar: Iterable[Item] = tqdm(
-        items, description, total=total, unit=unit, file=sys.stderr, disable=None
-    )
-    return bar
 
 
 def pick_device(name: str) -> torch.device:

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 from tabulate import tabulate
 
-from tcc.cli import progress
 from tcc.clips import ClipFolder, choose_skater, read_folder
 from tcc.clock import rate
 from tcc.draw import (
@@ -31,6 +30,7 @@ from tcc.draw import (
 )
 from tcc.files import UserError, require_utf8, write_json
 from tcc.images import read_frame, write_image
+from tcc.progress import progress
 from tcc.sidecars import Trim
 from tcc.tracking import CLEAR_MARGIN, Track, choose_person, find_doubts
 

@@ -18,12 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tcc.alphapose import Detections, write_detections
-from tcc.cli import progress
 from tcc.clips import read_folder
 from tcc.clock import rate
 from tcc.estimator import Estimator, People
 from tcc.files import UserError, require_utf8, result_stem, sha256, write_json
 from tcc.images import Image, read_image, write_image
+from tcc.progress import long_step, progress
 from tcc.sidecars import CLIP_TOML, write_person
 from tcc.tracking import choose_person
 from tcc.video import Frame, count_frames, read_frames
@@ -106,7 +106,8 @@ def video_to_keypoints(
             f"{folder / CLIP_TOML}: chooses the skater in another video, not in {video}; add "
             "--person K for this one (1: the main person), or delete the file"
         )
-    described = estimator.load()
+    with long_step("loading the pose model"):
+        described = estimator.load()
     partial = result_stem(folder.parent, ".{}.partial", folder.name)
     shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -81,7 +82,8 @@ def test_one_seed_makes_one_dataset(demo_dir: Path, tmp_path: Path) -> None:
 
 
 def test_an_interrupted_run_leaves_nothing(tmp_path: Path) -> None:
-    def interrupt() -> None:
+    def interrupt(clips: Sequence[tuple[str, int]]) -> Iterator[tuple[str, int]]:
+        yield clips[0]
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from tcc.synthetic.skater import Motion, sample_motion
 Array = NDArray[np.float64]
 Image = NDArray[np.uint8]
 Generator = np.random.Generator
+Bar = Callable[[Sequence[tuple[str, int]]], Iterable[tuple[str, int]]]
 
 SIZE_PX = (640, 360)
 COARSE = 4  # the rink is drawn at 1 / COARSE of the size and enlarged
@@ -42,7 +43,7 @@ def write_dataset(
     motion_dir: Path,
     seed: int,
     counts: dict[str, int],
-    done: Callable[[], object] = lambda: None,
+    progress: Bar = iter,
 ) -> None:
     """Write data/<motion>/ with train, val and test clips and labels.csv, completely or not at all.
 
@@ -53,21 +54,20 @@ def write_dataset(
         motion_dir: data/<motion>, which must not exist.
         seed: of all random numbers.
         counts: number of clips for each mode.
-        done: called after each clip.
+        progress: wraps the list of clips, for a progress bar.
     """
     partial = motion_dir.with_name(f".{motion_dir.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)  # left by a run that was killed
     try:
         rows = [("mode", "video", *(f"{event}_frame" for event in EVENTS))]
-        for number, (mode, count) in enumerate(counts.items()):
-            for index in range(count):
-                generator = np.random.default_rng([seed, number, index])
-                role = ("learner", "standard")[index % 2] if mode == "test" else ""
-                name = f"{index + 1}_{role}" if role else f"{mode}{index:02d}"
-                motion = _sample(generator, role)
-                write_clip(partial / mode / name, generator, motion)
-                rows.append((mode, name, *(str(motion.events[event]) for event in EVENTS)))
-                done()
+        modes = list(counts)
+        for mode, index in progress([(name, k) for name in modes for k in range(counts[name])]):
+            generator = np.random.default_rng([seed, modes.index(mode), index])
+            role = ("learner", "standard")[index % 2] if mode == "test" else ""
+            name = f"{index + 1}_{role}" if role else f"{mode}{index:02d}"
+            motion = _sample(generator, role)
+            write_clip(partial / mode / name, generator, motion)
+            rows.append((mode, name, *(str(motion.events[event]) for event in EVENTS)))
         with (partial / "labels.csv").open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows(rows)
         partial.rename(motion_dir)
