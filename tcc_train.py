@@ -7,7 +7,8 @@ the clips are aligned with each other, and the loss of the last batches is contr
 show the same moment by the consensus of these alignments get similar embeddings.
 Reads data/<motion>/train/*/*.json. If there are clips in data/<motion>/val/, their Kendall's tau is
 reported; it does not influence the training. Writes the last weights to log/<motion>_checkpoint.pt
-and TensorBoard scalars to log/tensorboard/<motion>/.
+and TensorBoard scalars to log/tensorboard/<motion>/<start of the training>/. The checkpoint of the
+training before is kept as log/<motion>_checkpoint.previous.pt.
 """
 
 from __future__ import annotations
@@ -64,6 +65,15 @@ def main() -> None:
     args = cli.parse(parser, CONFIG, None)
     path = args.log_dir / f"{CONFIG.DATASET}_checkpoint.pt"
     device = cli.pick_device(args.device)
+    saved = checkpoint.load(path, CONFIG.DATASET) if args.resume else None
+    if saved:
+        check_resumable(saved)
+        if saved["step"] >= CONFIG.MAX_NUM_TRAINING_STEPS:
+            print(
+                f"{path}: this training is finished, all {saved['step']} steps; to train longer, "
+                "train again without --resume and with a larger MAX_NUM_TRAINING_STEPS"
+            )
+            return
 
     clips = load_clips(clip_folders(args.data_dir, CONFIG.DATASET, args.mode), CONFIG)
     num_steps = pick_num_steps(clips, CONFIG)
@@ -75,8 +85,8 @@ def main() -> None:
     val_clips = load_val_clips(args.data_dir, args.mode)
 
     trainer = Trainer(clips, val_clips, num_steps, device)
-    if args.resume:
-        trainer.restore(checkpoint.load(path, CONFIG.DATASET))
+    if saved:
+        trainer.restore(saved)
     began_s = time.monotonic()
     trainer.train(path, args.log_dir / "tensorboard" / CONFIG.DATASET)
     spent_s = time.monotonic() - began_s
@@ -96,6 +106,32 @@ def load_val_clips(data_dir: Path, mode: str) -> list[Clip]:
         return []
     chosen = np.linspace(0, len(folders) - 1, min(len(folders), MAX_VAL_CLIPS)).round().astype(int)
     return load_clips([folders[index] for index in chosen], CONFIG)
+
+
+def check_resumable(content: dict[str, Any]) -> None:
+    """Check that a checkpoint can be resumed with the current settings.
+
+    Raises:
+        UserError: a setting differs, or the checkpoint holds only an encoder.
+    """
+    if "clips" not in content:
+        raise UserError(
+            "--resume: the checkpoint holds only an encoder; train again without --resume"
+        )
+    for name, current in asdict(CONFIG).items():
+        saved = content["config"].get(name)
+        if name in TRAINING and name != "DATASET" and saved != current:
+            raise UserError(
+                f"--resume: {name} was {saved} and is now {current}; set it back or train again "
+                "without --resume"
+            )
+
+
+def name_run(tensorboard_dir: Path) -> str:
+    """Return the current time as the name of a run; wait if there is a run of this second."""
+    while (tensorboard_dir / (name := time.strftime("%Y-%m-%d_%H-%M-%S"))).exists():
+        time.sleep(0.1)
+    return name
 
 
 def open_curves(folder: Path, step: int) -> SummaryWriter:
@@ -137,9 +173,17 @@ class Trainer:
             self.optimizer, CONFIG.LEARNING_RATE, CONFIG.MAX_NUM_TRAINING_STEPS
         )
         self.step = 0
+        self.run = ""
 
     def train(self, path: Path, tensorboard_dir: Path) -> None:
-        """Train until MAX_NUM_TRAINING_STEPS; save every SAVE_CKPT_STEPS steps and on Ctrl-C."""
+        """Train until MAX_NUM_TRAINING_STEPS; save every SAVE_CKPT_STEPS steps and on Ctrl-C.
+
+        Args:
+            path: of the checkpoint. The first save of a new run keeps the one of an earlier run.
+            tensorboard_dir: each run has its folder there, also if it is resumed.
+        """
+        is_new = not self.step
+        self.run = self.run or name_run(tensorboard_dir)
         stopping: list[int] = []
 
         def stop(number: int, frame: FrameType | None) -> None:
@@ -151,7 +195,7 @@ class Trainer:
         total = len(self.sequences)
         todo, shown = range(self.step, total), dict[str, str]()
         try:
-            with open_curves(tensorboard_dir, self.step + 1) as writer:
+            with open_curves(tensorboard_dir / self.run, self.step + 1) as writer:
                 for step in progress(
                     todo, "training", "step", total, initial=self.step, postfix=shown
                 ):
@@ -169,6 +213,9 @@ class Trainer:
                     if due and self.val_features:
                         writer.add_scalar("val/kendalls_tau", self.validate(), self.step)
                     if due or stopping:
+                        if is_new:
+                            checkpoint.keep_previous(path)
+                            is_new = False
                         checkpoint.save(path, self.state())
                     if stopping and not last:
                         log.warning(
@@ -258,6 +305,7 @@ class Trainer:
             "motion": CONFIG.DATASET,
             "clips": self.names,
             "step": self.step,
+            "run": self.run,
             "optimizer": self.optimizer.state_dict(),
             "scheduler": self.scheduler.state_dict(),
             "phases": [torch.from_numpy(phase) for phase in self.sequences.phases],
@@ -273,22 +321,11 @@ class Trainer:
         }
 
     def restore(self, content: dict[str, Any]) -> None:
-        """Continue from a checkpoint.
+        """Continue from a checkpoint that `check_resumable` accepts.
 
         Raises:
-            UserError: a setting, a clip or a class differs, or the checkpoint can't be resumed.
+            UserError: a clip or a class differs.
         """
-        if "clips" not in content:
-            raise UserError(
-                "--resume: the checkpoint holds only an encoder; train again without --resume"
-            )
-        for name, current in asdict(CONFIG).items():
-            saved = content["config"].get(name)
-            if name in TRAINING and name != "DATASET" and saved != current:
-                raise UserError(
-                    f"--resume: {name} was {saved} and is now {current}; set it back or train "
-                    "again without --resume"
-                )
         if content["clips"] != self.names:
             changed = sorted(set(content["clips"]) ^ set(self.names))
             raise UserError(
@@ -306,6 +343,7 @@ class Trainer:
         self.scheduler.load_state_dict(content["scheduler"])
         torch.set_rng_state(content["random_state"])
         self.step = content["step"]
+        self.run = content.get("run", "")  # an earlier version has not written it
         self.sequences.phases = [phase.numpy() for phase in content["phases"]]
 
 

@@ -5,7 +5,8 @@
 tcc_train.py starts from the generic encoder, and the other commands use it for motions that have no
 checkpoint. Reads no files: tcc/synthetic/ simulates the skaters of each batch. Two cameras film
 each jump, so it is known which of their frames show the same moment. Writes
-log/generic_encoder.pt. The commands read tcc/generic_encoder.pt, so copy it there to use it.
+log/generic_encoder.pt, and keeps an earlier one as log/generic_encoder.previous.pt. The commands
+read tcc/generic_encoder.pt, so copy it there to use it.
 """
 
 from __future__ import annotations
@@ -83,6 +84,7 @@ def main() -> None:
         scheduler.step()
         shown["loss"] = f"{loss.item():.4f}"
     path = args.log_dir / GENERIC.name
+    checkpoint.keep_previous(path)
     checkpoint.save(
         path,
         {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import torch
 
 from tcc.files import UserError, whole
 
+log = logging.getLogger("tcc")
 KEYS = {"encoder", "class_names", "config", "motion", "step"}
 
 
@@ -21,6 +24,22 @@ def save(path: Path, content: dict[str, Any]) -> None:
     """
     with whole(path) as temporary:
         torch.save(content, temporary)
+
+
+def keep_previous(path: Path) -> None:
+    """Copy the checkpoint of an earlier training, if there is one, to <name>.previous.pt.
+
+    It is a copy, so that the old checkpoint is in its place until `save` replaces it.
+
+    Args:
+        path: of the checkpoint.
+    """
+    if not path.exists():
+        return
+    previous = path.with_suffix(f".previous{path.suffix}")
+    with whole(previous) as temporary:
+        shutil.copyfile(path, temporary)
+    log.info("the last checkpoint is kept as %s", previous)
 
 
 def load(path: Path, motion: str) -> dict[str, Any]:

@@ -63,6 +63,10 @@ def test_training_writes_an_encoder_and_not_over_the_shipped_one(
     assert content["config"]["HIDDEN_SIZE"] == 8
     assert content["step"] == 2
     assert GENERIC.read_bytes() == before
+    path = tmp_path / "mine" / "generic_encoder.pt"
+    first = path.read_bytes()
+    call(tcc_train_generic.main, *small, "--seed=1", cwd=tmp_path)
+    assert path.with_name("generic_encoder.previous.pt").read_bytes() == first != path.read_bytes()
 
 
 def test_training_of_no_steps_is_refused(tmp_path: Path, call: Call) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import logging
 import os
 import pty
 import re
@@ -21,6 +23,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+import tcc_get_embed
 import tcc_train
 from tcc.features import extract, flip
 from tcc.files import UserError
@@ -28,7 +31,7 @@ from tcc.losses import LOSSES, correspondence_loss, training_loss
 from tcc_config import CONFIG
 from tcc_data import Batch, load_clip
 from tcc_model import GENERIC, Encoder, embed
-from tests.conftest import ROOT, Call, wave, write_clip
+from tests.conftest import ROOT, Call, hash_folder, wave, write_clip
 
 SMALL = {
     "HIDDEN_SIZE": 8,
@@ -54,6 +57,11 @@ def load(folder: Path) -> dict[str, Any]:
     return content
 
 
+def state(folder: Path) -> dict[str, Any]:
+    """Return the content of the checkpoint without the name of its run, which is a time."""
+    return {name: value for name, value in load(folder).items() if name != "run"}
+
+
 def assert_same(first: Any, second: Any) -> None:
     """Compare nested states bit by bit."""
     if isinstance(first, torch.Tensor):
@@ -69,10 +77,21 @@ def assert_same(first: Any, second: Any) -> None:
         assert first == second
 
 
-def scalars(folder: Path) -> dict[str, list[int]]:
-    """Return the steps of every TensorBoard scalar."""
-    events = EventAccumulator(str(folder / "log" / "tensorboard" / "wave"))
+def runs(folder: Path) -> list[Path]:
+    """Return the TensorBoard folder of each run, in the order of their starts."""
+    return sorted((folder / "log" / "tensorboard" / "wave").iterdir())
+
+
+def curves(run: Path) -> EventAccumulator:
+    """Return the TensorBoard curves of a run."""
+    events = EventAccumulator(str(run))
     events.Reload()
+    return events
+
+
+def scalars(folder: Path) -> dict[str, list[int]]:
+    """Return the steps of every TensorBoard scalar of the last run."""
+    events = curves(runs(folder)[-1])
     return {tag: [event.step for event in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
 
 
@@ -105,21 +124,22 @@ def test_checkpoint_holds_everything_and_says_what_was_trained(
 
 
 def test_same_seed_same_weights(motion_dir: Path, call: Call) -> None:
-    runs: list[dict[str, Any]] = []
+    states: list[dict[str, Any]] = []
     for seed in (3, 3, 4):
-        torch.manual_seed(len(runs))
+        torch.manual_seed(len(states))
         call(tcc_train.main, *options(), "--seed", str(seed), cwd=motion_dir)
-        runs.append(load(motion_dir))
-    assert_same(runs[0], runs[1])
-    assert not torch.equal(runs[0]["encoder"]["inlet.weight"], runs[2]["encoder"]["inlet.weight"])
+        states.append(state(motion_dir))
+    assert_same(states[0], states[1])
+    first, other = (states[index]["encoder"]["inlet.weight"] for index in (0, 2))
+    assert not torch.equal(first, other)
 
 
 @pytest.mark.parametrize(("share", "name"), [(0, "loss"), (1, "consensus_loss")])
 def test_training_lowers_the_loss(motion_dir: Path, call: Call, share: float, name: str) -> None:
     steps = options(MAX_NUM_TRAINING_STEPS=60, SAVE_CKPT_STEPS=60, CONSENSUS_SHARE=share)
     call(tcc_train.main, *steps, cwd=motion_dir)
-    events = EventAccumulator(str(motion_dir / "log" / "tensorboard" / "wave"))
-    events.Reload()
+    (run,) = runs(motion_dir)
+    events = curves(run)
     losses = [event.value for event in events.Scalars(f"train/{name}")]
     assert np.mean(losses[-10:]) < 0.8 * np.mean(losses[:10])
 
@@ -352,7 +372,7 @@ def test_interrupted_run_saves_and_resumes_to_the_weights_of_an_uninterrupted_on
     assert step == int(stopped[1]) < 500
     call(tcc_train.main, *arguments, "--resume", cwd=motion_dir)
     call(tcc_train.main, *arguments, cwd=whole)
-    assert_same(load(motion_dir), load(whole))
+    assert_same(state(motion_dir), state(whole))
     assert scalars(motion_dir) == scalars(whole)
 
 
@@ -383,15 +403,128 @@ def test_resumed_run_draws_the_chance_of_an_uninterrupted_one(
     torch.manual_seed(99)
     call(tcc_train.main, *options(), "--resume", cwd=motion_dir)
     assert steps == list(range(8))
-    assert_same(load(motion_dir), load(whole))
+    assert_same(state(motion_dir), state(whole))
 
 
-def test_training_anew_replaces_the_curves(motion_dir: Path, call: Call) -> None:
-    call(tcc_train.main, *options(), cwd=motion_dir)
-    (events,) = (motion_dir / "log" / "tensorboard" / "wave").iterdir()
+def stop_at(monkeypatch: pytest.MonkeyPatch, last: int) -> None:
+    """Press Ctrl-C in the training step `last`, once."""
+    train_step = tcc_train.Trainer.train_step
+
+    def interrupted(trainer: tcc_train.Trainer, batch: Any) -> float:
+        if trainer.step == last - 1:
+            os.kill(os.getpid(), signal.SIGINT)
+            monkeypatch.setattr(tcc_train.Trainer, "train_step", train_step)
+        return train_step(trainer, batch)
+
+    monkeypatch.setattr(tcc_train.Trainer, "train_step", interrupted)
+
+
+def test_each_training_has_its_curves_and_a_resumed_one_continues_them(
+    motion_dir: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = list(range(1, 9))
+    call(tcc_train.main, *options(SEED=1), cwd=motion_dir)
+    stop_at(monkeypatch, 6)
+    with pytest.raises(KeyboardInterrupt):
+        call(tcc_train.main, *options(SEED=2), cwd=motion_dir)
+    assert scalars(motion_dir)["train/learning_rate"] == steps[:6]
+    (events,) = runs(motion_dir)[1].iterdir()
+    # Its name says that it was made in this second, and is the last one in the order of names.
     events.rename(events.with_name(f"events.out.tfevents.{int(time.time())}.~last by name"))
-    call(tcc_train.main, *options(MAX_NUM_TRAINING_STEPS=5), cwd=motion_dir)
-    assert scalars(motion_dir)["train/learning_rate"] == [1, 2, 3, 4, 5]
+    call(tcc_train.main, *options(SEED=2), "--resume", cwd=motion_dir)
+    first, second = runs(motion_dir)
+    assert load(motion_dir)["run"] == second.name
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d", first.name)
+    losses = []
+    for run in (first, second):
+        rates = curves(run).Scalars("train/learning_rate")
+        assert [event.step for event in rates] == steps
+        losses.append([event.value for event in curves(run).Scalars("train/loss")])
+    assert losses[0] != losses[1]
+
+
+def test_a_resumed_checkpoint_without_a_run_gets_a_new_folder(
+    motion_dir: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An earlier version wrote such checkpoints, and the curves of all runs into one folder."""
+    stop_at(monkeypatch, 5)
+    with pytest.raises(KeyboardInterrupt):
+        call(tcc_train.main, *options(), cwd=motion_dir)
+    content = load(motion_dir)
+    (run,) = runs(motion_dir)
+    assert content.pop("run") == run.name
+    torch.save(content, motion_dir / "log" / "wave_checkpoint.pt")
+    call(tcc_train.main, *options(), "--resume", cwd=motion_dir)
+    assert len(runs(motion_dir)) == 2
+    assert scalars(motion_dir)["train/learning_rate"] == [6, 7, 8]
+
+
+def test_training_again_keeps_the_last_checkpoint(
+    motion_dir: Path, call: Call, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO)
+    path = motion_dir / "log" / "wave_checkpoint.pt"
+    previous = path.with_name("wave_checkpoint.previous.pt")
+    note = "the last checkpoint is kept as log/wave_checkpoint.previous.pt"
+    call(tcc_train.main, *options(SEED=1), cwd=motion_dir)
+    assert not previous.exists()
+    first = path.read_bytes()
+
+    with monkeypatch.context() as failing:  # before the first save, nothing is moved
+        failing.setattr(tcc_train.Trainer, "train_step", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            call(tcc_train.main, *options(SEED=2), cwd=motion_dir)
+    assert not previous.exists()
+    assert path.read_bytes() == first
+    assert note not in caplog.messages
+
+    stop_at(monkeypatch, 6)  # after a save at step 4
+    with pytest.raises(KeyboardInterrupt):
+        call(tcc_train.main, *options(SEED=2), cwd=motion_dir)
+    assert previous.read_bytes() == first
+    assert caplog.messages.count(note) == 1
+    call(tcc_train.main, *options(SEED=2), "--resume", cwd=motion_dir)
+    assert previous.read_bytes() == first
+    assert load(motion_dir)["step"] == 8
+    assert caplog.messages.count(note) == 1
+
+    arguments = ["--dataset=wave", "--mode=val", "--checkpoint", previous]
+    call(tcc_get_embed.main, *arguments, cwd=motion_dir)
+    described = json.loads((motion_dir / "log" / "wave_embeddings.json").read_text())
+    assert described["checkpoint_sha256"] == hashlib.sha256(first).hexdigest()
+
+
+def test_a_kill_while_the_new_checkpoint_is_written_leaves_the_old_one(
+    motion_dir: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call(tcc_train.main, *options(SEED=1), cwd=motion_dir)
+    first = (motion_dir / "log" / "wave_checkpoint.pt").read_bytes()
+
+    def killed(*_: Any) -> None:
+        raise SystemExit
+
+    monkeypatch.setattr(torch, "save", killed)
+    with pytest.raises(SystemExit):
+        call(tcc_train.main, *options(SEED=2), cwd=motion_dir)
+    kept = [path.read_bytes() for path in sorted((motion_dir / "log").glob("*.pt"))]
+    assert kept == [first, first]
+
+
+def test_a_finished_training_is_not_resumed(
+    motion_dir: Path, call: Call, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call(tcc_train.main, *options(), cwd=motion_dir)
+    before = hash_folder(motion_dir)
+    capsys.readouterr()
+    call(tcc_train.main, *options(), "--resume", cwd=motion_dir)
+    assert capsys.readouterr().out == (
+        "log/wave_checkpoint.pt: this training is finished, all 8 steps; to train longer, train "
+        "again without --resume and with a larger MAX_NUM_TRAINING_STEPS\n"
+    )
+    assert hash_folder(motion_dir) == before
+    longer = r"--resume: MAX_NUM_TRAINING_STEPS was 8 and is now 9; set it back or train again"
+    with pytest.raises(UserError, match=longer):
+        call(tcc_train.main, *options(MAX_NUM_TRAINING_STEPS=9), "--resume", cwd=motion_dir)
 
 
 def test_validation_changes_and_chooses_no_weights(motion_dir: Path, call: Call) -> None:
@@ -454,7 +587,7 @@ def test_resume_refuses_another_run(motion_dir: Path, call: Call) -> None:
     with pytest.raises(UserError, match=r"--resume: BATCH_SIZE was 4 and is now 3; set it back or"):
         call(tcc_train.main, *options(BATCH_SIZE=3), "--resume", cwd=motion_dir)
     path = motion_dir / "log" / "wave_checkpoint.pt"
-    content = load(motion_dir)
+    content = {**load(motion_dir), "step": 4}
     changed = {"encoder": "Encoder", "optimizer": "SGD", "scheduler": "OneCycleLR"}
     torch.save({**content, "class_names": changed}, path)
     with pytest.raises(
