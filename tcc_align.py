@@ -10,6 +10,8 @@ all frames; and .json.
 
 from __future__ import annotations
 
+from tcc import cli  # isort: split
+
 import argparse
 import logging
 import math
@@ -22,7 +24,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tcc import cli
 from tcc.clip_cache import VideoCache
 from tcc.clip_folders import find_source, list_sources
 from tcc.clips import Clip, require_images

@@ -10,7 +10,8 @@ shows 100 clips; further pictures are named check_<motion>_<mode>_2.jpg and so o
 
 from __future__ import annotations
 
-from tcc import cli
+from tcc import cli  # isort: split
+
 from tcc.clip_folders import clip_folders
 from tcc.contact_sheet import check_and_print
 from tcc.files import UserError

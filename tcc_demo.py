@@ -8,6 +8,8 @@ chooses the clips that are embedded, aligned and scored.
 
 from __future__ import annotations
 
+from tcc import cli  # isort: split
+
 import argparse
 import json
 import signal
@@ -16,7 +18,6 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from tcc import cli
 from tcc.clip_folders import clip_folders
 from tcc.evaluate.labels import read_labels
 from tcc.files import UserError

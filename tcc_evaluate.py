@@ -18,6 +18,8 @@ mean of no pair, or the median if most pairs are missed.
 
 from __future__ import annotations
 
+from tcc import cli  # isort: split
+
 import argparse
 import copy
 import logging
@@ -34,7 +36,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tcc import cli
 from tcc.clip_folders import clip_folders
 from tcc.dtw import CONFIDENT
 from tcc.evaluate.errors import Comparison, Errors, list_pairs, pool

@@ -9,9 +9,10 @@ numpy.load reads without pickle; and log/<motion>_embeddings.json, which says ho
 
 from __future__ import annotations
 
+from tcc import cli  # isort: split
+
 import numpy as np
 
-from tcc import cli
 from tcc.clip_folders import clip_folders
 from tcc.files import sha256, whole, write_json
 from tcc_config import CONFIG

@@ -14,6 +14,8 @@ result/kendalls_tau_<motion>_<mode>.json and .png.
 
 from __future__ import annotations
 
+from tcc import cli  # isort: split
+
 import argparse
 from collections.abc import Sequence
 from functools import partial
@@ -22,7 +24,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tcc import cli
 from tcc.clip_folders import clip_folders
 from tcc.evaluate.intervals import finite_mean
 from tcc.evaluate.labels import (

@@ -14,11 +14,12 @@ the clip, and all commands use it. Needs the packages in requirements-pose.txt.
 
 from __future__ import annotations
 
+from tcc import cli  # isort: split
+
 import argparse
 import logging
 from pathlib import Path
 
-from tcc import cli
 from tcc.clip_folders import VIDEO_SUFFIXES, find_videos, list_clips, place_of
 from tcc.clips import load_clip
 from tcc.contact_sheet import check_and_print

@@ -15,6 +15,8 @@ a high confidence follow, at most TOP_K starts in total.
 
 from __future__ import annotations
 
+from tcc import cli  # isort: split
+
 import argparse
 import logging
 from collections.abc import Iterator
@@ -25,7 +27,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tcc import cli
 from tcc.clip_cache import VideoCache
 from tcc.clip_folders import find_source, list_sources, place_of
 from tcc.clips import Clip, require_images

@@ -13,6 +13,8 @@ training before is kept as log/<motion>_checkpoint.previous.pt.
 
 from __future__ import annotations
 
+from tcc import cli  # isort: split
+
 import logging
 import signal
 import time
@@ -30,7 +32,7 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 from torch.utils.tensorboard import SummaryWriter
 
-from tcc import checkpoint, cli
+from tcc import checkpoint
 from tcc.clip_folders import clip_folders, find_videos, list_clips
 from tcc.clips import Clip
 from tcc.consensus import common_clock

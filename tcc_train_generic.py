@@ -11,6 +11,8 @@ read tcc/generic_encoder.pt, so copy it there to use it.
 
 from __future__ import annotations
 
+from tcc import cli  # isort: split
+
 from dataclasses import asdict, fields, replace
 from functools import partial
 
@@ -19,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
-from tcc import checkpoint, cli
+from tcc import checkpoint
 from tcc.augment import AugmentOptions, augment, crop_and_warp, sample_steps
 from tcc.clock import resample
 from tcc.features import fill_joints

@@ -1,1 +1,26 @@
-"""Helpers of the tcc_*.py commands. They take settings as arguments; none reads tcc_config.py."""
+"""Helpers of the tcc_*.py commands. They take settings as arguments; none reads tcc_config.py.
+
+Every command imports this package before all others, so that one line says what is missing.
+"""
+
+import sys
+from importlib.util import find_spec
+
+PACKAGES = (
+    "torch", "numpy", "scipy", "cv2", "matplotlib", "sklearn", "tabulate", "threadpoolctl",
+    "tslearn", "av", "PIL", "msgspec", "tensorboard", "tqdm",
+)  # fmt: skip
+
+
+def _require_packages() -> None:
+    """Exit with code 2 if Python is too old or a package of requirements.txt is missing."""
+    problems = [f"the package {name} is missing" for name in PACKAGES if not find_spec(name)]
+    if sys.version_info < (3, 11):  # noqa: UP036
+        problems = [f"Python {sys.version.split()[0]} is too old, 3.11 or newer is needed"]
+    if problems:
+        remedy = "run: . .venv/bin/activate, or make demo for the set-up"
+        print(f"error: {problems[0]}; {remedy}", file=sys.stderr)
+        sys.exit(2)
+
+
+_require_packages()

@@ -5,9 +5,12 @@ from __future__ import annotations
 import ast
 import errno
 import importlib
+import importlib.metadata
 import json
 import os
 import re
+import subprocess
+import sys
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Literal
@@ -16,6 +19,7 @@ import numpy as np
 import pytest
 from msgspec import Meta
 
+import tcc
 from tcc import cli
 from tcc.files import UserError, whole, write_json
 from tcc_config import AFTER_TRAINING, TRAINING, Config
@@ -289,3 +293,49 @@ def test_json_has_the_schema_version_and_null_for_undefined(tmp_path: Path) -> N
     write_json(path, {"tau": np.nan, "matrix": np.array([[1.5, np.nan]]), "frame": np.int64(3)})
     expected = {"schema_version": 1, "tau": None, "matrix": [[1.5, None]], "frame": 3}
     assert json.loads(path.read_text()) == expected
+
+
+COMMANDS = sorted(path for path in ROOT.glob("tcc_*.py") if "__main__" in path.read_text())
+REMEDY = "run: . .venv/bin/activate, or make demo for the set-up\n"
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=lambda path: path.stem)
+def test_without_the_packages_every_command_says_so_in_one_line(path: Path, tmp_path: Path) -> None:
+    """Python with -S does not find the installed packages."""
+    done = subprocess.run(
+        [sys.executable, "-S", path], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.stderr == f"error: the package torch is missing; {REMEDY}"
+    assert (done.returncode, done.stdout) == (2, "")
+
+
+@pytest.mark.parametrize("missing", ["torch", "tqdm"])
+def test_the_missing_package_is_named(
+    missing: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(tcc, "find_spec", lambda name: name != missing)
+    with pytest.raises(SystemExit) as stopped:
+        tcc._require_packages()
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err == f"error: the package {missing} is missing; {REMEDY}"
+
+
+def test_a_python_that_is_too_old_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.version_info", (3, 10, 13))
+    monkeypatch.setattr("sys.version", "3.10.13 (main, ...)")
+    monkeypatch.setattr(tcc, "find_spec", lambda name: None)
+    with pytest.raises(SystemExit):
+        tcc._require_packages()
+    told = f"error: Python 3.10.13 is too old, 3.11 or newer is needed; {REMEDY}"
+    assert capsys.readouterr().err == told
+
+
+def test_all_required_packages_are_looked_for() -> None:
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    required = {re.split(r"[=<>]", line)[0] for line in lines}
+    modules = importlib.metadata.packages_distributions()
+    found = {name for module in tcc.PACKAGES for name in modules[module]}
+    assert required <= {name.lower() for name in found}
+    assert len(tcc.PACKAGES) == len(required)
