@@ -94,6 +94,11 @@ class Config:
         values: dict[str, Any] = {name: getattr(self, name.upper()) for name in names}
         return group(**values)
 
+    def command_of(self, name: str) -> str:
+        """Return the command that uses the setting `name`; of several, the training."""
+        after = [command for command, names in AFTER_TRAINING.items() if name in names]
+        return after[0] if after else "tcc_train.py"
+
 
 # Settings that only one command uses, after the training. The training uses all the others.
 AFTER_TRAINING = {

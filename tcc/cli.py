@@ -38,6 +38,7 @@ FIXABLE = {
     errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT,
     errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG,
 }  # fmt: skip
+MAX_NAMES = 4  # of settings in the help of a command
 TYPE_WORDS = {
     bool: "true or false", int: "a whole number", float: "a number", str: "text", NoneType: "None",
 }  # fmt: skip
@@ -65,6 +66,9 @@ def parser(
     """
     head, _, rest = (description or "").partition("\n")
     names = [name for name in settings if name != "DATASET"]
+    listed = ", ".join(names)
+    if len(names) > MAX_NAMES:
+        listed = "for example BATCH_SIZE=8 or LEARNING_RATE=0.0005, see docs/settings.md"
     result = argparse.ArgumentParser(
         description=head,
         epilog=f"examples:\n{rest.strip(chr(10))}",
@@ -115,8 +119,8 @@ def parser(
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="change a setting of tcc_config.py for this run; repeat it for more settings; NAME "
-        f"must be one of {', '.join(names)}",
+        help=f"change a setting of tcc_config.py for this run: {listed}; repeat it for more "
+        "settings",
     )
     result.set_defaults(settings=frozenset(names))
     return result
@@ -201,7 +205,7 @@ def parse(
 
     Args:
         command_parser: made by `parser`.
-        config: the dataclass of the settings; it is changed.
+        config: the Config of tcc_config.py; it is changed.
         argv: the arguments; None: those of the command line.
 
     Returns:
@@ -220,8 +224,8 @@ def parse(
         override(config, name, value)
         if name not in args.settings:
             raise UserError(
-                f"--set {name}: {command_parser.prog} does not use this setting; it uses "
-                f"{', '.join(sorted(args.settings))}"
+                f"--set {name}: this is a setting of {config.command_of(name)}; "
+                f"{command_parser.prog} does not use it"
             )
     if getattr(args, "dataset", None) is not None:
         config.DATASET = args.dataset

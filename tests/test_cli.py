@@ -109,9 +109,14 @@ def test_a_setting_that_the_command_does_not_read_is_refused() -> None:
     config = Config()
     cli.parse(parser, config, ["--set", "TOP_K=7", "--set", "FPS=25"])
     assert (config.TOP_K, config.FPS) == (7, 25)
-    message = "--set BATCH_SIZE: tcc_x.py does not use this setting; it uses FPS, TOP_K"
-    with pytest.raises(UserError, match=message):
-        cli.parse(parser, config, ["--set", "BATCH_SIZE=8"])
+    for setting, command in (
+        ("BATCH_SIZE=8", "tcc_train.py"),
+        ("KENDALLS_TAU_STRIDE=2", "tcc_get_kendalls_tau.py"),
+    ):
+        name = setting.partition("=")[0]
+        message = f"--set {name}: this is a setting of {command}; tcc_x.py does not use it$"
+        with pytest.raises(UserError, match=message):
+            cli.parse(parser, config, ["--set", setting])
 
 
 def test_training_and_the_commands_after_it_read_every_setting_once() -> None:
@@ -253,6 +258,11 @@ def test_help_of_every_command_has_its_example(
     printed = capsys.readouterr().out
     assert f"python3 {path.name}" in printed
     assert "--set NAME=VALUE" in printed
+    listed = re.sub(r"\s+", " ", printed).split("for this run: ")[1].split("; repeat it")[0]
+    few = re.fullmatch("[A-Z_]+(, [A-Z_]+){0,3}", listed)
+    assert few or listed == (
+        "for example BATCH_SIZE=8 or LEARNING_RATE=0.0005, see docs/settings.md"
+    )
 
 
 def test_a_device_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
