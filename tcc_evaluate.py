@@ -27,7 +27,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,7 @@ from tcc.evaluate.labels import (
 )
 from tcc.evaluate.leak_tests import change_clips
 from tcc.evaluate.tables import print_results
-from tcc.files import UserError, write_json
+from tcc.files import UserError, keep_earlier, result_stem, sha256, write_json
 from tcc.plots import plot_error_distribution
 from tcc.progress import progress
 from tcc_config import CONFIG, TRAINING, Config
@@ -103,8 +103,18 @@ def main() -> None:
         "matches": runs[0].matches,
     }
     print_results(content, names)
-    stem = args.result_dir / f"evaluate_{'_vs_'.join(folders).replace('/', '_')}"
-    write_json(stem.with_name(f"{stem.name}.json"), content)
+    stem = result_stem(
+        args.result_dir, "evaluate_{}_vs_{}", *(folder.replace("/", "_") for folder in folders)
+    )
+    inputs = {
+        "standards": [clip.fingerprint() for clip in standards],
+        "learners": [clip.fingerprint() for clip in learners],
+        "checkpoint": sha256(path) if path else asdict(CONFIG),
+        "seeds": content["seeds"],
+    }
+    pictures = (picture_suffix(event) for event in (*names, EVERY_FRAME))
+    keep_earlier(stem, inputs, (".json", *pictures))
+    write_json(Path(f"{stem}.json"), {"inputs": inputs, **content})
     plot_errors(stem, runs, names)
 
 
@@ -313,10 +323,14 @@ def plot_errors(stem: Path, runs: Sequence[Run], names: Sequence[str]) -> None:
             if event in tables
         }
         if errors:
-            name = event.partition(",")[0].replace(" ", "_")
-            path = stem.with_name(f"{stem.name}_{name}.png")
+            path = Path(f"{stem}{picture_suffix(event)}")
             plot_error_distribution(path, errors, event)
             print(path)
+
+
+def picture_suffix(event: str) -> str:
+    """Return the end of the name of an event's picture."""
+    return f"_{event.partition(',')[0].replace(' ', '_')}.png"
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from tcc import cli  # isort: split
 import argparse
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ from tcc.evaluate.labels import (
 from tcc.evaluate.leak_tests import change_clips
 from tcc.evaluate.metrics import event_errors, tau_matrix
 from tcc.evaluate.tables import number, print_table
-from tcc.files import UserError, write_json
+from tcc.files import UserError, keep_earlier, result_stem, sha256, write_json
 from tcc.plots import plot_tau
 from tcc_config import AFTER_TRAINING, CONFIG, Config
 from tcc_data import feature_times, load_clips, make_features
@@ -64,10 +65,19 @@ def main() -> None:
     errors = score_events(embedded, events)
     print_scores(scores, errors)
     names = [clip.name for clip in clips]
-    stem = args.result_dir / f"kendalls_tau_{CONFIG.DATASET}_{args.mode}"
+    stem = result_stem(args.result_dir, "kendalls_tau_{}_{}", CONFIG.DATASET, args.mode)
+    inputs = {
+        "clips": [clip.fingerprint() for clip in clips],
+        "checkpoint": sha256(path),
+        "stride": CONFIG.KENDALLS_TAU_STRIDE,
+        "distance": CONFIG.KENDALLS_TAU_DISTANCE,
+        "seed": CONFIG.SEED,
+    }
+    keep_earlier(stem, inputs, (".json", ".png"))
     write_json(
-        stem.with_suffix(".json"),
+        Path(f"{stem}.json"),
         {
+            "inputs": inputs,
             "motion": CONFIG.DATASET,
             "mode": args.mode,
             "checkpoint": str(path),
@@ -80,7 +90,7 @@ def main() -> None:
         },
     )
     plot_tau(
-        stem.with_suffix(".png"),
+        Path(f"{stem}.png"),
         matrix,
         names,
         f"Kendall's tau, {CONFIG.DATASET} {args.mode}, mean {scores['clips']['tau']:.3f}",

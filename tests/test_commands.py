@@ -353,6 +353,20 @@ def test_results_of_other_inputs_are_kept(
     assert (folder / f"{stem}_earlier_2.json").exists()
 
 
+def test_scores_of_another_checkpoint_are_kept(copy: Path, call: Call) -> None:
+    stem = f"kendalls_tau_{MOTION}_val"
+    for _ in range(2):  # the same inputs
+        call(tcc_get_kendalls_tau.main, *SMALL, "--mode", "val", cwd=copy)
+    assert len(list((copy / "result").iterdir())) == 2
+    first = hash_folder(copy / "result")
+    path = copy / "log" / f"{MOTION}_checkpoint.pt"
+    content = torch.load(path, weights_only=True)
+    torch.save({**content, "step": 1}, path)
+    call(tcc_get_kendalls_tau.main, *SMALL, "--mode", "val", cwd=copy)
+    now = hash_folder(copy / "result")
+    assert all(now[name.replace(stem, f"{stem}_earlier_1")] == first[name] for name in first)
+
+
 def test_long_names_are_cut_and_stay_different(copy: Path, call: Call) -> None:
     names = ["\u30b8\u30e3" * 41 + letter for letter in "ab"]  # 247 bytes each
     for index, name in enumerate(names):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tcc.clips import Clip
 from tcc.clock import Times, nearest, rate, resample
-from tcc.files import UserError
+from tcc.files import UserError, sha256_of
 
 log = logging.getLogger("tcc")
 Array = NDArray[np.floating[Any]]
@@ -64,6 +64,11 @@ class LabelledClip:
     def fps(self) -> float:
         """Frames per second of the median interval."""
         return rate(self.times_s)
+
+    def fingerprint(self) -> str:
+        """Return the SHA-256 of the features, times and events."""
+        arrays = (self.features[0], self.times_s, self.events)
+        return sha256_of(b"".join(array.tobytes() for array in arrays))
 
     def nearest_frames(self) -> NDArray[np.int64]:
         """Return the frame nearest to each tick (G,)."""
