@@ -37,7 +37,7 @@ from tcc.plots import plot_tsne
 from tcc.progress import progress
 from tcc_config import AFTER_TRAINING, CONFIG, Config
 from tcc_data import clip_turn, load_clips, make_features, per_frame
-from tcc_model import Encoder, embed, load_encoder, tell_other_embeddings
+from tcc_model import Encoder, embed, load_encoder
 
 log = logging.getLogger("tcc")
 PANEL_SIZE = (420, 420)
@@ -78,7 +78,6 @@ def main() -> None:
     encoder, settings, path = load_encoder(
         args.checkpoint, args.log_dir, CONFIG, cli.pick_device(args.device)
     )
-    tell_other_embeddings(args.log_dir, CONFIG, args.mode, path)
     cache = VideoCache(
         args.result_dir / "keypoints",
         args.weights,

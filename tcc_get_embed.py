@@ -11,6 +11,9 @@ from __future__ import annotations
 
 from tcc import cli  # isort: split
 
+import json
+from pathlib import Path
+
 import numpy as np
 
 from tcc.clip_folders import clip_folders
@@ -44,6 +47,7 @@ def main() -> None:
     )
     rows["embedding"] = np.concatenate(embeddings)
     output = args.log_dir / f"{CONFIG.DATASET}_embeddings.npy"
+    old_mode = read_mode(output.with_suffix(".json"))
     with whole(output) as temporary:
         np.save(temporary, rows, allow_pickle=False)
     write_json(
@@ -59,7 +63,20 @@ def main() -> None:
             "skeleton_conf_threshold": settings.SKELETON_CONF_THRESHOLD,
         },
     )
-    print(f"{output}: {len(clips)} clips of {args.mode}, {len(rows)} frames, {size} numbers each")
+    replaced = f"; replaced those of {old_mode}" if old_mode not in (None, args.mode) else ""
+    print(
+        f"{output}: {len(clips)} clips of {args.mode}, {len(rows)} frames, {size} numbers each"
+        f"{replaced}"
+    )
+
+
+def read_mode(path: Path) -> str | None:
+    """Return the mode of embeddings that were written before; None if there are none."""
+    try:
+        mode: str = json.loads(path.read_text(encoding="utf-8"))["mode"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+    return mode
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ from tcc.files import UserError, keep_earlier, result_stem, sha256, write_json
 from tcc.plots import plot_tau
 from tcc_config import AFTER_TRAINING, CONFIG, Config
 from tcc_data import feature_times, load_clips, make_features
-from tcc_model import Encoder, embed, load_encoder, tell_other_embeddings
+from tcc_model import Encoder, embed, load_encoder
 
 Matrix = NDArray[np.floating[Any]]
 
@@ -55,7 +55,6 @@ def main() -> None:
         args.checkpoint, args.log_dir, CONFIG, cli.pick_device(args.device)
     )
     clips, events = load_labelled(args, settings)
-    tell_other_embeddings(args.log_dir, CONFIG, args.mode, path)
     embedded = embed_clips(encoder, clips)
     matrix = score(embedded, embedded)
     scores = {"clips": summarize(matrix)}

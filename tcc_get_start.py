@@ -40,7 +40,7 @@ from tcc.plots import plot_start
 from tcc.progress import progress
 from tcc_config import AFTER_TRAINING, CONFIG, Config
 from tcc_data import clip_doubts, clip_turn, feature_times, load_clip, make_features, match_frames
-from tcc_model import Encoder, embed, load_encoder, tell_other_embeddings
+from tcc_model import Encoder, embed, load_encoder
 
 log = logging.getLogger("tcc")
 PANEL_SIZE = (640, 720)
@@ -85,7 +85,6 @@ def main() -> None:
     encoder, settings, path = load_encoder(
         args.checkpoint, args.log_dir, CONFIG, cli.pick_device(args.device)
     )
-    tell_other_embeddings(args.log_dir, CONFIG, args.mode, path)
     learner, standard = load_pair(args, sources, settings)
     stem = result_stem(
         args.result_dir, "start_{}_{}_vs_{}", CONFIG.DATASET, learner.name, standard.name

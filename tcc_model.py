@@ -11,9 +11,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
 
-import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -206,22 +204,6 @@ def load_encoder(
         raise UserError(f"{path} was made by an earlier version ({error}); train again") from None
     checkpoint.load_weights(encoder, content["encoder"])
     return encoder.to(device).eval(), settings, path
-
-
-def tell_other_embeddings(log_dir: Path, config: Config, mode: str, checkpoint_path: Path) -> None:
-    """Warn if the embeddings file of tcc_get_embed.py holds another mode than the requested one."""
-    path = log_dir / f"{config.DATASET}_embeddings.json"
-    if not path.exists():
-        return
-    try:
-        file_mode = msgspec.json.decode(path.read_bytes(), type=dict[str, Any]).get("mode")
-    except ValueError:
-        file_mode = "an unknown mode"
-    if file_mode != mode:
-        log.warning(
-            "%s holds embeddings of %s, not of %s; computing those of %s with %s",
-            path.with_suffix(".npy"), file_mode, mode, mode, checkpoint_path,
-        )  # fmt: skip
 
 
 @torch.no_grad()

@@ -495,23 +495,18 @@ def test_checkpoint_names_another_and_the_generic_one_stands_in(
     assert read_json(copy / "log" / f"{MOTION}_embeddings.json")["checkpoint"] == str(moved)
 
 
-def test_mode_that_the_embeddings_file_does_not_hold_is_told(
-    copy: Path, call: Call, caplog: pytest.LogCaptureFixture
+def test_embeddings_of_another_mode_are_replaced_and_told(
+    copy: Path, call: Call, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    call(tcc_get_embed.main, *SMALL, "--mode", "val", cwd=copy)
-    for main, arguments in (
-        (tcc_align.main, ["--no-video"]),
-        (tcc_get_start.main, ["--no-video"]),
-        (tcc_get_kendalls_tau.main, []),
-    ):
-        caplog.clear()
-        call(main, *SMALL, *arguments, "--mode", "val", cwd=copy)
-        assert "holds val" not in caplog.text
-        call(main, *SMALL, *arguments, "--mode", "test", cwd=copy)
-        assert (
-            f"log/{MOTION}_embeddings.npy holds embeddings of val, not of test; computing"
-            in caplog.text
-        )
+    described = copy / "log" / f"{MOTION}_embeddings.json"
+    for mode, told in (("val", "each"), ("val", "each"), ("test", "each; replaced those of val")):
+        call(tcc_get_embed.main, *SMALL, "--mode", mode, cwd=copy)
+        assert capsys.readouterr().out.endswith(f" numbers {told}\n")
+        assert read_json(described)["mode"] == mode
+    for content in ("{}", "no JSON"):
+        described.write_text(content)
+        call(tcc_get_embed.main, *SMALL, "--mode", "val", cwd=copy)
+        assert capsys.readouterr().out.endswith(" numbers each\n")
 
 
 def test_every_vis_is_asked_for_before_anything_is_drawn(copy: Path, call: Call) -> None:

@@ -17,6 +17,7 @@ from tcc.clip_folders import clip_folders
 from tcc.evaluate.labels import read_labels
 from tcc.files import UserError
 from tcc.synthetic import rink
+from tcc.tracking import choose_person, find_doubts
 from tcc_config import CONFIG, Config
 from tcc_data import load_clip
 from tests.conftest import Call, Run
@@ -70,6 +71,22 @@ def test_the_skater_is_followed_not_a_bystander(demo_dir: Path) -> None:
             clip = load_clip(folder, Config())
             centre = np.median(clip.keypoints[..., :2], axis=1) / rink.SIZE_PX
             assert (np.abs(centre - 0.5) < (0.2, 0.45)).all(), folder  # hands pan, hardly up
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_clip_of_the_demo_is_doubtful(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("_draw_person", "write_image"):
+        monkeypatch.setattr(rink, name, lambda *_: None)
+    monkeypatch.setattr(rink, "_draw_rink", lambda *_: np.zeros((1, 1, 3), np.uint8))
+    rink.write_dataset(tmp_path / "demo", seed, tcc_demo.COUNTS)
+    several = 0
+    for file in tmp_path.rglob("alphapose-results.json"):
+        track = choose_person(read_detections(file, None), picture_px=rink.SIZE_PX)
+        assert find_doubts(track, np.arange(len(track.observed)) / 30) == []
+        several += track.num_people.mean() > 1.2
+    assert several > 0.4 * sum(tcc_demo.COUNTS.values())  # their contact sheet is worth a look
 
 
 def test_one_seed_makes_one_dataset(demo_dir: Path, tmp_path: Path) -> None:
@@ -151,6 +168,7 @@ def test_the_whole_demo(demo_dir: Path, run: Run) -> None:
     options = ["--set", "MAX_NUM_TRAINING_STEPS=20", "--seed", "3"]
     done = run("tcc_demo.py", *options, cwd=demo_dir.parent)
     assert done.returncode == 0, done.stderr
+    assert "warning" not in done.stderr
     assert done.stdout.count("\n$ python3 tcc_") == 5
     names = [line.strip() for line in done.stdout.splitlines() if line.startswith("  result")]
     assert len(names) == 5

@@ -162,7 +162,11 @@ def sample_camera(
 
 
 def detect(
-    generator: Generator, points_px: Array, fps: float, noise: float = 1.0
+    generator: Generator,
+    points_px: Array,
+    fps: float,
+    noise: float = 1.0,
+    missed: float = MISSED,
 ) -> NDArray[np.float32]:
     """Add the errors that AlphaPose makes on amateur skaters.
 
@@ -175,6 +179,7 @@ def detect(
         points_px: true positions (F, 17, 2).
         fps: frames per second.
         noise: factor of the errors of position.
+        missed: share of frames in which the skater is not found, for several frames at a time.
 
     Returns:
         (F, 17, 3) float32 x px, y px, confidence, distributed over the clip as in CONFIDENCE and
@@ -198,15 +203,15 @@ def detect(
     error = (error + generator.normal(size=points_px.shape)) / np.sqrt(2)
     spread = np.array([ERROR[part] for part in PARTS]) * np.exp(0.5 * np.minimum(doubt, 4))
     points = points_px + noise * torso * spread[..., None] * error
-    swapped, crossed, missed = (
-        _drift(generator, (num_frames, 3), DRIFT_S * fps) > ndtri([1 - SWAPPED] * 2 + [1 - MISSED])
+    swapped, crossed, lost = (
+        _drift(generator, (num_frames, 3), DRIFT_S * fps) > ndtri([1 - SWAPPED] * 2 + [1 - missed])
     ).T
     swap = np.array(FLIP)
     points[swapped] = points[swapped][:, swap]
     legs = np.ix_(crossed, LEGS)
     points[legs] = points[:, swap][legs]
     keypoints = np.concatenate([points, confidence[..., None]], axis=-1)
-    keypoints[missed] = 0
+    keypoints[lost] = 0
     return keypoints.astype(np.float32)
 
 

@@ -35,7 +35,9 @@ EVENTS = ("start", "takeoff", "landing")
 JUMP, TURNS = "axel", 1
 VARIETY = 0.5  # how much the skaters differ
 NOISE = 0.5  # factor of the detector's errors; small, as the skaters are large in the picture
+MISSED = 0.01  # share of frames in which a person is not found, one frame at a time
 BEARING = 30.0  # degrees; the directions of travel are from -BEARING to BEARING
+BESIDE_M, BEHIND_M = (8, 14), (8, 16)  # distances of a bystander from the skater
 AZIMUTH, ELEVATION = (80.0, 100.0), (1.0, 8.0)
 
 
@@ -104,9 +106,12 @@ def write_clip(folder: Path, generator: Generator, motion: Motion) -> None:
     people = [motion.joints_m]
     people += [_sample_bystander(generator, motion) for _ in range(generator.integers(0, 3))]
     suits = generator.integers(30, 200, (len(people), 3)).tolist()
-    seen = [detect(generator, camera.project(joints), motion.fps, NOISE) for joints in people]
+    seen = [
+        detect(generator, camera.project(joints), motion.fps, NOISE, missed=0) for joints in people
+    ]
     for keypoints in seen:
-        keypoints[_outside(keypoints)] = 0
+        missed = generator.random(len(keypoints)) < MISSED
+        keypoints[missed | _outside(keypoints)] = 0
     vis = folder / "vis"
     vis.mkdir(parents=True)
     for frame in range(len(motion.joints_m)):
@@ -122,8 +127,9 @@ def _sample_bystander(generator: Generator, motion: Motion) -> Array:
     num_frames = len(motion.joints_m)
     other = sample_motion(generator, fps=motion.fps, lead_in_s=num_frames / motion.fps + 0.1)
     joints = other.joints_m[:num_frames].copy()
-    shift = generator.uniform((-5, -10), (5, -4)) - joints[..., :2].mean(axis=(0, 1))
-    joints[..., :2] += shift
+    beside = generator.choice([-1, 1]) * generator.uniform(*BESIDE_M)
+    place = np.array([beside, -generator.uniform(*BEHIND_M)])
+    joints[..., :2] += place - joints[..., :2].mean(axis=(0, 1))
     return joints
 
 
