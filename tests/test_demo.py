@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from tcc.synthetic import rink
 from tcc.tracking import choose_person, find_doubts
 from tcc_config import CONFIG, Config
 from tcc_data import load_clip
-from tests.conftest import Call, Run
+from tests.conftest import ROOT, Call, Run
 
 COUNTS = {"train": 4, "val": 4, "test": 2}
 # Frames. The generic encoder alone found 15 of 16 starts within 2 frames, the other at 3.
@@ -199,3 +200,14 @@ def test_a_command_that_fails_stops_the_demo_with_its_code(demo_dir: Path, run: 
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("error: data/demo/val holds 1 clip")
     assert "tcc_get_kendalls_tau" not in done.stdout
+
+
+def test_make_says_that_it_installs_and_pip_shows_how_far_it_is(tmp_path: Path) -> None:
+    for name in ("Makefile", "requirements.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+    typed = subprocess.run(
+        ["make", "--dry-run", "demo"], cwd=tmp_path, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    (install,) = (index for index, line in enumerate(typed) if "pip install" in line)
+    assert "--quiet" not in typed[install]
+    assert any("Installing PyTorch" in line for line in typed[:install])
