@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tcc.alphapose import Detections, natural_key, read_detections
+from tcc.alphapose import Detections, read_detections
+from tcc.clip_folders import list_clips, shorten
 from tcc.clock import rate
 from tcc.files import UserError, require_utf8, sha256_of
+from tcc.frame_names import read_numbers, sort_images
 from tcc.sidecars import CLIP_TOML, Trim, picture_size, read_clip_toml, read_times
 from tcc.tracking import Track, choose_person
 
+log = logging.getLogger("tcc")
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
+ALPHAPOSE_FILE = "alphapose-results.json"
 MIN_CONFIDENCE = 1e-6
 MIN_EXTENT_PX = 1.0
 # A person who is chosen by number must be seen in this share of the frames, and in this many.
@@ -139,10 +144,11 @@ def read_folder(folder: Path, fps: float, trim: Trim | None = None) -> ClipFolde
     """Read the files in the folder of a clip.
 
     Args:
-        folder: holds one keypoint file of AlphaPose (*.json). These are optional: vis/ with the
-            frames as images; video.json with the times of the frames, which tcc_get_pose.py
-            writes; clip.toml with lines such as `person = 2`, if the skater is not the main
-            person, and `start_s = 4.2` and `end_s = 6.0`, if only a part of the clip is used.
+        folder: holds one keypoint file (*.json), or one for each frame. These are optional: vis/
+            with the frames as images; video.json with the times of the frames, which
+            tcc_get_pose.py writes; clip.toml with lines such as `person = 2`, if the skater is not
+            the main person, and `start_s = 4.2` and `end_s = 6.0`, if only a part of the clip is
+            used.
         fps: frames per second of a clip without video.json.
         trim: the part of the clip to use; None: the part in clip.toml, else all of it.
 
@@ -151,7 +157,9 @@ def read_folder(folder: Path, fps: float, trim: Trim | None = None) -> ClipFolde
     """
     require_utf8(folder.resolve())
     images = image_files(folder)
-    detections = read_detections(keypoint_file(folder), [path.name for path in images] or None)
+    size_px = picture_size(folder, images)
+    names = [path.name for path in images] or None
+    detections = read_detections(keypoint_file(folder), names, size_px)
     times_s = read_times(folder, detections.num_frames, fps)
     person, part = read_clip_toml(folder)
     try:
@@ -159,7 +167,7 @@ def read_folder(folder: Path, fps: float, trim: Trim | None = None) -> ClipFolde
     except UserError as error:
         where = folder if trim else folder / CLIP_TOML
         raise UserError(f"{where}: {error}") from None
-    size_px, total = picture_size(folder, images), len(times_s)
+    total = len(times_s)
     detections, times_s, images = detections.part(first, end), times_s[first:end], images[first:end]
     if not len(detections.frame):
         raise UserError(f"{folder}: nobody was found between {trim or part}; choose another part")
@@ -223,19 +231,35 @@ def require_images(clip: Clip) -> None:
 
 
 def keypoint_file(folder: Path) -> Path:
-    """Return the keypoint file in the folder of a clip.
+    """Return the keypoint file in the folder of a clip, or the folder with one file for each frame.
+
+    The files of the frames may be in a folder of their own, such as json/ or output_jsons/.
 
     Raises:
-        UserError: there is no such file, or more than one.
+        UserError: there is no such file, or more than one that is not for one frame.
     """
-    found = sorted(path for path in folder.glob("[!.]*.json") if path.name != "video.json")
-    if len(found) != 1:
-        names = ", ".join(path.name for path in found) or "none"
-        raise UserError(
-            f"{folder}: expected one keypoint file (*.json), found {names}; keep only the file of "
-            "AlphaPose"
-        )
-    return found[0]
+    found = json_files(folder)
+    inner = [path for path in list_clips(folder) if path.name != "vis" and json_files(path)]
+    if not found and len(inner) == 1:
+        return keypoint_file(inner[0])
+    main = [path for path in found if path.name == ALPHAPOSE_FILE] or found
+    if len(main) == 1:
+        unused = [path.name for path in found if path not in main] + [f"{i.name}/" for i in inner]
+        if unused:
+            log.info("%s is used; not used: %s", main[0], shorten(unused))
+        return main[0]
+    if found and read_numbers([path.stem for path in found]) is not None:
+        return folder
+    names = [path.name for path in found] or [f"{path.name}/" for path in inner]
+    raise UserError(
+        f"{folder}: expected one keypoint file (*.json), found {shorten(names) or 'none'}; keep "
+        "only the file of AlphaPose"
+    )
+
+
+def json_files(folder: Path) -> list[Path]:
+    """Return the files in a folder that may hold keypoints, sorted by name."""
+    return sorted(path for path in folder.glob("[!.]*.json") if path.name != "video.json")
 
 
 def image_files(folder: Path) -> list[Path]:
@@ -250,4 +274,4 @@ def image_files(folder: Path) -> list[Path]:
     found = [path for path in vis.glob("[!.]*") if path.suffix.lower() in IMAGE_SUFFIXES]
     if vis.is_dir() and not found:
         raise UserError(f"{vis} holds no image; put all frames there or remove the folder")
-    return sorted(found, key=lambda path: natural_key(path.name))
+    return [vis / name for name in sort_images([path.name for path in found])]

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tcc.alphapose import Detections, natural_key, read_detections
+from tcc.alphapose import Detections, read_detections
 from tcc.files import UserError
+from tcc.frame_names import natural_key
 from tcc.tracking import Track, _best_track, _Links, choose_person, find_doubts
 from tests.conftest import wave
 

@@ -1,0 +1,579 @@
+"""Reads the keypoint files of other programs than AlphaPose.
+
+They hold the same things in other places: frames, the people of a frame, the joints of a person.
+FORMATS tells where a file has its frames; people and joints are found by their usual names.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import math
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tcc.coco import FIRST, JOINTS, LAYOUTS, OTHER_LAYOUTS
+from tcc.files import UserError
+from tcc.frame_names import natural_key
+
+Joints = NDArray[np.float64]  # (J, 3): x, y, confidence
+Person = tuple[Joints, float | None]  # and the score of the person, if there is one
+Frame = tuple[
+    str | None, Any
+]  # name or number of a frame, if there is one, and what the file holds
+
+FRAME_KEYS = (
+    "image_id", "file_name", "filename", "image", "image_name", "img_name", "image_path",
+    "img_path", "frame_id", "frame", "frame_idx", "frame_index", "frame_number", "frame_num",
+    "frame_no", "frameIndex", "frameId",
+)  # fmt: skip
+PEOPLE_KEYS = (
+    "instances", "people", "bodies", "persons", "predictions", "detections", "instance_info",
+    "skeleton", "poses", "objects", "humans", "annotations",
+)  # fmt: skip
+JOINT_KEYS = (
+    "keypoints", "pose_keypoints_2d", "pose_keypoints", "joints", "landmarks", "pose_landmarks",
+    "pose", "keypoints_2d", "kpts", "points", "person",
+)  # fmt: skip
+CONFIDENCE_KEYS = (
+    "keypoint_scores", "keypoints_scores", "keypoint_score", "kp_score", "scores", "score",
+    "confidences", "confidence", "visible", "visibility", "conf", "c", "v", "likelihood",
+)  # fmt: skip
+SCORE_KEYS = ("score", "confidence", "conf", "bbox_score", "box_score", "scores")
+LIST_KEYS = ("frames", "data", "results", "predictions", "poses", "keypoints", "annotations")
+PERSON_KEYS = {"bbox", "box", "class", "category_id"}  # of one person, not of a frame
+BOX_KEYS = {*PERSON_KEYS, "boxes", "bboxes"}
+NUMBERS_PER_JOINT = (3, 2, 4)  # x, y, confidence; x, y; x, y, z, confidence
+SHARE = 2.0  # largest coordinate of positions that are shares of the picture
+MIN_INSIDE = 0.9  # of such positions, how many must be in the picture
+FAR = 0.4  # body sizes from the nose; eyes are nearer, ankles farther
+# Errors of reading values that are not where the readers of a format expect them.
+MALFORMED = (
+    LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError,
+)  # fmt: skip
+WAY_ON = "make the keypoints with tcc_get_pose.py from the video, or with AlphaPose"
+
+
+@dataclass(frozen=True, slots=True)
+class Poses:
+    """P people as a file holds them, before their frames are numbered.
+
+    `images` (P,) names the image or the frame of each person; `keypoints` (P, 17, 3) float32 are
+    x px, y px and confidence; `score` (P,) float32. `frames` are the names of all frames, if the
+    file lists them, also those that show nobody.
+    """
+
+    images: list[str]
+    keypoints: NDArray[np.float32]
+    score: NDArray[np.float32]
+    frames: list[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A layout of files: what it is, how it is recognised, and its frames.
+
+    `lists_all` tells whether such a file lists all frames, also those that show nobody.
+    """
+
+    name: str
+    matches: Callable[[Any], object]
+    frames: Callable[[Any], list[Frame]]
+    lists_all: bool = False
+
+
+def read_poses(path: Path, content: Any, picture_px: tuple[int, int] | None) -> Poses:
+    """Find the people in the content of a keypoint file.
+
+    Args:
+        path: of the file, for messages.
+        content: of the file, decoded.
+        picture_px: width and height of the picture, for positions that are shares of it.
+
+    Raises:
+        UserError: the format is not known, or lacks what is needed; the message names it.
+    """
+    if isinstance(content, list) and content and all(isinstance(text, str) for text in content):
+        with suppress(ValueError):  # Ultralytics' to_json() returns text
+            content = [json.loads(text) for text in content]
+    known = next((known for known in FORMATS if known.matches(content)), None)
+    unknown = UserError(f"{path}: {_describe(content)}, not keypoints in a known format; {WAY_ON}")
+    if known is None:
+        raise unknown
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):  # such values are refused afterwards
+            return _read(path, content, known, picture_px)
+    except MALFORMED:
+        raise unknown from None
+
+
+def _read(path: Path, content: Any, known: Format, picture_px: tuple[int, int] | None) -> Poses:
+    """Return the people in a file of a known format; see `read_poses`."""
+    frames = known.frames(content)
+    keyed = all(name is not None for name, _ in frames)
+    lists_all = known.lists_all or not keyed
+    if not keyed:
+        if len(frames) > 1 and all(
+            isinstance(frame, dict) and frame.keys() & PERSON_KEYS and _has_joints(frame)
+            for _, frame in frames
+        ):
+            raise UserError(
+                f"{path}: {_describe(content)}: people without the number of a frame; save one "
+                f"list for each frame, or {WAY_ON}"
+            )
+        frames = [(str(index), frame) for index, (_, frame) in enumerate(frames)]
+    return _gather(path, known.name, frames, content, lists_all, picture_px)
+
+
+def read_folder_of_poses(path: Path, picture_px: tuple[int, int] | None) -> Poses:
+    """Read a folder of JSON files, one for each frame, as OpenPose and mmpose write.
+
+    Args:
+        path: of the folder.
+        picture_px: see `read_poses`.
+
+    Raises:
+        UserError: a file can't be read.
+    """
+    frames: list[Frame] = []
+    for file in sorted(path.glob("[!.]*.json"), key=lambda file: natural_key(file.name)):
+        if file.name != "video.json":
+            content = read_json(file)
+            frames.append((re.sub("_keypoints$", "", file.stem), content))
+            with suppress(*MALFORMED):
+                if _num_frames(content) > 1:
+                    raise UserError(
+                        f"{path}: expected one keypoint file (*.json), or one for each frame, but "
+                        f"{file.name} holds several frames; keep only one file"
+                    )
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            return _gather(path, "a file for each frame", frames, None, True, picture_px)
+    except MALFORMED:
+        raise UserError(
+            f"{path}: the first file holds {_describe(frames[0][1])}, not the keypoints of one "
+            f"frame; {WAY_ON}"
+        ) from None
+
+
+def read_content(path: Path) -> bytes:
+    """Return the content of a text file in UTF-8, without byte order mark.
+
+    Raises:
+        UserError: it can't be read.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}; name a file of keypoints") from None
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # as PowerShell writes
+        content = content.decode("utf-16", "replace").encode()
+    return content.removeprefix(codecs.BOM_UTF8)
+
+
+def read_json(path: Path) -> Any:
+    """Return the content of a JSON file.
+
+    Raises:
+        UserError: it can't be read, or is not JSON.
+    """
+    content = read_content(path)
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError) as error:
+        lines = content.split(b"\n")
+        with suppress(ValueError, RecursionError):  # JSON Lines: one object in each line
+            return [json.loads(line) for line in lines if line.strip()] or json.loads(b"")
+        raise UserError(f"{path} is not valid JSON: {error}; {WAY_ON}") from None
+
+
+def _gather(
+    path: Path,
+    known_as: str,
+    frames: Sequence[Frame],
+    content: Any,
+    lists_all: bool,
+    picture_px: tuple[int, int] | None,
+) -> Poses:
+    """Return the people of all frames with the joints of COCO, in pixels."""
+    people = [(str(name), person) for name, frame in frames for person in _people(frame)]
+    names = list(dict.fromkeys(str(name) for name, _ in frames))
+    if not people:
+        if all(_is_empty(frame) for _, frame in frames):
+            raise UserError(f"{path}, read as {known_as}, holds no person; {WAY_ON}")
+        if any(_boxes_only(frame) for _, frame in frames):
+            raise UserError(f"{path}: {_describe(content)}: boxes without keypoints; {WAY_ON}")
+        raise ValueError
+    images = [name for name, _ in people]
+    joints = [person[0] for _, person in people]
+    keypoints = _to_coco(path, images, joints, _joint_names(path, content))
+    scores = [
+        float(found[:, 2].mean()) if person[1] is None else person[1]
+        for (_, person), found in zip(people, keypoints, strict=True)
+    ]
+    pixels = _to_pixels(path, keypoints, _picture_size(frames, content) or picture_px)
+    lists_all = lists_all or len(set(images)) < len(names)
+    return Poses(
+        images,
+        pixels.astype(np.float32),
+        np.array(scores).astype(np.float32),
+        names if lists_all else None,
+    )
+
+
+def _num_frames(content: Any) -> int:
+    """Return how many frames a file tells of by their names or numbers, or as lists of people."""
+    known = next((known for known in FORMATS if known.matches(content)), None)
+    if known is None:
+        return 1
+    frames = known.frames(content)
+    names = {name for name, _ in frames} - {None}
+    lists = sum(
+        isinstance(frame, list) and bool(frame) and _has_joints(frame[0]) for _, frame in frames
+    )
+    return max(len(names), lists)
+
+
+def _listed(frames: list[Any]) -> list[Frame]:
+    """Return the frames of a list, each with its name or number."""
+    return [(_frame_name(frame), frame) for frame in frames]
+
+
+def _frame_name(frame: Any) -> str | None:
+    for key in FRAME_KEYS if isinstance(frame, dict) else ():
+        name = frame.get(key)
+        if isinstance(name, float) and name.is_integer():
+            return str(int(name))
+        if isinstance(name, str | int | float):
+            return str(name)
+    return None
+
+
+def _annotations(content: dict[str, Any]) -> list[Frame]:
+    """Return the images of COCO annotations, in the order of the file, and who is annotated."""
+    people: dict[Any, list[Any]] = {image["id"]: [] for image in content["images"]}
+    for annotation in content["annotations"]:
+        people.setdefault(annotation["image_id"], []).append(annotation)
+    names = {image["id"]: image.get("file_name", image["id"]) for image in content["images"]}
+    return [(str(names.get(image, image)), found) for image, found in people.items()]
+
+
+def _inner_list(content: Any) -> list[Any]:
+    """Return the list of frames in an object; an empty list if there is none."""
+    for key in LIST_KEYS if isinstance(content, dict) else ():
+        inner = content.get(key)
+        if isinstance(inner, list) and inner and isinstance(inner[0], dict | list):
+            return inner
+    return []
+
+
+def _is_by_number(content: Any) -> bool:
+    """Return whether all keys of an object hold a number, and the values are lists or objects."""
+    return (
+        isinstance(content, dict)
+        and bool(content)
+        and all(re.search(r"\d", key) for key in content)
+        and all(isinstance(value, dict | list) for value in content.values())
+    )
+
+
+def _is_by_person(content: Any) -> bool:
+    return _is_by_number(content) and all(map(_is_by_number, content.values()))
+
+
+def _frames_of_tracks(content: dict[str, dict[str, Any]]) -> list[Frame]:
+    return [frame for track in content.values() for frame in track.items()]
+
+
+def _has(*keys: str) -> Callable[[Any], bool]:
+    return lambda content: isinstance(content, dict) and all(key in content for key in keys)
+
+
+def _one_frame(content: Any) -> list[Frame]:
+    return [(None, content)]
+
+
+FORMATS = (
+    Format("COCO annotations", _has("images", "annotations"), _annotations, True),
+    Format("mmpose", _has("instance_info"), lambda file: _listed(file["instance_info"]), True),
+    Format("OpenPose, one image", _has("people"), _one_frame, True),
+    Format("AlphaPose --format cmu, one image", _has("bodies"), _one_frame, True),
+    Format("a list of frames", lambda file: isinstance(file, list), _listed),
+    Format("an object with a list of frames", _inner_list, lambda file: _listed(_inner_list(file))),
+    Format("AlphaPose, frames by person", _is_by_person, _frames_of_tracks),
+    Format("PoseFlow, AlphaPose --format open or cmu", _is_by_number, lambda file: [*file.items()]),
+)
+
+
+def _has_joints(person: Any) -> bool:
+    return isinstance(person, dict) and any(key in person for key in JOINT_KEYS)
+
+
+def _is_empty(frame: Any) -> bool:
+    """Return whether a frame is known to show nobody."""
+    if isinstance(frame, dict) and frame:
+        return any(
+            key in frame and all(map(_is_empty, frame[key] or ()))
+            for key in (*PEOPLE_KEYS, *JOINT_KEYS)
+        )
+    return not frame
+
+
+def _boxes_only(frame: Any) -> bool:
+    """Return whether a frame holds boxes around people or objects, but no joints."""
+    if isinstance(frame, dict):
+        return bool(frame.keys() & BOX_KEYS) or any(map(_boxes_only, frame.values()))
+    return isinstance(frame, list) and any(map(_boxes_only, frame))
+
+
+def _people(frame: Any) -> Iterator[Person]:
+    """Yield the people in a frame: a list of people, or an object that holds people or joints."""
+    if isinstance(frame, list):
+        if frame and isinstance(frame[0], dict) and not _is_point(frame[0]):
+            for person in frame:
+                yield from _people(person)
+        else:
+            yield from _split_people(frame, None, None)
+        return
+    if not isinstance(frame, dict):
+        return
+    for key in PEOPLE_KEYS:
+        if isinstance(frame.get(key), list):
+            for person in frame[key]:
+                yield from _people(person)
+            return
+    for key in JOINT_KEYS:
+        joints = frame.get(key)
+        if isinstance(joints, list) and joints and _has_joints(joints[0]):
+            yield from _people(joints)
+            return
+        if isinstance(joints, list | dict):
+            confidence = next(
+                (frame[name] for name in CONFIDENCE_KEYS if isinstance(frame.get(name), list)), None
+            )
+            score = next((frame[name] for name in SCORE_KEYS if _is_number(frame.get(name))), None)
+            yield from _split_people(joints, confidence, score)
+            return
+
+
+def _split_people(joints: Any, confidence: Any, score: float | None) -> Iterator[Person]:
+    """Yield people whose joints are in one list or object.
+
+    Args:
+        joints: of one person or of several.
+        confidence: of the joints, or of the people; None if it is with the joints.
+        score: of the person; None if unknown.
+    """
+    if isinstance(joints, dict) and isinstance(joints.get("x"), list):
+        if joints["x"] and isinstance(joints["x"][0], list):
+            for index in range(len(joints["x"])):
+                yield _join({key: value[index] for key, value in joints.items()}, None, score)
+        elif joints["x"]:
+            yield _join(joints, confidence, score)
+        return
+    if isinstance(joints, dict):
+        yield _join(joints, confidence, score)
+        return
+    if not joints:
+        return
+    first = next((joint for joint in joints if joint is not None), 0.0)
+    is_one = not isinstance(first, list) or (len(first) <= 4 and not isinstance(first[0], list))
+    if not is_one and not first:
+        return
+    if is_one:
+        yield _join(joints, confidence, score)
+        return
+    for index, person in enumerate(joints):
+        while isinstance(person, list) and len(person) == 1:  # mmpose: one list more a person
+            person = person[0]
+        own = confidence[index] if confidence and index < len(confidence) else None
+        if person:
+            yield _join(person, own, own if _is_number(own) else score)
+
+
+def _join(joints: Any, confidence: Any, score: float | None) -> Person:
+    """Return a person's joints (J, 3) and score; J is 17 if the joints have names."""
+    while isinstance(confidence, list) and len(confidence) == 1 and isinstance(confidence[0], list):
+        confidence = confidence[0]
+    names: list[str] = []
+    rows: list[Any]
+    if isinstance(joints, dict) and isinstance(joints.get("x"), list):
+        own = next((joints[key] for key in CONFIDENCE_KEYS if key in joints), None)
+        confidence = own if confidence is None else confidence
+        rows = [list(row) for row in zip(joints["x"], joints["y"], strict=False)]
+    elif isinstance(joints, dict):
+        names, rows = list(joints), [_point(value) for value in joints.values()]
+    elif isinstance(joints[0], dict):
+        names = [str(joint.get("name", joint.get("part", ""))) for joint in joints]
+        rows = [_point(joint) for joint in joints]
+    elif isinstance(joints[0], list):
+        rows = joints
+    else:
+        width = _width(len(joints), confidence)
+        rows = [joints[start : start + width] for start in range(0, len(joints), width)]
+    points = np.zeros((len(rows), 3))
+    for index, row in enumerate(rows):
+        own = row[-1] if len(row) > 2 else 1.0
+        if isinstance(confidence, list) and index < len(confidence):
+            own = confidence[index]
+        while isinstance(own, list) and own:
+            own = own[0]
+        values = [*row[:2], own]
+        if all(map(_is_number, values)):
+            points[index] = values
+    order = _order(names)
+    return (points if order is None else points[order]), score
+
+
+def _point(joint: Any) -> list[Any]:
+    """Return x, y and confidence of a joint that is an object or a list."""
+    if not isinstance(joint, dict):
+        return list(joint) if isinstance(joint, list) else []
+    where = joint.get("position", joint)
+    confidence = next((joint[key] for key in CONFIDENCE_KEYS if key in joint), 1.0)
+    return [where.get("x"), where.get("y"), confidence]
+
+
+def _is_point(value: Any) -> bool:
+    return isinstance(value, dict) and ("position" in value or _is_number(value.get("x")))
+
+
+def _is_number(value: Any) -> bool:
+    """Return whether a value is a finite number; JSON of Python may hold NaN."""
+    return isinstance(value, int | float) and abs(value) < math.inf
+
+
+def _width(length: int, confidence: Any) -> int:
+    """Return how many numbers a joint has in a flat list."""
+    if isinstance(confidence, list) and length == 2 * len(confidence):
+        return 2
+    for width in NUMBERS_PER_JOINT:
+        if length % width == 0 and length // width in LAYOUTS:
+            return width
+    return 3
+
+
+def _order(names: Sequence[str]) -> list[int] | None:
+    """Return the indices of COCO's joints in a list of names; None if one is missing."""
+    plain = [re.sub(r"[^a-z]", "", name.lower()) for name in names]
+    wanted = [joint.replace("_", "") for joint in JOINTS]
+    return [plain.index(name) for name in wanted] if set(wanted) <= set(plain) else None
+
+
+def _joint_names(path: Path, content: Any) -> list[int] | None:
+    """Return the indices of COCO's joints if the file names its joints in another order.
+
+    Raises:
+        UserError: the file names joints, and some of COCO's are missing.
+    """
+    if not isinstance(content, dict):
+        return None
+    meta = content.get("meta_info") or {}
+    names = meta.get("keypoint_id2name") if isinstance(meta, dict) else None
+    if isinstance(names, dict):
+        names = list(names.values())
+    for category in content.get("categories") or ():
+        names = names or (category.get("keypoints") if isinstance(category, dict) else None)
+    if not names:
+        return None
+    order = _order(list(map(str, names)))
+    if order is None and any(re.sub("[^a-z]", "", str(n).lower()) == "leftknee" for n in names):
+        known = meta.get("dataset_name", "its joints") if isinstance(meta, dict) else "its joints"
+        raise UserError(
+            f"{path}: {len(names)} keypoints ({known}) that lack joints of COCO; {WAY_ON}"
+        )
+    return order
+
+
+def _to_coco(
+    path: Path, images: Sequence[str], people: Sequence[Joints], order: list[int] | None
+) -> NDArray[np.float64]:
+    """Return the joints of COCO, (P, 17, 3); a joint at 0, 0 has confidence 0.
+
+    Raises:
+        UserError: a person has another number of joints than all known layouts.
+    """
+    result = np.zeros((len(people), len(JOINTS), 3))
+    for count in {len(joints) for joints in people}:
+        which = [index for index, joints in enumerate(people) if len(joints) == count]
+        if order is None or count <= max(order):
+            check_layout(path, images[which[0]], count)
+        joints = np.stack([people[index] for index in which])
+        indices = list(LAYOUTS[count][1]) if order is None or count <= max(order) else order
+        if count == 25 and _is_body_25b(joints):
+            indices = list(FIRST)
+        result[which] = joints[:, indices]
+    result[~result[..., :2].any(axis=-1), 2] = 0
+    np.maximum(result[..., 2], 0, out=result[..., 2])
+    return result
+
+
+def check_layout(path: Path, image: str, count: int) -> None:
+    """Raise UserError if a person with that number of joints can't be read."""
+    if count not in LAYOUTS:
+        name = OTHER_LAYOUTS.get(count, "an unknown layout")
+        raise UserError(
+            f"{path} frame {image}: {count} keypoints a person ({name}), not one of "
+            f"{', '.join(map(str, LAYOUTS))}; {WAY_ON}"
+        )
+
+
+def _is_body_25b(joints: Joints) -> bool:
+    """Return whether 25 joints are those of BODY_25B, where joints 15 and 16 are the ankles.
+
+    In BODY_25 they are the eyes, near the nose, joint 0.
+    """
+    seen = (joints[:, [0, 15, 16], 2] > 0).all(axis=1)
+    points = joints[seen, :, :2]
+    size = np.maximum(np.linalg.norm(np.ptp(points, axis=1), axis=-1), 1e-9)
+    apart = np.linalg.norm(points[:, [15, 16]] - points[:, :1], axis=-1).mean(axis=1)
+    return bool(seen.any() and np.median(apart / size) > FAR)
+
+
+def _picture_size(frames: Sequence[Frame], content: Any) -> tuple[int, int] | None:
+    """Return the width and height of the picture if the file tells them."""
+    holders = [content, frames[0][1]]
+    if isinstance(content, dict) and isinstance(content.get("images"), list):
+        holders += content["images"][:1]
+    for holder in holders:
+        for width, height in (("canvas_width", "canvas_height"), ("width", "height")):
+            if isinstance(holder, dict) and all(_is_number(holder.get(k)) for k in (width, height)):
+                return holder[width], holder[height]
+    return None
+
+
+def _to_pixels(
+    path: Path, keypoints: NDArray[np.float64], picture_px: tuple[int, int] | None
+) -> NDArray[np.float64]:
+    """Return keypoints (P, 17, 3) in pixels, also if they are shares of the picture.
+
+    Raises:
+        UserError: they are shares of a picture whose size is not known.
+    """
+    points = keypoints[keypoints[..., 2] > 0][:, :2]
+    if not len(points) or np.abs(points).max() > SHARE:
+        return keypoints
+    inside = ((points >= 0) & (points <= 1)).all(axis=1).mean()
+    if inside < MIN_INSIDE or picture_px is None:
+        raise UserError(
+            f"{path}: the positions are shares of the picture, {points.min():.3g} to "
+            f"{points.max():.3g}; save them in pixels, or put the images of all frames into vis/"
+        )
+    return np.asarray(keypoints * np.array([*picture_px, 1.0]))
+
+
+def _describe(content: Any, article: str = "an object", plural: str = "a list") -> str:
+    """Return in a few words what a file holds."""
+    if isinstance(content, dict):
+        names = ", ".join(map(str, list(content)[:4])) or "nothing"
+        return f"{article} with {names}{', ...' if len(content) > 4 else ''}"
+    if isinstance(content, list):
+        return f"{plural} of {_describe(content[0], 'objects', 'lists') if content else 'nothing'}"
+    return {str: "text", int: "numbers", float: "numbers"}.get(type(content), "nothing")
