@@ -15,7 +15,7 @@ from tcc.clock import rate
 from tcc.files import UserError, require_utf8, sha256_of
 from tcc.frame_names import read_numbers, sort_images
 from tcc.sidecars import CLIP_TOML, Trim, picture_size, read_clip_toml, read_times
-from tcc.tracking import Track, choose_person
+from tcc.tracking import Track, choose_person, drop_twins
 
 log = logging.getLogger("tcc")
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
@@ -159,7 +159,7 @@ def read_folder(folder: Path, fps: float, trim: Trim | None = None) -> ClipFolde
     images = image_files(folder)
     size_px = picture_size(folder, images)
     names = [path.name for path in images] or None
-    detections = read_detections(keypoint_file(folder), names, size_px)
+    detections = drop_twins(read_detections(keypoint_file(folder), names, size_px))
     times_s = read_times(folder, detections.num_frames, fps)
     person, part = read_clip_toml(folder)
     try:

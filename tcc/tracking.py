@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,9 @@ SWITCH_COST = 12.0  # cost of a link over REACH or more; the reward of a good de
 STRAY_COST = 2.0  # extra cost of a link between two detections that are not mutually nearest
 GAP_COST = 0.3  # cost of each missed frame
 LEAST_REWARD = 0.1  # smallest reward of a detection
-DUPLICATE = 0.2  # body sizes; two detections of a frame that are closer show one person
+DUPLICATE = 0.2  # body sizes; a detection that is closer to the followed one is no other person
+TWIN = 0.15  # the same for any two detections of a frame; people who touch are farther apart
+MIN_JOINTS = 5  # joints that both must show, else all joints are compared
 MAX_GROWTH = 2.0  # largest ratio of a person's sizes before and after a gap
 MAX_PIECES = 10  # number of tracks that may be joined; bounds the time
 CHUNK = 50_000  # links that are computed at a time; bounds the memory
@@ -36,9 +38,17 @@ CLEAR_MARGIN = 0.5  # four of 40 recorded clips with one to nine people are belo
 MAX_MISSED = 0.1  # share of a clip's frames
 MAX_MISSED_S = 0.2  # longest gap; a jump is in the air for three times as long
 MAX_LEAP = 0.5  # body sizes between two frames; all jumps of the recorded clips stay below it
+MAX_MOVED = 1.0  # body sizes over a gap; all gaps of the recorded clips stay below 0.25
+MAX_RATIO = 2.0  # of the sizes before and after a frame; all recorded clips stay below 1.8
+MAX_GAP_RATIO = 1.6  # of the sizes before and after a gap; all recorded clips stay below 1.4
+SIZE_FRAMES = 5  # frames before and after, of which the median size is taken
 MISSED = "the skater is missed often or for long; the pose is interpolated there"
 OTHER_PERSON = (
     "to follow another person, write person = 2 into clip.toml in the clip's folder, {folder}"
+)
+SHOWN_PART = (
+    "to use only the part that shows the skater, write start_s or end_s into clip.toml in the "
+    "clip's folder, {folder}"
 )
 
 
@@ -88,6 +98,37 @@ class _Links:
         """Keep the links between detections that are free."""
         kept = free[self.source] & free[self.target]
         return _Links(self.source[kept], self.target[kept], self.gain[kept])
+
+
+def drop_twins(detections: Detections) -> Detections:
+    """Return the detections without those that show a person a second time.
+
+    Of two detections in one frame whose joints are at a median distance below TWIN, the one with
+    the higher score is kept. Only joints that both show are compared, because the second detection
+    is often of half a body.
+    """
+    order = np.lexsort((-detections.score, detections.frame))
+    frame, keypoints = detections.frame[order].astype(np.int64), detections.keypoints[order]
+    _, sizes = _boxes(keypoints)
+    seen = keypoints[..., 2] >= min(SEEN, float(np.median(keypoints[..., 2])))
+    better, other = _pairs(frame, frame, frame)
+    better, other = better[better < other], other[better < other]
+    kept = np.ones(len(frame), np.bool_)
+    for part in np.array_split(np.arange(len(better)), len(better) // CHUNK + 1):
+        a, b = better[part], other[part]
+        apart = np.linalg.norm(keypoints[a, :, :2] - keypoints[b, :, :2], axis=-1)
+        both = seen[a] & seen[b]
+        both |= both.sum(axis=1, keepdims=True) < MIN_JOINTS
+        apart = np.nanmedian(np.where(both, apart, np.nan), axis=1)
+        for index in np.flatnonzero(apart < TWIN * np.maximum(sizes[a], sizes[b])):
+            kept[b[index]] &= not kept[a[index]]
+    chosen = np.sort(order[kept])
+    return replace(
+        detections,
+        frame=detections.frame[chosen],
+        keypoints=detections.keypoints[chosen],
+        score=detections.score[chosen],
+    )
 
 
 def choose_person(
@@ -348,7 +389,39 @@ def find_doubts(track: Track, times_s: Array, first_frame: int = 0) -> list[Doub
                 OTHER_PERSON,
             )
         )
+    elif (other := _find_other_body(track)) is not None:
+        doubts.append(
+            Doubt(
+                "another person may be followed after the skater has left: place or size change",
+                f"frame {other + first_frame}",
+                SHOWN_PART,
+            )
+        )
     return doubts
+
+
+def _find_other_body(track: Track) -> int | None:
+    """Return the first frame where the track continues with another body; None if there is none.
+
+    It has another size than the body before, or it is far from it after a gap.
+    """
+    shown = np.flatnonzero(track.observed)
+    points = track.keypoints[shown, :, :2]
+    sizes = np.maximum(np.ptp(points, axis=1).max(axis=1), 1.0)
+    moved = np.linalg.norm(np.diff(points.mean(axis=1), axis=0), axis=1)
+    for index in range(1, len(shown)):
+        before = np.median(sizes[max(index - SIZE_FRAMES, 0) : index])
+        after = np.median(sizes[index : index + SIZE_FRAMES])
+        grown = abs(np.log(after / before))
+        if shown[index] == shown[index - 1] + 1:
+            at_once = abs(np.log(sizes[index] / sizes[index - 1]))
+            is_other = grown > np.log(MAX_RATIO) and at_once > np.log(MAX_GAP_RATIO)
+        else:
+            is_far = moved[index - 1] > MAX_MOVED * (before + after) / 2
+            is_other = is_far or grown > np.log(MAX_GAP_RATIO)
+        if is_other:
+            return int(shown[index])
+    return None
 
 
 def _doubt_margin(margin: float) -> list[Doubt]:

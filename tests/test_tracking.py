@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tcc.alphapose import Detections, read_detections
 from tcc.files import UserError
 from tcc.frame_names import natural_key
-from tcc.tracking import Track, _best_track, _Links, choose_person, find_doubts
+from tcc.tracking import Track, _best_track, _Links, choose_person, drop_twins, find_doubts
 from tests.conftest import wave
 
 F = 60
@@ -230,6 +230,38 @@ def test_second_detection_of_the_skater_is_no_rival_and_no_person() -> None:
         choose_person(detections, person=2)
 
 
+@pytest.mark.parametrize(("apart", "people"), [(0.0, 1), (0.13, 1), (0.17, 2), (0.25, 2)])
+def test_two_detections_at_one_place_are_one_person(apart: float, people: int) -> None:
+    """The distance is in body sizes; of the twins, the one with the higher score is kept."""
+    body = walk(500, y=500)
+    twin = body + np.array([apart * BODY_PX, 0, 0], np.float32)
+    for score in ((1.0, 2.0), (2.0, 1.0)):
+        found = drop_twins(gather(body, twin, score=score))
+        assert np.bincount(found.frame).tolist() == [people] * F
+        if people == 1:
+            best = (body, twin)[int(score[1] > score[0])]
+            np.testing.assert_array_equal(found.keypoints, best)
+            assert (found.score == 2).all()
+
+
+def test_a_second_detection_of_half_a_body_is_dropped() -> None:
+    half = SKATER.copy()
+    half[:, 11:] = (3000, 3000, 0.05)
+    found = drop_twins(gather(half, SKATER, walk(1000), score=(0.7, 2.0, 0.5)))
+    assert len(found.frame) == 2 * F
+    np.testing.assert_array_equal(found.keypoints[::2], SKATER)
+    few = half.copy()
+    few[:, 4:] = (3000, 3000, 0.05)  # four joints in common are too few to compare them alone
+    assert len(drop_twins(gather(few, SKATER)).frame) == 2 * F
+
+
+def test_of_three_twins_the_best_is_kept() -> None:
+    """The second is a twin of the best one, the third only of the second."""
+    steps = [SKATER + np.array([0.1 * BODY_PX * i, 0, 0], np.float32) for i in range(3)]
+    found = drop_twins(gather(*steps, score=(3.0, 2.0, 1.0)))
+    assert (found.score.reshape(F, 2) == [3, 1]).all()
+
+
 def test_persons_are_ranked_and_disjoint() -> None:
     detections = gather(walk(1000, height=70), SKATER, walk(400, height=140))
     order = [choose_person(detections, person).detection % 3 for person in (1, 2, 3)]
@@ -416,6 +448,44 @@ def without(*missed: int) -> NDArray[np.bool_]:
 )
 def test_what_is_doubtful(tracked: Track, doubts: list[str]) -> None:
     assert doubts_of(tracked, TIMES_S) == doubts
+
+
+OTHER_BODY = "another person may be followed after the skater has left: place or size change"
+
+
+@pytest.mark.parametrize(
+    ("gap", "moved", "ratio", "told"),
+    [
+        (0, 0.0, 1.9, False),
+        (0, 0.0, 2.2, True),
+        (0, 0.0, 1 / 2.2, True),
+        (8, 0.0, 1.5, False),
+        (8, 0.0, 1.7, True),
+        (8, 0.0, 1 / 1.7, True),
+        (8, 0.9, 1.0, False),
+        (8, 1.1, 1.0, True),
+    ],
+)
+def test_another_body_after_the_skater_has_left_is_told(
+    gap: int, moved: float, ratio: float, told: bool
+) -> None:
+    """`moved` is in sizes of the larger side of the body."""
+    before = walk(500, y=500)
+    after = walk(500 + moved * float(np.ptp(before[0, :, :2], axis=0).max()), 200 * ratio, 500)
+    clip = together(appear(before, 0, 30), appear(after, 30 + gap, F))
+    track = choose_person(clip, picture_px=SQUARE_PX)
+    assert track.observed[30 + gap :].all(), "the other person is not followed"
+    doubts = find_doubts(track, np.arange(F) / 240, 100)
+    found = [doubt for doubt in doubts if doubt.kind == OTHER_BODY]
+    assert [doubt.detail for doubt in found] == [f"frame {130 + gap}"] * told
+    assert all("start_s or end_s" in doubt.sentence(Path("clip")) for doubt in found)
+
+
+def test_one_frame_of_another_size_is_not_another_body() -> None:
+    skater = walk(500, y=500)
+    skater[30] = walk(500, 500, 500)[30]
+    track = choose_person(gather(skater), picture_px=SQUARE_PX)
+    assert [d.kind for d in find_doubts(track, np.arange(F) / 30) if d.kind == OTHER_BODY] == []
 
 
 def test_a_gap_is_judged_in_seconds() -> None:
