@@ -3,26 +3,57 @@
 from __future__ import annotations
 
 import logging
+import mimetypes
 from collections.abc import Sequence
 from pathlib import Path
 
 from tcc.files import UserError
 
 log = logging.getLogger("tcc")
-VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".webm")
 MODES = ("train", "val", "test")
 MAX_NAMES = 9  # in a message
+VIDEO_SUFFIXES = (
+    ".mp4", ".m4v", ".mov", ".qt", ".avi", ".divx", ".mkv", ".webm", ".mts", ".m2ts", ".ts", ".mpg",
+    ".mpeg", ".vob", ".wmv", ".asf", ".3gp", ".3g2", ".flv", ".ogv", ".mxf", ".gif",
+)  # fmt: skip
+SYSTEM_FOLDERS = {
+    "__macosx", "__pycache__", "@eadir", "@recycle", "#recycle", "$recycle.bin", "recycler",
+    "system volume information", "lost+found",
+}  # fmt: skip
+
+
+def is_of_system(path: Path) -> bool:
+    """Return whether a folder was made by an operating system or a zip program, not by the user."""
+    return path.name.startswith(".") or path.name.lower() in SYSTEM_FOLDERS
 
 
 def list_clips(root: Path) -> list[Path]:
-    """Return the folders in `root`, the folder of a mode, sorted by name; hidden ones excluded."""
-    return sorted(path for path in root.glob("[!.]*") if path.is_dir())
+    """Return the folders in `root`, the folder of a mode, sorted by name; not `is_of_system`."""
+    return sorted(path for path in root.glob("*") if path.is_dir() and not is_of_system(path))
 
 
 def find_videos(root: Path) -> list[Path]:
     """Return the video files in `root`, the folder of a mode, sorted by name."""
     files = (path for path in root.glob("[!.]*") if path.is_file())
     return sorted(path for path in files if path.suffix.lower() in VIDEO_SUFFIXES)
+
+
+def tell_unused(root: Path) -> None:
+    """Log what is left out of the folder of a mode: folders of the system, and other media."""
+    present = sorted(root.glob("[!.]*"))
+    folders = [path.name for path in present if is_of_system(path)]
+    if folders:
+        log.info("%s: left out, no clip: %s", root, shorten(folders))
+    media = [path.name for path in present if _is_other_media(path)]
+    if media:
+        log.warning("%s: not used, no video: %s; export it as .mp4", root, shorten(media))
+
+
+def _is_other_media(path: Path) -> bool:
+    """Return whether a file holds sound, a picture, or a video that can't be read."""
+    kind = (mimetypes.guess_type(path.name)[0] or "").partition("/")[0]
+    is_media = kind in ("video", "audio", "image") and path.is_file()
+    return is_media and path.suffix.lower() not in VIDEO_SUFFIXES
 
 
 def clip_folders(data_dir: Path, motion: str, mode: str) -> list[Path]:
@@ -35,10 +66,11 @@ def clip_folders(data_dir: Path, motion: str, mode: str) -> list[Path]:
     """
     root = data_dir / motion / mode
     if not root.is_dir():
-        motions = sorted(path.name for path in data_dir.glob("*") if path.is_dir())
+        motions = [path.name for path in list_clips(data_dir)]
         choose = f" or choose another --mode or --dataset: {', '.join(motions)}" if motions else ""
         raise UserError(f"no folder {root}; put the clips there (see docs/input.md){choose}")
     folders = list_clips(root)
+    tell_unused(root)
     names = {folder.name for folder in folders}
     unused = [path.name for path in find_videos(root) if path.stem not in names]
     remedy = f"run: python3 tcc_get_pose.py --dataset {motion} --mode {mode}"
@@ -70,6 +102,7 @@ def list_sources(data_dir: Path, motion: str, mode: str) -> list[Path]:
     sources = folders + [path for path in videos if path.stem not in names]
     if not sources:
         return clip_folders(data_dir, motion, mode)  # raises the error
+    tell_unused(root)
     return sorted(sources, key=lambda path: path.name)
 
 

@@ -24,6 +24,7 @@ from tcc.files import UserError, whole
 from tcc.images import Image
 
 log = logging.getLogger("tcc")
+MAX_ASPECT = 4  # largest aspect ratio of a pixel that is used; widescreen has 2 at most
 DECODER_THREADS = 4  # each keeps a frame in memory
 ROTATE = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
 
@@ -49,8 +50,9 @@ class Frame:
 def read_frames(path: Path, capture_fps: float | None = None) -> Iterator[Frame]:
     """Decode a video frame by frame, as a player shows it.
 
-    Rotation flags and edit lists are applied. The times of the frames are those in the file, also
-    at a variable frame rate.
+    Rotation flags and edit lists are applied. If the pixels are not square, the width is scaled by
+    their aspect ratio. The times of the frames are those in the file, also at a variable frame
+    rate, and the file starts at 0 s, though the clock of a camera may start later.
 
     Args:
         path: of the video.
@@ -68,6 +70,8 @@ def read_frames(path: Path, capture_fps: float | None = None) -> Iterator[Frame]
     shape: tuple[int, ...] = ()
     with _open(path) as (container, stream):
         step_s = float(1 / (stream.average_rate or 30))
+        start_s = max(container.start_time or 0, 0) / av.time_base
+        aspect = _pixel_aspect(stream)
         turned = None
         for decoded in _decode(path, container, stream):
             # Reading a frame's side data makes a reference cycle. Such frames stay in memory until
@@ -75,7 +79,8 @@ def read_frames(path: Path, capture_fps: float | None = None) -> Iterator[Frame]
             if decoded.rotation != turned:
                 turned = decoded.rotation
                 rotation_deg, mirrored = _orientation(decoded)
-            image = _upright(decoded.to_ndarray(format="bgr24"), rotation_deg, mirrored)
+            shown = decoded.reformat(round(decoded.width * aspect), decoded.height, "bgr24")
+            image = _upright(shown.to_ndarray(), rotation_deg, mirrored)
             if count and image.shape != shape:
                 raise UserError(
                     f"{path} frame {count}: the size changes from {shape[1::-1]} to "
@@ -83,6 +88,8 @@ def read_frames(path: Path, capture_fps: float | None = None) -> Iterator[Frame]
                 )
             shape = image.shape
             time_s = decoded.time
+            if start_s and time_s is not None:
+                time_s = max(time_s - start_s, 0.0)
             if capture_fps is not None:
                 time_s = count / capture_fps
             elif decoded.pts is None or time_s <= previous_s:
@@ -237,6 +244,13 @@ def _declared_size(path: Path) -> int:
             file.seek(position)
             head = file.read(16)
         return position
+
+
+def _pixel_aspect(stream: VideoStream) -> Fraction:
+    """Return the width of a stored pixel by its height, as players show it."""
+    aspect = stream.sample_aspect_ratio or Fraction(1)
+    is_usable = 1 / MAX_ASPECT <= aspect <= MAX_ASPECT  # another value is a mistake of a writer
+    return aspect if is_usable else Fraction(1)
 
 
 def _orientation(frame: av.VideoFrame) -> tuple[int, bool]:

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import av
+import cv2
 import numpy as np
 import pytest
 
 from tcc import video
+from tcc.clip_folders import VIDEO_SUFFIXES
 from tcc.files import UserError
 from tcc.images import Image, read_image, write_image
 from tcc.video import Frame, count_frames, read_frames, write_video
@@ -49,12 +51,18 @@ def write(
     rotation: tuple[int, bool] = (0, False),
     options: dict[str, str] | None = None,
     container_options: dict[str, str] | None = None,
+    container_format: str | None = None,
+    aspect: Fraction | None = None,
 ) -> None:
     """Encode a video; `pts`, in milliseconds, gives a variable frame rate."""
-    with av.open(str(path), "w", options=container_options or {}) as container:
+    with av.open(
+        str(path), "w", format=container_format, options=container_options or {}
+    ) as container:
         stream: Any = container.add_stream(codec, rate, options or {})
         stream.height, stream.width = images[0].shape[:2]
         stream.pix_fmt = pixels
+        if aspect is not None:
+            stream.codec_context.sample_aspect_ratio = aspect
         if rotation != (0, False):
             stream.set_display_rotation(rotation[0], hflip=rotation[1])
         if pts is not None:
@@ -121,6 +129,63 @@ def test_times_at_a_variable_rate(tmp_path: Path, name: str) -> None:
     numbers, times_s = numbers_and_times(read_frames(tmp_path / name))
     assert numbers == list(range(40))
     np.testing.assert_allclose(times_s, np.array(pts) / 1000, atol=0.0011)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "container_format", "pixels"),
+    [
+        ("a.m4v", "libx264", "mp4", "yuv420p"), ("A.MTS", "libx264", "mpegts", "yuv420p"),
+        ("a.m2ts", "libx264", "mpegts", "yuv420p"), ("a.ts", "libx264", None, "yuv420p"),
+        ("a.mpg", "mpeg2video", None, "yuv420p"), ("a.mpeg", "mpeg2video", None, "yuv420p"),
+        ("a.vob", "mpeg2video", None, "yuv420p"), ("a.wmv", "wmv2", None, "yuv420p"),
+        ("a.asf", "wmv2", None, "yuv420p"), ("a.3gp", "mpeg4", None, "yuv420p"),
+        ("a.3g2", "mpeg4", None, "yuv420p"), ("a.flv", "flv", None, "yuv420p"),
+        ("a.mxf", "mpeg2video", None, "yuv420p"), ("a.qt", "libx264", "mov", "yuv420p"),
+        ("a.divx", "mpeg4", "avi", "yuv420p"), ("a.gif", "gif", None, "rgb8"),
+        ("a.ogv", "libvpx", "ogg", "yuv420p"),
+    ],
+)  # fmt: skip
+def test_every_ending_is_read_from_0_s(
+    tmp_path: Path, name: str, codec: str, container_format: str | None, pixels: str
+) -> None:
+    path = tmp_path / name
+    assert path.suffix.lower() in VIDEO_SUFFIXES
+    write(
+        path, [marked(n) for n in range(12)], codec, rate=25, pixels=pixels,
+        container_format=container_format,
+    )  # fmt: skip
+    numbers, times_s = numbers_and_times(read_frames(path))
+    assert numbers == list(range(12))
+    np.testing.assert_allclose(times_s, np.arange(12) / 25, atol=0.002)
+
+
+@pytest.mark.parametrize("name", ["square.mp4", "square.mts", "square.mkv"])
+@pytest.mark.parametrize(
+    ("aspect", "width"), [((16, 9), 170), ((4, 3), 128), ((10, 11), 87), ((1, 1), 96)]
+)
+def test_pixels_that_are_not_square_are_shown_as_players_do(
+    tmp_path: Path, name: str, aspect: tuple[int, int], width: int
+) -> None:
+    write(
+        tmp_path / name, [marked(n) for n in range(12)], aspect=Fraction(*aspect),
+        container_format="mpegts" if name.endswith("mts") else None,
+    )  # fmt: skip
+    frames = list(read_frames(tmp_path / name))
+    assert {frame.image.shape for frame in frames} == {(HEIGHT, round(96 * Fraction(*aspect)), 3)}
+    assert abs(frames[0].image.shape[1] - width) <= 1
+    wide = cv2.resize(marked(2), (frames[2].image.shape[1], HEIGHT))
+    assert np.abs(frames[2].image.astype(int) - wide).mean() < 8
+
+
+def test_such_pixels_are_turned_with_the_frame(tmp_path: Path) -> None:
+    stored = [np.ascontiguousarray(np.rot90(marked(n), -1)) for n in range(2)]
+    write(tmp_path / "phone.mov", stored, rotation=(90, False), aspect=Fraction(2, 1))
+    assert next(read_frames(tmp_path / "phone.mov")).image.shape == (2 * HEIGHT, WIDTH, 3)
+
+
+def test_a_ratio_that_no_camera_has_is_a_mistake(tmp_path: Path) -> None:
+    write(tmp_path / "wrong.mp4", [marked(0)], aspect=Fraction(9, 1))
+    assert next(read_frames(tmp_path / "wrong.mp4")).image.shape == (HEIGHT, WIDTH, 3)
 
 
 def test_capture_rate_gives_real_seconds(tmp_path: Path) -> None:
