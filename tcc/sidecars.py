@@ -16,6 +16,7 @@ from tcc.files import UserError, whole
 
 CLIP_TOML = "clip.toml"
 ORIENTATION = 0x0112  # EXIF tag; from 5 on, OpenCV reads the picture with its sides swapped
+MAX_INTERVAL_S = 1.0  # usual time between two frames; more is probably not in seconds
 MAX_CLIP_S = 3600.0  # the times of a longer clip are probably not in seconds
 ROUNDING_S = 1e-6
 
@@ -119,7 +120,7 @@ def read_times(folder: Path, num_frames: int, fps: float) -> NDArray[np.float64]
 
     Raises:
         UserError: the times in video.json are not F numbers, each greater than the one before; or
-            the clip is longer than an hour.
+            the clip is longer than an hour, or its frames are more than a second apart.
     """
     path = folder / "video.json"
     if not path.exists():
@@ -145,9 +146,11 @@ def read_times(folder: Path, num_frames: int, fps: float) -> NDArray[np.float64]
             f"{path} frame {frame + 1}: its time, {times[frame + 1]} s, is not later than "
             f"{times[frame]} s, the time of the frame before; {remedy}"
         )
-    if times[-1] - times[0] > MAX_CLIP_S:
+    interval_s = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
+    if times[-1] - times[0] > MAX_CLIP_S or interval_s > MAX_INTERVAL_S:
         raise UserError(
-            f"{path}: the times go from {times[0]} to {times[-1]} s, longer than an hour; {remedy}"
+            f"{path}: the times go from {times[0]} to {times[-1]} s, {interval_s:g} s from frame "
+            "to frame; timestamps_s must be in seconds: divide milliseconds by 1000"
         )
     return times
 
