@@ -118,7 +118,6 @@ def _read(path: Path, content: Any, known: Format, picture_px: tuple[int, int] |
     """Return the people in a file of a known format; see `read_poses`."""
     frames = known.frames(content)
     keyed = all(name is not None for name, _ in frames)
-    lists_all = known.lists_all or not keyed
     if not keyed:
         if len(frames) > 1 and all(
             isinstance(frame, dict) and frame.keys() & PERSON_KEYS and _has_joints(frame)
@@ -129,7 +128,7 @@ def _read(path: Path, content: Any, known: Format, picture_px: tuple[int, int] |
                 f"list for each frame, or {WAY_ON}"
             )
         frames = [(str(index), frame) for index, (_, frame) in enumerate(frames)]
-    return _gather(path, known.name, frames, content, lists_all, picture_px)
+    return _gather(path, known.name, frames, content, known.lists_all, picture_px)
 
 
 def read_folder_of_poses(path: Path, picture_px: tuple[int, int] | None) -> Poses:
@@ -303,8 +302,8 @@ def _one_frame(content: Any) -> list[Frame]:
 FORMATS = (
     Format("COCO annotations", _has("images", "annotations"), _annotations, True),
     Format("mmpose", _has("instance_info"), lambda file: _listed(file["instance_info"]), True),
-    Format("OpenPose, one image", _has("people"), _one_frame, True),
-    Format("AlphaPose --format cmu, one image", _has("bodies"), _one_frame, True),
+    Format("OpenPose, one image", _has("people"), _one_frame),
+    Format("AlphaPose --format cmu, one image", _has("bodies"), _one_frame),
     Format("a list of frames", lambda file: isinstance(file, list), _listed),
     Format("an object with a list of frames", _inner_list, lambda file: _listed(_inner_list(file))),
     Format("AlphaPose, frames by person", _is_by_person, _frames_of_tracks),
@@ -416,7 +415,7 @@ def _join(joints: Any, confidence: Any, score: float | None) -> Person:
     elif isinstance(joints[0], list):
         rows = joints
     else:
-        width = _width(len(joints), confidence)
+        width = _width(len(joints))
         rows = [joints[start : start + width] for start in range(0, len(joints), width)]
     points = np.zeros((len(rows), 3))
     for index, row in enumerate(rows):
@@ -450,10 +449,8 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and abs(value) < math.inf
 
 
-def _width(length: int, confidence: Any) -> int:
+def _width(length: int) -> int:
     """Return how many numbers a joint has in a flat list."""
-    if isinstance(confidence, list) and length == 2 * len(confidence):
-        return 2
     for width in NUMBERS_PER_JOINT:
         if length % width == 0 and length // width in LAYOUTS:
             return width
@@ -560,11 +557,12 @@ def _to_pixels(
     points = keypoints[keypoints[..., 2] > 0][:, :2]
     if not len(points) or np.abs(points).max() > SHARE:
         return keypoints
-    inside = ((points >= 0) & (points <= 1)).all(axis=1).mean()
-    if inside < MIN_INSIDE or picture_px is None:
+    is_usable = ((points >= 0) & (points <= 1)).all(axis=1).mean() >= MIN_INSIDE
+    if not is_usable or picture_px is None:
         raise UserError(
             f"{path}: the positions are shares of the picture, {points.min():.3g} to "
-            f"{points.max():.3g}; save them in pixels, or put the images of all frames into vis/"
+            f"{points.max():.3g}; save them in pixels"
+            + (", or put the images of all frames into vis/" if is_usable else "")
         )
     return np.asarray(keypoints * np.array([*picture_px, 1.0]))
 

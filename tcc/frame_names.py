@@ -159,8 +159,8 @@ def number_frames(path: Path, names: Sequence[str], listed: bool) -> list[int]:
             )
         _tell_first(path, values, first, True)
     else:
-        counted = all(map(str.isdecimal, names)) and values == list(range(1, len(values) + 1))
-        origin = values[0] if listed or counted or values[0] >= len(values) else 0
+        lists_all = listed or _count_from_1(names, values) or values[0] >= len(values)
+        origin = values[0] if lists_all else 0
         places = [int(value - origin) for value in values]
         if values[0]:
             _tell_first(path, values, first, bool(origin))
@@ -171,6 +171,11 @@ def number_frames(path: Path, names: Sequence[str], listed: bool) -> list[int]:
     frames = np.empty(len(values), int)
     frames[order] = places
     return [int(frame) for frame in frames]
+
+
+def _count_from_1(names: Sequence[str], values: Sequence[Number]) -> bool:
+    """Return whether names are the numbers 1, 2, 3 ... without gaps; `values` are sorted."""
+    return all(map(str.isdecimal, names)) and list(values) == list(range(1, len(values) + 1))
 
 
 def _tell_first(path: Path, values: Sequence[Number], name: str, is_first_frame: bool) -> None:
@@ -233,12 +238,10 @@ def _spacing(values: Sequence[Number]) -> tuple[float, list[int] | None]:
     steps = np.diff(np.array(values) - values[0]).astype(float)
     if not len(steps):
         return 1.0, [0]
-    for usual in (np.percentile(steps, 50, method="lower"), steps.min()):
-        step = float(steps[np.round(steps / usual) == 1].mean())
-        counts = np.round(steps / step)
-        if counts.min() >= 1 and np.abs(steps / step - counts).max() <= STEADY:
-            return step, [0, *np.cumsum(counts).astype(int).tolist()]
-    return step, None
+    step = float(steps[np.round(steps / steps.min()) == 1].mean())
+    counts = np.round(steps / step)
+    is_steady = np.abs(steps / step - counts).max() <= STEADY
+    return step, [0, *np.cumsum(counts).astype(int).tolist()] if is_steady else None
 
 
 def match_images(
@@ -297,7 +300,7 @@ def _match_numbers(
     if all(number in place for number in numbers):
         return [place[number] for number in numbers]
     order = sorted(range(len(numbers)), key=numbers.__getitem__)
-    if listed and len(numbers) == num_images:
+    if (listed or _count_from_1(names, sorted(numbers))) and len(numbers) == num_images:
         ranks: list[int | None] = [None] * len(numbers)
         for rank, index in enumerate(order):
             ranks[index] = rank

@@ -227,6 +227,13 @@ SINGLE_FILES: dict[str, Callable[[], Content]] = {
     "mediapipe": lambda: by_frame(
         lambda people: {"landmarks": [landmarks(pose) for pose in people]}
     ),
+    "mediapipe_flat": lambda: by_frame(
+        lambda people: {
+            "pose_landmarks": [
+                [value for mark in landmarks(pose) for value in mark.values()] for pose in people
+            ]
+        }
+    ),
     "ultralytics_shares": lambda: [ultralytics(people, SIZE_PX) for people in PEOPLE],
     "wholebody": lambda: by_frame(
         lambda people: {"keypoints": [flat(place(pose, 133)) for pose in people]}
@@ -276,6 +283,7 @@ def test_a_file_of_another_program_is_read(tmp_path: Path, name: str) -> None:
     path = tmp_path / "poses.json"
     path.write_text(json.dumps(SINGLE_FILES[name]()))
     check(read_detections(path, picture_px=SIZE_PX))
+    check(read_detections(path, [f"{number:05d}.png" for number in range(F)], SIZE_PX))
 
 
 @pytest.mark.parametrize("first", [0, 1, 40])
@@ -288,6 +296,54 @@ def test_a_folder_with_one_file_for_each_frame_is_read(
         (tmp_path / f"{form.format(first + frame)}.json").write_text(json.dumps(one(people)))
     check(read_detections(tmp_path))
     check(read_detections(tmp_path, [f"{number:05d}.png" for number in range(F)]))
+
+
+def test_mediapipe_has_the_joints_at_known_places() -> None:
+    """See the figure of the 33 landmarks in the documentation of its pose landmarker."""
+    places = dict(zip(JOINTS, LAYOUTS[33][1], strict=True))
+    assert [places[name] for name in ("nose", "left_eye", "right_eye", "left_ear")] == [0, 2, 5, 7]
+    assert [places[f"left_{name}"] for name in ("shoulder", "wrist", "hip", "ankle")] == [
+        11, 15, 23, 27
+    ]  # fmt: skip
+    for name, number in places.items():
+        if name.startswith("left"):
+            step = 3 if name == "left_eye" else 1
+            assert places[name.replace("left", "right")] == number + step
+
+
+def test_a_file_may_tell_the_size_of_the_picture(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(json.dumps(SINGLE_FILES["comfy_shares"]()))
+    check(read_detections(tmp_path / "a.json"))
+
+
+def test_positions_from_minus_1_to_1_are_refused(tmp_path: Path) -> None:
+    scale, shift = np.array([1 / 400, 1 / 400, 1]), np.array([0.5, 0.5, 0])
+    content = by_frame(
+        lambda people: {"keypoints": [(pose * scale - shift).tolist() for pose in people]}
+    )
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    with pytest.raises(
+        UserError, match=r"shares of the picture, -0.25 to 1.35; save them in pixels$"
+    ):
+        read_detections(tmp_path / "a.json", picture_px=SIZE_PX)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {
+            "images": [{"id": n, "file_name": f"f_{n}.jpg"} for n in range(3, 9)],
+            "annotations": [{"image_id": n, "keypoints": flat(PEOPLE[0][0])} for n in range(3, 9)],
+        },
+        {"instance_info": [{"frame_id": n, "instances": mmpose(PEOPLE[0])} for n in range(3, 9)]},
+    ],
+)
+def test_the_first_of_all_frames_that_a_file_lists_is_frame_0(
+    tmp_path: Path, content: Content
+) -> None:
+    """Though its number is less than the number of frames, and all frames show somebody."""
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    assert set(read_detections(tmp_path / "a.json").frame.tolist()) == set(range(6))
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])

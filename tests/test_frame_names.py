@@ -92,6 +92,7 @@ def names_at(times: list[float], form: str) -> list[str]:
          "unevenly spaced, so their order is used; frame 0 in labels and results is 0.00.jpg"),
         (names_at([round(n / 0.03) for n in range(9)], "{:d}"), range(9), "33.375 apart"),
         (names_at([round(n / 0.24) for n in range(9)], "{:d}"), range(9), "4.125 apart"),
+        (names_at([7 * n // 2 for n in range(9)], "{:d}"), [7 * n // 2 for n in range(9)], None),
         (names_at([40 * n for n in range(8)], "{:06d}"), range(8), "40 apart"),
         (names_at([40 * n for n in range(7)], "{:06d}"), range(0, 280, 40), None),
         (names_at([5 * n for n in range(9)], "{:d}"), range(0, 45, 5), None),
@@ -137,6 +138,7 @@ def test_the_first_of_all_listed_frames_is_frame_0(caplog: pytest.LogCaptureFixt
         (["1.jpg", "2.jpg"], ["f_0.png", "f_1.png", "f_2.png"], False, [1, 2]),
         (["0", "1"], ["f_1.png", "f_2.png"], False, [0, 1]),
         (["cam_5", "cam_6"], ["f_1.png", "f_2.png"], True, [0, 1]),
+        (["2", "1"], ["f_0.png", "f_1.png"], False, [1, 0]),
         (["33.333"], ["0.000.jpg", "33.333.jpg"], False, [1]),
     ],
 )
@@ -151,6 +153,7 @@ def test_images_are_matched_by_name_number_or_order(
     [
         (["1.jpg"], ["0.jpg", "1.jpg"], []),
         (["1"], ["f_0.jpg", "f_1.jpg"], []),
+        (["F_1.JPG"], ["f_0.jpg", "f_1.jpg"], []),
         (["000001.jpg"], ["000001.jpg", "000002.jpg"],
          ["images are numbered from 1; frame 0 in labels and results is 000001.jpg"]),
         (["33.333.jpg"], ["33.333.jpg", "66.666.jpg"],

@@ -69,15 +69,23 @@ CASES: dict[str, tuple[Callable[[int], Any], list[str] | None]] = {
     "number_as_text": (lambda i: f"{i}", [f"cam1_{i:03d}.png" for i in range(F)]),
 }  # fmt: skip
 
+# Cases whose first image is not number 0, or has no number.
+TOLD = {"milliseconds", "seconds", "seconds_with_unit", "number_from_1"}
+
 
 @pytest.mark.parametrize("name", CASES)
-def test_image_names_of_users(tmp_path: Path, name: str) -> None:
+def test_image_names_of_users(tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str) -> None:
+    caplog.set_level(logging.INFO, "tcc")
     image, files = CASES[name]
     check_is_plain(write(tmp_path / "clip", records(image), files))
+    assert len(caplog.messages) == (name in TOLD)
 
 
 @pytest.mark.parametrize("inner", [".", "json", "output_jsons"])
-def test_a_folder_of_openpose_files_is_found(tmp_path: Path, inner: str) -> None:
+def test_a_folder_of_openpose_files_is_found(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, inner: str
+) -> None:
+    caplog.set_level(logging.INFO, "tcc")
     folder = tmp_path / "clip" / inner
     folder.mkdir(parents=True)
     (tmp_path / "clip" / "__MACOSX").mkdir()
@@ -88,6 +96,12 @@ def test_a_folder_of_openpose_files_is_found(tmp_path: Path, inner: str) -> None
         file.write_text(json.dumps({"version": 1.3, "people": people}))
         (folder / f"._{file.name}").write_bytes(b"\0")
     check_is_plain(tmp_path / "clip")
+    (tmp_path / "clip" / "vis").mkdir()
+    for frame in range(F):
+        name = f"cam1_{frame:012d}.png"
+        cv2.imwrite(str(tmp_path / "clip" / "vis" / name), np.zeros((8, 8, 3), np.uint8))
+    check_is_plain(tmp_path / "clip")
+    assert caplog.messages == []
 
 
 @pytest.mark.parametrize("inner", [".", "sep-json"])
