@@ -3,9 +3,10 @@
     python3 tcc_align.py --mode test
 
 Reads data/<motion>/<mode>/*/ and log/<motion>_checkpoint.pt. The clips are aligned by dynamic time
-warping (DTW). Writes result/output_<motion>_<mode>.mp4, a grid of the clips in which each one shows
-the frame that matches the frame of the reference clip; .jpg, a t-SNE picture of the embeddings of
-all frames; and .json.
+warping (DTW) with free ends: of two clips that are cut differently, only a part matches. Writes
+result/output_<motion>_<mode>.mp4, a grid of the clips in which each one shows the frame that
+matches the frame of the reference clip, once at its own speed and once in slow motion (--speed);
+.jpg, a t-SNE picture of the embeddings of all frames; and .json.
 """
 
 from __future__ import annotations
@@ -16,47 +17,57 @@ import argparse
 import logging
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tcc import side_by_side
 from tcc.clip_cache import VideoCache
 from tcc.clip_folders import find_source, list_sources
-from tcc.clips import Clip, require_images
-from tcc.clock import clock, nearest
+from tcc.clips import Clip
 from tcc.contact_sheet import check_clips
-from tcc.draw import ClipPanel, grid
-from tcc.dtw import cost_matrix, map_frames
+from tcc.dtw import (
+    ALIKE,
+    Match,
+    WarpingPath,
+    certainty,
+    describe_confidence,
+    locate,
+    map_frames,
+)
 from tcc.features import opposed
 from tcc.files import UserError, keep_earlier, result_stem, sha256, write_json
 from tcc.plots import plot_tsne
 from tcc.progress import progress
+from tcc.side_by_side import Shown
 from tcc_config import AFTER_TRAINING, CONFIG, Config
-from tcc_data import clip_turn, load_clips, make_features, per_frame
+from tcc_data import clip_turn, load_clips, make_features, match_frames, per_frame
 from tcc_model import Encoder, embed, load_encoder
 
 log = logging.getLogger("tcc")
 PANEL_SIZE = (420, 420)
-ROUNDING = 1e-6  # smaller relative differences of float32 embeddings are rounding errors
 MAX_INTERPRETED_CELLS = 5_000_000  # of all cost matrices; with more, compiling tslearn saves time
+ROUNDING = 1e-6  # smaller relative differences of float32 embeddings are rounding errors
 
 
 @dataclass(frozen=True, slots=True)
 class Aligned:
-    """A clip of F frames, aligned to the reference of R frames.
+    """A clip of F frames, aligned to the reference.
 
-    `embeddings` (F, D) are those of the clip, or of its mirror image if `mirrored` is True.
-    `frames` (R,) are the clip's frames that match the reference's. `cost`: see `align`.
+    `embeddings` (F, D) are those of the clip, or of its mirror image if `mirrored` is True. `path`
+    (K, 2) are pairs of a frame of the reference and a frame of the clip that match. `cost` is their
+    mean distance, `confidence` that of the match.
     """
 
     clip: Clip
     embeddings: NDArray[np.float32]
-    frames: NDArray[np.int64]
+    path: WarpingPath
     cost: float
+    confidence: float
     mirrored: bool
 
 
@@ -73,6 +84,7 @@ def main() -> None:
     parser.add_argument(
         "--no-video", action="store_true", help="draw no video; vis/ is then not needed"
     )
+    side_by_side.add_speed(parser)
     args = cli.parse(parser, CONFIG, None)
     sources = choose_sources(args)
     encoder, settings, path = load_encoder(
@@ -92,14 +104,12 @@ def main() -> None:
             f"{CONFIG.DATASET} {args.mode}", CONFIG.FPS, settings.SKELETON_CONF_THRESHOLD,
         )  # fmt: skip
         print(*sheets, sep="\n")
-    if not args.no_video:
-        for clip in clips:
-            require_images(clip)
 
     aligned = align_all(encoder, clips, settings)
     for item in aligned[1:]:
+        trust = describe_confidence(item.confidence)
         note = ", mirrored" if item.mirrored else ""
-        print(f"{item.clip.name} to {clips[0].name}: mean distance {item.cost:.4f}{note}")
+        print(f"{item.clip.name} to {clips[0].name}: mean distance {item.cost:.4f}, {trust}{note}")
 
     inputs = {
         "clips": [clip.fingerprint() for clip in clips],
@@ -110,12 +120,7 @@ def main() -> None:
     with ThreadPoolExecutor(1) as pool:  # t-SNE runs while the video is drawn
         points = pool.submit(project, np.concatenate([item.embeddings for item in aligned]))
         if not args.no_video:
-            from tcc.video import write_video  # PyAV, which is not needed without video
-
-            num_shown = len(clock(clips[0].times_s, clips[0].fps))
-            frames = draw_grid(aligned, settings.SKELETON_CONF_THRESHOLD)
-            bar = progress(frames, "drawing", "frame", num_shown)
-            write_video(Path(f"{stem}.mp4"), bar, clips[0].fps)
+            draw_grid(Path(f"{stem}.mp4"), aligned, args.speed, settings.SKELETON_CONF_THRESHOLD)
             print(f"{stem}.mp4")
     write_json(Path(f"{stem}.json"), {"inputs": inputs, **describe(aligned, args.mode)})
     plot_tsne(
@@ -168,43 +173,48 @@ def align_all(encoder: Encoder, clips: Sequence[Clip], settings: Config) -> list
     If a direction is not clear, the clip and its mirror image are both aligned, and the one with
     the lower cost is kept.
     """
-
-    def embeddings_of(clip: Clip, mirrored: bool) -> NDArray[np.float32]:
-        return per_frame(embed(encoder, make_features(clip, settings, mirrored)), clip, settings)
-
-    reference = embeddings_of(clips[0], mirrored=False)
     turns = [clip_turn(clip, settings) for clip in clips]
-    num_cells = 2 * len(reference) * sum(clip.num_frames for clip in clips)
+    features = [
+        [embed(encoder, make_features(clip, settings, mirrored)) for mirrored in (False, True)]
+        for clip in clips
+    ]
+    num_cells = 2 * len(features[0][0]) * sum(len(variants[0]) for variants in features)
     if num_cells <= MAX_INTERPRETED_CELLS:
         # Compiling tslearn takes 5 to 8 s in every process. Without the compiler, 1,000,000 cells
         # take 0.7 s. The variable is read when `align` imports tslearn.
         os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
-    aligned = []
-    for clip, turn in zip(clips, turns, strict=True):
+    frames = np.arange(clips[0].num_frames)
+    own = per_frame(features[0][0], clips[0], settings)
+    aligned = [Aligned(clips[0], own, np.stack([frames, frames], axis=1), 0.0, 1.0, False)]
+    for clip, turn, variants in zip(clips[1:], turns[1:], features[1:], strict=True):
         opposite = opposed(turns[0], turn)
         choices = []
         for mirrored in (False, True) if opposite is None else (opposite,):
-            embeddings = embeddings_of(clip, mirrored)
-            frames, cost = align(reference, embeddings)
-            choices.append(Aligned(clip, embeddings, frames, cost, mirrored))
+            match, confidence = align(features[0][0], variants[mirrored])
+            match = match_frames(match, clips[0], clip, settings)
+            embeddings = per_frame(variants[mirrored], clip, settings)
+            choices.append(Aligned(clip, embeddings, match.path, match.cost, confidence, mirrored))
         aligned.append(min(choices, key=lambda choice: choice.cost))
     return aligned
 
 
-def align(
-    reference: NDArray[np.float32], embeddings: NDArray[np.float32]
-) -> tuple[NDArray[np.int64], float]:
-    """Align a clip (F, D) to the reference (R, D) by DTW (Sakoe and Chiba 1978).
+def align(reference: NDArray[np.float32], embeddings: NDArray[np.float32]) -> tuple[Match, float]:
+    """Align a clip (M, D) to the reference (N, D) by DTW (Sakoe and Chiba 1978) with free ends.
+
+    `locate` finds which part of the longer clip shows the shorter one, or a part of it; the whole
+    clips are not forced to match. DTW then aligns these two parts.
 
     Returns:
-        (R,) the clip's frame that matches each frame of the reference; the mean of `cost_matrix`
-        over the warping path.
+        The match, whose cost is the mean of `cost_matrix` over the warping path; its confidence.
     """
     from tslearn.metrics import dtw_path_from_metric
 
-    path, cost = dtw_path_from_metric(cost_matrix(reference, embeddings), metric="precomputed")
-    frames = map_frames(np.array(path), len(reference))
-    return np.round(frames).astype(np.int64), float(cost / len(path))
+    found = locate([reference], embeddings, top_k=1)
+    first, last = found.matches[0].path[[0, -1]]
+    part = found.cost[first[0] : last[0] + 1, first[1] : last[1] + 1]
+    pairs, cost = dtw_path_from_metric(part, metric="precomputed")
+    path = np.array(pairs) + first
+    return Match(int(first[1]), int(last[1]) + 1, float(cost / len(path)), path), found.confidence
 
 
 def project(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -232,42 +242,66 @@ def project(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def describe(aligned: Sequence[Aligned], mode: str) -> dict[str, object]:
     """Return the content of the JSON file."""
+    reference = aligned[0].clip
+
+    def frames(item: Aligned) -> list[int | None]:
+        mapped = map_frames(item.path, reference.num_frames) + item.clip.first_frame
+        return [round(frame) if np.isfinite(frame) else None for frame in mapped]
+
     return {
         "motion": CONFIG.DATASET,
         "mode": mode,
-        "reference": aligned[0].clip.name,
-        "maps": {item.clip.name: item.frames + item.clip.first_frame for item in aligned},
+        "reference": reference.name,
+        "maps": {item.clip.name: frames(item) for item in aligned},
         "costs": {item.clip.name: item.cost for item in aligned},
+        "confidences": {item.clip.name: item.confidence for item in aligned},
+        "states": {item.clip.name: certainty(item.confidence) for item in aligned},
         "mirrored": {item.clip.name: item.mirrored for item in aligned},
     }
 
 
-def draw_grid(aligned: Sequence[Aligned], threshold: float) -> Iterator[NDArray[np.uint8]]:
-    """Yield a grid for each frame of the reference: every clip at the frame that matches it.
+def draw_grid(path: Path, aligned: Sequence[Aligned], slow: float, threshold: float) -> None:
+    """Write a video of the reference beside the frames of the other clips that match.
 
-    If the reference has a variable frame rate, it is shown at a constant rate.
+    It shows what any clip matches of the reference.
     """
-    reference = aligned[0].clip
-    panels = [
-        ClipPanel(
-            item.clip.read_image, item.clip.keypoints, item.clip.times_s, PANEL_SIZE, threshold,
-            item.mirrored,
-        )
-        for item in aligned
-    ]  # fmt: skip
-    for frame in nearest(reference.times_s, clock(reference.times_s, reference.fps)):
-        yield grid(
-            [
-                panel.draw(
-                    int(item.frames[frame]),
-                    item.clip.name,
-                    "reference" if item is aligned[0] else "mirrored" if item.mirrored else "",
-                    (int(item.frames[0]), int(item.frames[-1]) + 1),
-                )
-                for item, panel in zip(aligned, panels, strict=True)
-            ],
-            columns=len(aligned) if len(aligned) <= 3 else math.ceil(math.sqrt(len(aligned))),
-        )
+    from tcc.video import write_video  # PyAV, which is not needed without video
+
+    reference, *others = aligned
+    found = [item for item in others if item.confidence >= ALIKE] or others
+    first = min(int(item.path[0, 0]) for item in found)
+    last = max(int(item.path[-1, 0]) for item in found)
+    shown = [show(reference.clip, replace(reference, path=reference.path[first : last + 1]))]
+    shown += [show(reference.clip, item) for item in others]
+    window_s = side_by_side.window(reference.clip, first, last)
+    fps = side_by_side.video_fps(reference.clip)
+    times_s, speeds = side_by_side.schedule(window_s, fps, slow)
+    columns = len(aligned) if len(aligned) <= 3 else math.ceil(math.sqrt(len(aligned)))
+    text = CONFIG.DATASET
+    for state in ("unsure", "not found"):
+        if names := [item.clip.name for item in others if certainty(item.confidence) == state]:
+            text += f", {state}: {', '.join(names)}"
+    frames = side_by_side.draw(
+        shown, times_s, speeds, text, text != CONFIG.DATASET, threshold, PANEL_SIZE, columns
+    )
+    write_video(path, progress(frames, "drawing", "frame", len(times_s)), fps)
+
+
+def show(reference: Clip, item: Aligned) -> Shown:
+    """Return how a clip is shown beside the reference."""
+    is_reference = item.clip is reference
+    is_found = certainty(item.confidence) != "not found"
+    notes = ["" if is_reference else describe_confidence(item.confidence)]
+    notes += ["mirrored"] * item.mirrored
+    return Shown(
+        item.clip,
+        f"{'reference: ' * is_reference}{item.clip.name}",
+        "   ".join(notes),
+        item.mirrored,
+        side_by_side.pair_times(item.path, reference, item.clip),
+        (int(item.path[0, 1]), int(item.path[-1, 1]) + 1) if is_found else None,
+        ("before", "", "after") if is_found else ("", "", ""),
+    )
 
 
 if __name__ == "__main__":

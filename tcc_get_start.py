@@ -6,8 +6,10 @@
 Reads log/<motion>_checkpoint.pt and two clips: the learner's and the standard, the coach's. Each is
 a video file, the folder of a clip, or the name of a clip in data/<motion>/<mode>/. Clips that are
 not named are the first ones of this folder, sorted by name. Writes
-result/start_<motion>_<learner>_vs_<standard>.mp4, .png and .json. The keypoints of a video are made
-when it is first used (see tcc_get_pose.py) and kept in result/keypoints/, and
+result/start_<motion>_<learner>_vs_<standard>.mp4, .png and .json. The video shows the motion once
+at its own speed and once in slow motion (--speed). If labels.csv marks events of the standard, such
+as the take-off, they are carried over to the learner. The keypoints of a video are made when it is
+first used (see tcc_get_pose.py) and kept in result/keypoints/, and
 result/check_start_<motion>_<learner>_vs_<standard>.jpg shows the person who is followed. The best
 start is printed first. If the learner's clip shows the motion several times, the other starts with
 a high confidence follow, at most TOP_K starts in total.
@@ -19,7 +21,7 @@ from tcc import cli  # isort: split
 
 import argparse
 import logging
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,23 +29,35 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tcc import side_by_side
 from tcc.clip_cache import VideoCache
 from tcc.clip_folders import find_source, list_sources, place_of
-from tcc.clips import Clip, require_images
-from tcc.clock import clock, nearest
+from tcc.clips import Clip
+from tcc.clock import nearest
 from tcc.contact_sheet import check_clips
-from tcc.draw import ClipPanel
-from tcc.dtw import CONFIDENT, Match, confidence, locate, map_frames
+from tcc.dtw import (
+    CONFIDENT,
+    Match,
+    certainty,
+    confidence,
+    describe_confidence,
+    locate,
+    map_frames,
+)
+from tcc.evaluate.labels import check_labels, mark_events, order_events, read_labels
 from tcc.features import opposed
 from tcc.files import UserError, keep_earlier, result_stem, sha256, write_json
-from tcc.plots import plot_start
+from tcc.plots import Moment, plot_start
 from tcc.progress import progress
+from tcc.side_by_side import Shown
 from tcc_config import AFTER_TRAINING, CONFIG, Config
 from tcc_data import clip_doubts, clip_turn, feature_times, load_clip, make_features, match_frames
 from tcc_model import Encoder, embed, load_encoder
 
 log = logging.getLogger("tcc")
-PANEL_SIZE = (640, 720)
+PANEL_SIZE, PICTURE_SIZE = (640, 720), (320, 360)  # px, in the video and in the picture
+LABELS = "labels.csv"
+ENDS = ("start", "end")  # labels with these names mark what the search finds
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +94,7 @@ def main() -> None:
     parser.add_argument(
         "--no-video", action="store_true", help="draw no video; vis/ is then not needed"
     )
+    side_by_side.add_speed(parser)
     args = cli.parse(parser, CONFIG, None)
     sources = choose_pair(args)
     encoder, settings, path = load_encoder(
@@ -96,21 +111,13 @@ def main() -> None:
             [(args.person, args.trim), (args.standard_person, args.standard_trim)],
         )  # fmt: skip
         print(*sheets, sep="\n")
-    if not args.no_video:
-        require_images(learner)
-        require_images(standard)
 
     result = find_start(encoder, learner, standard, args.method, settings)
-    best = result.matches[0]
+    events = carry_events(result.matches[0], standard, args.data_dir, args.mode)
     for warning in result.warnings:
         log.warning("%s", warning)
-    for match, match_confidence in zip(result.matches, result.confidences, strict=True):
-        if match is best or match_confidence >= CONFIDENT:
-            print(
-                f"{CONFIG.DATASET} of {standard.name} starts at frame {match.start_frame} "
-                f"({learner.times_s[match.start_frame]:.2f} s) of {learner.name}, "
-                f"confidence {match_confidence:.2f}"
-            )
+    content = describe(result, learner, standard, args.method, events)
+    print_result(content)
 
     inputs = {
         "learner": learner.fingerprint(),
@@ -120,21 +127,22 @@ def main() -> None:
         "top_k": CONFIG.TOP_K,
     }
     keep_earlier(stem, inputs, (".mp4", ".png", ".json"))
+    threshold = settings.SKELETON_CONF_THRESHOLD
     if not args.no_video:
-        from tcc.video import write_video
-
-        frames = draw_frames(result, learner, standard, settings.SKELETON_CONF_THRESHOLD)
-        write_video(
-            Path(f"{stem}.mp4"),
-            progress(frames, "drawing", "frame", len(clock(learner.times_s, learner.fps))),
-            learner.fps,
-        )
+        draw_video(Path(f"{stem}.mp4"), result, learner, standard, args.speed, threshold)
         print(f"{stem}.mp4")
-    title = f"{CONFIG.DATASET}: where {standard.name} starts in {learner.name}"
-    plot_start(Path(f"{stem}.png"), result.cost, result.curve, result.matches, title)
-    write_json(
-        Path(f"{stem}.json"), {"inputs": inputs, **describe(result, learner, standard, args.method)}
+    plot_start(
+        Path(f"{stem}.png"),
+        result.cost,
+        result.curve,
+        result.matches,
+        draw_moments(result, learner, standard, events, threshold),
+        learner,
+        standard,
+        f"{learner.name}: {headline(result)}",
+        result.confidences[0] < CONFIDENT,
     )
+    write_json(Path(f"{stem}.json"), {"inputs": inputs, **content})
     print(f"{stem}.png")
 
 
@@ -245,10 +253,14 @@ def find_start(
             f"{learner.name} turns in the other direction, so {standard.name} is mirrored"
         )
     if confidences[0] < CONFIDENT:
-        starts = ", ".join(str(match.start_frame) for match in matches[1:])
+        frames = (str(learner.first_frame + match.start_frame) for match in matches[1:])
+        starts = ", ".join(frames) or "none"
         warnings.append(
-            "the start is uncertain, because the clips differ a lot; other possible start frames: "
-            f"{starts or 'none'}"
+            f"nothing in {learner.name} is like {standard.name}; check that both show the same "
+            "motion, and with tcc_check.py that the right person is followed"
+            if certainty(confidences[0]) == "not found"
+            else "the start is uncertain, because the clips differ a lot; other possible start "
+            f"frames: {starts}"
         )
     if len(confidences) > CONFIG.TOP_K and confidences[-1] >= CONFIDENT:
         warnings.append(
@@ -256,10 +268,10 @@ def find_start(
             "TOP_K to see all of them"
         )
     if not is_whole:
-        first, last = matches[0].path[[0, -1], 0]
+        first, last = standard.first_frame + matches[0].path[[0, -1], 0]
         warnings.append(
             f"{learner.name} shows only a part of {standard.name}, its frames {first} to {last} of "
-            f"{standard.num_frames}; film the motion from before its start to after its end"
+            f"{standard.total_frames}; film the motion from before its start to after its end"
         )
     warnings += clip_doubts(learner) + clip_doubts(standard)
     return Result(
@@ -272,70 +284,203 @@ def find_start(
     )
 
 
-def describe(result: Result, learner: Clip, standard: Clip, method: str) -> dict[str, object]:
-    """Return the content of the JSON file, with the fields that other programs read."""
-    best = result.matches[0]
+def carry_events(
+    match: Match, standard: Clip, data_dir: Path, mode: str
+) -> dict[str, tuple[int, int | None]]:
+    """Return the frames of the standard and of the learner for each event of the standard.
+
+    The events are those that labels.csv marks, beside the standard if it is a clip of a motion. The
+    learner's frame is None if the event is outside the matched part.
+    """
+    mode_dir, *above = standard.folder.resolve().parents
+    own = (above[1], above[0].name, mode_dir.name) if len(above) > 1 else None
+    other = (data_dir, CONFIG.DATASET, mode)  # for a video file, or a folder from elsewhere
+    tables = [place for place in (own, other) if place and (place[0] / place[1] / LABELS).exists()]
+    if not tables:
+        return {}
+    home, motion, row_mode = tables[0]
+    key = (row_mode, standard.name)
+    try:
+        marks = read_labels(home, motion).get(key, {})
+        lengths = {standard.name: standard.total_frames}
+        check_labels(home, motion, row_mode, {key: marks} if marks else {}, lengths)
+    except UserError as error:
+        log.warning("%s; no events are shown", error)
+        return {}
+    mapped = map_frames(match.path, standard.num_frames)
+    events: dict[str, tuple[int, int | None]] = {}
+    names = order_events([marks])
+    for name, frame in zip(names, mark_events(marks, names, standard), strict=True):
+        if np.isfinite(frame):
+            found = mapped[int(frame)]
+            events[name] = int(frame), round(found) if np.isfinite(found) else None
+    return events
+
+
+def describe(
+    result: Result,
+    learner: Clip,
+    standard: Clip,
+    method: str,
+    events: Mapping[str, tuple[int, int | None]],
+) -> dict[str, Any]:
+    """Return the content of the JSON file, with the fields that other programs read.
+
+    All frames are numbered in the whole videos.
+    """
+    best, first = result.matches[0], learner.first_frame
     candidates = [
         {
-            "start_frame": match.start_frame + learner.first_frame,
-            "end_frame": match.end_frame + learner.first_frame,
+            "start_frame": first + match.start_frame,
+            "end_frame": first + match.end_frame,
             "start_s": learner.times_s[match.start_frame],
             "cost": match.cost,
             "confidence": match_confidence,
+            "state": certainty(match_confidence),
         }
         for match, match_confidence in zip(result.matches, result.confidences, strict=True)
     ]
+    is_found = certainty(result.confidences[0]) != "not found"
+    moments = {
+        name: {
+            "standard_frame": standard.first_frame + at_standard,
+            "standard_s": standard.times_s[at_standard],
+            "learner_frame": None if at_learner is None else first + at_learner,
+            "learner_s": None if at_learner is None else learner.times_s[at_learner],
+        }
+        for name, (at_standard, at_learner) in events.items()
+        if is_found
+    }
     return {
         "video_name": learner.name,
         "standard_name": standard.name,
         "motion_type": CONFIG.DATASET,
         **candidates[0],
+        "end_s": learner.times_s[best.end_frame - 1],
         "method": method,
         "mirrored": result.mirrored,
+        "events": moments,
+        "air_time_s": {role: air_time(moments, role) for role in ("learner", "standard")},
         "candidates": candidates,
         "warnings": result.warnings,
         "original_seq_len": learner.total_frames,
-        "aligned_start_frame": best.start_frame + learner.first_frame,
-        "aligned_end_frame": best.end_frame + learner.first_frame,
-        "aligned_std_start_frame": int(best.path[0, 0]) + standard.first_frame,
-        "aligned_std_end_frame": int(best.path[-1, 0]) + 1 + standard.first_frame,
+        "aligned_start_frame": first + best.start_frame,
+        "aligned_end_frame": first + best.end_frame,
+        "aligned_std_start_frame": standard.first_frame + int(best.path[0, 0]),
+        "aligned_std_end_frame": standard.first_frame + int(best.path[-1, 0]) + 1,
         "aligned_seq_len": best.end_frame - best.start_frame,
-        "path": best.path + np.array([standard.first_frame, learner.first_frame]),
+        "path": best.path + np.array([standard.first_frame, first]),
     }
 
 
-def draw_frames(
-    result: Result, learner: Clip, standard: Clip, threshold: float
-) -> Iterator[NDArray[np.uint8]]:
-    """Yield the learner's frames, each beside the frame of the standard that it matches.
-
-    Before the start, the standard's first matched frame is shown, and after the end its last one.
-    If the learner's clip has a variable frame rate, it is shown at a constant rate.
-    """
-    best = result.matches[0]
-    matched = map_frames(best.path[:, ::-1], learner.num_frames)
-    matched[: best.start_frame] = best.path[0, 0]
-    matched[best.end_frame :] = best.path[-1, 0]
-    learner_panel, standard_panel = (
-        ClipPanel(clip.read_image, clip.keypoints, clip.times_s, PANEL_SIZE, threshold, mirrored)
-        for clip, mirrored in ((learner, False), (standard, result.mirrored))
+def air_time(moments: Mapping[str, Mapping[str, Any]], role: str) -> float | None:
+    """Return the time from take-off to landing in s; None if one of them is unknown."""
+    takeoff_s, landing_s = (
+        moments.get(name, {}).get(f"{role}_s") for name in ("takeoff", "landing")
     )
-    span = (int(best.path[0, 0]), int(best.path[-1, 0]) + 1)
-    for frame in nearest(learner.times_s, clock(learner.times_s, learner.fps)):
-        state = (
-            "before the start" if frame < best.start_frame
-            else "motion" if frame < best.end_frame else "after the end"
-        )  # fmt: skip
-        note = "mirrored" if result.mirrored else ""
-        yield np.concatenate(
-            [
-                learner_panel.draw(
-                    int(frame), f"learner {learner.name}", state, (best.start_frame, best.end_frame)
-                ),
-                standard_panel.draw(round(matched[frame]), f"standard {standard.name}", note, span),
-            ],
-            axis=1,
-        )
+    return None if takeoff_s is None or landing_s is None else landing_s - takeoff_s
+
+
+def print_result(content: Mapping[str, Any]) -> None:
+    """Print where the motion starts and ends, the other clear places, and the events."""
+    learner, motion = content["video_name"], content["motion_type"]
+    for rank, place in enumerate(content["candidates"]):
+        trust = describe_confidence(place["confidence"])
+        start = f"starts at frame {place['start_frame']} ({place['start_s']:.2f} s)"
+        if rank and place["state"] == "sure":
+            print(f"{learner}: another {motion} {start}, {trust}")
+        elif not rank and place["state"] == "not found":
+            print(
+                f"{learner}: {motion} not found; what is most alike {start}, "
+                f"confidence {place['confidence']:.2f}"
+            )
+        elif not rank:
+            end = f"ends at frame {place['end_frame'] - 1} ({content['end_s']:.2f} s)"
+            print(f"{learner}: the {motion} {start} and {end}, {trust}")
+    parts = [
+        f"{event_word(name)} at frame {moment['learner_frame']} ({moment['learner_s']:.2f} s)"
+        if moment["learner_frame"] is not None
+        else f"{event_word(name)} outside the matched part"
+        for name, moment in content["events"].items()
+        if name not in ENDS
+    ]
+    air = content["air_time_s"]
+    if air["learner"] is not None:
+        standard = f"{content['standard_name']}: {air['standard']:.2f} s"
+        parts.append(f"time in the air {air['learner']:.2f} s ({standard})")
+    if parts:
+        print(f"{learner}: {', '.join(parts)}")
+
+
+def event_word(name: str) -> str:
+    """Return the name of an event as people write it."""
+    return "take-off" if name == "takeoff" else name.replace("_", " ")
+
+
+def headline(result: Result) -> str:
+    """Return the motion and how sure the match is, for video and picture."""
+    return f"{CONFIG.DATASET}, {describe_confidence(result.confidences[0])}"
+
+
+def draw_video(
+    path: Path, result: Result, learner: Clip, standard: Clip, slow: float, threshold: float
+) -> None:
+    """Write a video of the learner beside the frames of the standard that match."""
+    from tcc.video import write_video  # PyAV, which is not needed without video
+
+    best, trust = result.matches[0], result.confidences[0]
+    is_found = certainty(trust) != "not found"
+    states = ("before the start", "motion", "after the end") if is_found else ("", "", "")
+    pairs_s = side_by_side.pair_times(best.path[:, ::-1], learner, standard)
+    shown = [
+        Shown(learner, f"learner: {learner.name}", "", False, pairs_s[:, [0, 0]],
+              (best.start_frame, best.end_frame) if is_found else None, states),
+        Shown(standard, f"standard: {standard.name}", "mirrored" if result.mirrored else "",
+              result.mirrored, pairs_s,
+              (int(best.path[0, 0]), int(best.path[-1, 0]) + 1) if is_found else None, states),
+    ]  # fmt: skip
+    window_s = side_by_side.window(learner, best.start_frame, best.end_frame - 1)
+    fps = side_by_side.video_fps(learner)
+    times_s, speeds = side_by_side.schedule(window_s, fps, slow)
+    frames = side_by_side.draw(
+        shown, times_s, speeds, headline(result), trust < CONFIDENT, threshold, PANEL_SIZE, 2
+    )
+    write_video(path, progress(frames, "drawing", "frame", len(times_s)), fps)
+
+
+def draw_moments(
+    result: Result,
+    learner: Clip,
+    standard: Clip,
+    events: Mapping[str, tuple[int, int | None]],
+    threshold: float,
+) -> list[Moment]:
+    """Draw both skaters at the start, at the events and at the end of the motion."""
+    best, clips = result.matches[0], (learner, standard)
+    panels = side_by_side.make_panels(
+        [(learner, False), (standard, result.mirrored)], PICTURE_SIZE, threshold
+    )
+    ends = (best.start_frame, int(best.path[0, 0])), (best.end_frame - 1, int(best.path[-1, 0]))
+    moments: list[tuple[str, tuple[int | None, int]]] = [("start", ends[0]), ("end", ends[1])]
+    if certainty(result.confidences[0]) == "not found":
+        moments = [("start of the place most alike", ends[0]), ("its end", ends[1])]
+    else:
+        moments[1:1] = [
+            (event_word(name), pair[::-1]) for name, pair in events.items() if name not in ENDS
+        ]
+    drawn = []
+    for name, pair in moments:
+        pictures = [
+            None if frame is None else panel.picture(frame)
+            for frame, panel in zip(pair, panels, strict=True)
+        ]
+        labels = [
+            "outside the matched part" if frame is None
+            else f"frame {clip.first_frame + frame}, {clip.times_s[frame]:.2f} s"
+            for frame, clip in zip(pair, clips, strict=True)
+        ]  # fmt: skip
+        drawn.append(Moment(name, pictures, labels))
+    return drawn
 
 
 if __name__ == "__main__":

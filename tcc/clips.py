@@ -71,15 +71,30 @@ class Clip:
         """Return the SHA-256 of the keypoints and times: it says which clip and person this is."""
         return sha256_of(self.keypoints.tobytes() + self.times_s.tobytes())
 
+    @property
+    def drawn_px(self) -> tuple[int, int]:
+        """Width and height px of the picture that `read_image` returns.
+
+        Without vis/ and video.json, the size is estimated from the keypoints.
+
+        Raises:
+            UserError: the first image can't be read.
+        """
+        from tcc.images import image_size  # OpenCV, which training does not need
+
+        if self.images:
+            return image_size(self.images[0])
+        return self.picture_px or estimate_size(self.keypoints)
+
     def read_image(self, frame: int) -> NDArray[np.uint8]:
-        """Return the image of a frame, (H, W, 3) uint8 BGR.
+        """Return the image of a frame, (H, W, 3) uint8 BGR: plain ground if there is no vis/.
 
         Raises:
             UserError: the file is not an image of the size of the first frame.
         """
-        from tcc.images import read_frame  # imports OpenCV, which training does not need
+        from tcc.images import plain_image, read_frame
 
-        return read_frame(self.images, frame)
+        return read_frame(self.images, frame) if self.images else plain_image(self.drawn_px)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,16 +233,10 @@ def choose_skater(
     return track if given is None else replace(track, margin=1.0)
 
 
-def require_images(clip: Clip) -> None:
-    """Check that a clip has the images that drawing needs.
-
-    Raises:
-        UserError: it has none.
-    """
-    if not clip.images:
-        raise UserError(
-            f"clip {clip.name} has no frames in vis/ to draw; add them or use --no-video"
-        )
+def estimate_size(keypoints: NDArray[np.float32]) -> tuple[int, int]:
+    """Estimate the width and height px of the frames from keypoints (..., 3) in them."""
+    width, height = 1.2 * keypoints[..., :2].reshape(-1, 2).max(axis=0).clip(1)
+    return max(1, int(width)), max(1, int(height))
 
 
 def keypoint_file(folder: Path) -> Path:

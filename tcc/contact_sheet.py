@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tabulate import tabulate
 
-from tcc.clips import ClipFolder, choose_skater, read_folder
+from tcc.clips import ClipFolder, choose_skater, estimate_size, read_folder
 from tcc.clock import rate
 from tcc.draw import (
     DARK,
@@ -26,10 +26,11 @@ from tcc.draw import (
     Viewport,
     draw_skeleton,
     follow,
+    measure_body,
     write_text,
 )
 from tcc.files import UserError, require_utf8, write_json
-from tcc.images import read_frame, write_image
+from tcc.images import PLAIN, image_size, plain_image, read_frame, write_image
 from tcc.progress import progress
 from tcc.sidecars import Trim
 from tcc.tracking import CLEAR_MARGIN, Track, choose_person, find_doubts
@@ -37,11 +38,11 @@ from tcc.tracking import CLEAR_MARGIN, Track, choose_person, find_doubts
 log = logging.getLogger("tcc")
 
 SHOWN = 6  # frames that are shown of each clip
-COLUMNS = 2  # clips in a row of the sheet
-CLIPS_PER_SHEET = 100  # about 10,000 px high; many programs show at most 16,384
-CELL_PX = (220, 165)
-TITLE_PX = 24
-EXTENTS = 3.0  # smallest height of a cell in sizes of the skater; shows people nearby too
+CLIPS_PER_SHEET = 25  # 8,500 to 13,000 px high; many programs show at most 16,384
+CELL_PX = (300, 300)
+WHOLE_PX = (300, 170)  # of the whole picture, which is added if there is a doubt
+TITLE_PX, LABEL_PX = 36, 26
+ROOM = 1.8  # smallest height of a cell in heights of the skater; shows people nearby too
 REMEDY = (
     "Purple: another person who is nearly as likely. If the wrong person is followed, write the "
     "line person = 2 into clip.toml in the clip's folder."
@@ -208,81 +209,74 @@ def draw_strip(
 ) -> Image:
     """Return a title above SHOWN evenly spaced frames with the chosen person drawn in colour.
 
-    Other people are grey. If the margin is small, the second choice is purple. Without images the
-    background is dark.
+    Other people are grey. If the margin is small, the second choice is purple, and a row of whole
+    pictures is added, as this person may be anywhere. Without images the ground is plain.
     """
-    images, detections = contents.images, contents.detections
+    detections = contents.detections
     second = None
     if track.margin < CLEAR_MARGIN:
         with suppress(UserError):  # there is no second person
             second = choose_person(detections, 2, clip.fps, contents.picture_px)
-    if images:
-        height, width = read_frame(images, 0).shape[:2]
-    elif contents.picture_px:
-        width, height = contents.picture_px
-    else:  # estimate the size of the picture from the keypoints
-        width, height = (1.2 * detections.keypoints[..., :2].max(axis=(0, 1)).clip(1)).astype(int)
-    viewports = follow(track.keypoints, (int(width), int(height)), CELL_PX, EXTENTS)
-    if second is not None:  # show the whole picture, as this person may be anywhere in it
-        viewports = [Viewport((0, 0, width, height), *CELL_PX)] * len(viewports)
-    cells = []
-    for frame in np.linspace(0, len(viewports) - 1, SHOWN).round().astype(int):
-        viewport = viewports[frame]
-        cell = np.full((CELL_PX[1], CELL_PX[0], 3), DARK, np.uint8)
-        if images:
-            cell = viewport.show(read_frame(images, frame))
-        people: list[tuple[NDArray[np.float32], Color | None, int]] = [
-            (detections.keypoints[index], FAINT, 1)
+    size = image_size(contents.images[0]) if contents.images else contents.picture_px
+    size = size or estimate_size(detections.keypoints)
+    body = measure_body(track.keypoints, size, clip.fps, confidence_threshold)
+    viewports = follow(body, size, CELL_PX, max(ROOM, body.room(CELL_PX)))
+    whole = Viewport((0, 0, *size), *WHOLE_PX)
+    frames = np.linspace(0, len(viewports) - 1, SHOWN).round().astype(int)
+    rows: list[list[Image]] = [[] for _ in range(1 if second is None else 2)]
+    for frame in frames:
+        people: list[tuple[NDArray[np.float32], Color | None]] = [
+            (detections.keypoints[index], FAINT)
             for index in np.flatnonzero(detections.frame == frame)
             if index != track.detection[frame]
         ]
         if second is not None:
-            people.append((second.keypoints[frame], SECOND, 2))
-        people.append((track.keypoints[frame], None, 2))
-        for keypoints, color, thickness_px in people:
-            cell = draw_skeleton(
-                cell,
-                viewport.place(keypoints),
-                confidence_threshold=confidence_threshold,
-                color=color,
-                thickness_px=thickness_px,
-            )
+            people.append((second.keypoints[frame], SECOND))
+        people.append((track.keypoints[frame], None))
+        image = read_frame(contents.images, frame) if contents.images else plain_image(size)
+        for row, viewport, thickness_px in zip(
+            rows, (viewports[frame], whole), (3, 2), strict=False
+        ):
+            cell = viewport.show(image, DARK if contents.images else PLAIN)
+            for keypoints, color in people:
+                cell = draw_skeleton(
+                    cell,
+                    viewport.place(keypoints),
+                    confidence_threshold=confidence_threshold,
+                    thickness_px=thickness_px,
+                    color=color,
+                )
+            row.append(cell)
         number = contents.first_frame + frame
         label = f"{number}" if track.observed[frame] else f"{number} missed"
-        cells.append(_label(cell, label, missed=not track.observed[frame]))
-    strip = np.concatenate([_title(clip, SHOWN * CELL_PX[0]), np.concatenate(cells, axis=1)])
+        _label(rows[0][-1], label, missed=not track.observed[frame])
+    cells = [np.concatenate(row, axis=1) for row in rows]
+    strip = np.concatenate([_title(clip, SHOWN * CELL_PX[0]), *cells])
     if clip.doubts:
         cv2.rectangle(strip, (0, 0), (strip.shape[1] - 1, strip.shape[0] - 1), MARK, 3)
     return strip
 
 
 def draw_sheet(title: str, strips: Sequence[Image]) -> Image:
-    """Arrange the strips of the clips below a title, COLUMNS in a row."""
-    columns = min(COLUMNS, len(strips))
-    blank = np.full_like(strips[0], DARK[0])
-    filled = [
-        cv2.copyMakeBorder(strip, 0, 6, 0, 6, cv2.BORDER_CONSTANT, value=DARK)
-        for strip in [*strips, *[blank] * (-len(strips) % columns)]
+    """Arrange the strips of the clips below a title."""
+    head = np.full((2 * TITLE_PX, strips[0].shape[1], 3), DARK, np.uint8)
+    write_text(head, title, (8, 46), 0.8, LIGHT)
+    edged = [
+        cv2.copyMakeBorder(strip, 0, 6, 0, 0, cv2.BORDER_CONSTANT, value=DARK) for strip in strips
     ]
-    rows = [
-        np.concatenate(filled[first : first + columns], axis=1)
-        for first in range(0, len(filled), columns)
-    ]
-    head = np.full((2 * TITLE_PX, rows[0].shape[1], 3), DARK, np.uint8)
-    write_text(head, title, (8, 31), 0.7, LIGHT)
-    return np.concatenate([head, *rows])
+    return np.concatenate([head, *edged])
 
 
 def _title(clip: CheckedClip, width_px: int) -> Image:
     ground, ink = (MARK, DARK) if clip.doubts else (DARK, LIGHT)
     bar = np.full((TITLE_PX, width_px, 3), ground, np.uint8)
     text = f"{clip.name}   {clip.num_frames} frames, {clip.people_per_frame:.1f} people"
-    write_text(bar, f"{text}   {'; '.join(clip.doubts)}", (8, 17), 0.5, ink)
+    write_text(bar, f"{text}   {'; '.join(clip.doubts)}", (8, 25), 0.7, ink)
     return bar
 
 
-def _label(cell: Image, text: str, missed: bool) -> Image:
-    (length, _), _ = cv2.getTextSize(text, FONT, 0.42, 1)
-    cv2.rectangle(cell, (0, 0), (length + 7, 17), MARK if missed else DARK, -1)
-    write_text(cell, text, (4, 13), 0.42, DARK if missed else LIGHT)
-    return cell
+def _label(cell: Image, text: str, missed: bool) -> None:
+    """Write a text into the upper left corner of a cell."""
+    (length, _), _ = cv2.getTextSize(text, FONT, 0.6, 1)
+    cv2.rectangle(cell, (0, 0), (length + 9, LABEL_PX), MARK if missed else DARK, -1)
+    write_text(cell, text, (5, 19), 0.6, DARK if missed else LIGHT)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter1d
+from scipy.ndimage import gaussian_filter1d, percentile_filter
 
-from tcc.coco import FLIP, LIMBS
+from tcc.clips import Clip
+from tcc.coco import FLIP, JOINTS, LIMBS
+from tcc.features import fill_joints
+from tcc.images import PLAIN
 
 Image = NDArray[np.uint8]
 Color = tuple[int, int, int]
@@ -18,10 +22,21 @@ Color = tuple[int, int, int]
 # BGR. Colour-blind people can distinguish them: Okabe and Ito, "Color Universal Design", 2008.
 LEFT, RIGHT, TRUNK = (0, 94, 213), (178, 114, 0), (115, 158, 0)
 MARK, FAINT, DARK, LIGHT = (0, 159, 230), (150, 150, 150), (40, 40, 40), (245, 245, 245)
-HEADER_PX, BAR_PX = 56, 12
+BANNER_PX, HEADER_PX, BAR_PX, EDGE_PX, LEGEND_PX = 40, 56, 12, 2, 140
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 SUBPIXEL = 4
-SMOOTHING_FRAMES = 8
+FACE = [JOINTS.index(name) for name in ("nose", "left_eye", "right_eye", "left_ear", "right_ear")]
+# Trunk, thigh and shank of an adult are 0.288 + 0.245 + 0.246 of the body's height: Winter,
+# "Biomechanics and Motor Control of Human Movement", figure 4.1.
+SEGMENTS_OF_HEIGHT = 0.779
+HEIGHT_WINDOW_S, HEIGHT_SIGMA_S = 1.0, 0.4  # span in which the height is measured; its smoothing
+CENTRE_SIGMA_S = 0.25
+MARGIN = 0.15  # of the body's height: feet and skates are below the ankles, hands past the wrists
+SHOWN_WHOLE = 99  # % of the frames in which the box must hold the whole body
+REACH = 1.0  # farthest from the middle of the joints that a joint is, in heights of the body
+LEAST_ROOM = 1.35  # smallest height of the box, in heights of the body
+KEPT_PICTURES = 128  # of a panel in memory, at most 180 MB, for the repetition in slow motion
+BODIES_PER_LINE = 90  # the body's height, in widths of a line of the skeleton
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +47,11 @@ class Viewport:
     width_px: int
     height_px: int
 
-    def show(self, image: Image) -> Image:
-        """Return the image in the box, scaled to the panel; parts outside the frame are dark."""
+    def show(self, image: Image, ground: Color = DARK) -> Image:
+        """Return the image in the box, scaled to the panel; outside the frame is `ground`."""
         return cv2.warpAffine(
             image, self._matrix(), (self.width_px, self.height_px),
-            flags=cv2.INTER_AREA if self._scale() < 1 else cv2.INTER_LINEAR, borderValue=DARK,
+            flags=cv2.INTER_AREA if self._scale() < 1 else cv2.INTER_LINEAR, borderValue=ground,
         ).astype(np.uint8)  # fmt: skip
 
     def place(self, keypoints: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -58,41 +73,98 @@ class Viewport:
         return np.array([[scale, 0, offset_x], [0, scale, offset_y]], np.float32)
 
 
-def follow(
+@dataclass(frozen=True, slots=True)
+class Body:
+    """Where the skater is in each of F frames.
+
+    Attributes:
+        low_px, high_px: (F, 2) corners of the box around all joints that are seen, with MARGIN; a
+            joint out of REACH is wrong, and not in it.
+        centre_px: (F, 2) centre of this box, smoothed.
+        height_px: (F,) height of the body when it stands, smoothed.
+    """
+
+    low_px: NDArray[np.float32]
+    high_px: NDArray[np.float32]
+    centre_px: NDArray[np.float32]
+    height_px: NDArray[np.float32]
+
+    def room(self, panel_size: tuple[int, int]) -> float:
+        """Return how high a box with the shape of the panel must be to hold the whole body.
+
+        It is in heights of the body, for SHOWN_WHOLE % of the frames.
+        """
+        half = np.maximum(self.high_px - self.centre_px, self.centre_px - self.low_px)
+        aspect = panel_size[0] / panel_size[1]
+        needed = 2 * np.maximum(half[:, 1], half[:, 0] / aspect) / self.height_px
+        return max(LEAST_ROOM, float(np.percentile(needed, SHOWN_WHOLE, method="higher")))
+
+
+def measure_body(
     keypoints: NDArray[np.float32],
-    image_size: tuple[int, int],
-    panel_size: tuple[int, int],
-    extents: float = 2.2,
-) -> list[Viewport]:
-    """Return a viewport for every frame; it follows the skater smoothly and enlarges a small one.
+    picture_px: tuple[int, int],
+    fps: float,
+    confidence_threshold: float,
+) -> Body:
+    """Measure where the skater is.
+
+    The height is computed from trunk, thigh and shank, so that it stays the same when the skater
+    crouches. It is the 70th percentile over HEIGHT_WINDOW_S, because a limb that points at the
+    camera looks shorter.
 
     Args:
-        keypoints: (F, 17, 3) of the clip.
-        image_size: width, height of the frames, px.
+        keypoints: (F, 17, 3) px.
+        picture_px: width, height of the frames. Nothing outside can be seen.
+        fps: frames per second.
+        confidence_threshold: joints below it are not used.
+    """
+    points = fill_joints(keypoints, confidence_threshold)
+    shoulders, hips, knees, ankles = (points[:, first : first + 2] for first in (5, 11, 13, 15))
+    trunk = np.linalg.norm(shoulders.mean(axis=1) - hips.mean(axis=1), axis=-1)
+    thigh, shank = (
+        np.linalg.norm(upper - lower, axis=-1).max(axis=1)
+        for upper, lower in ((hips, knees), (knees, ankles))
+    )
+    height = (trunk + thigh + shank) / SEGMENTS_OF_HEIGHT
+    height = percentile_filter(height, 70, round(HEIGHT_WINDOW_S * fps) | 1, mode="nearest")
+    height = gaussian_filter1d(height, HEIGHT_SIGMA_S * fps, mode="nearest")
+    middle = np.median(points, axis=1, keepdims=True)
+    apart = np.linalg.norm(points - middle, axis=-1)
+    height = np.maximum(height, max(2 * float(np.median(apart)), 1.0))  # if the legs are never seen
+    reach = REACH * height[:, None]
+    margin = MARGIN * height[:, None]
+    low, high = (
+        np.clip(edge, middle[:, 0] - reach, middle[:, 0] + reach)
+        for edge in (points.min(axis=1), points.max(axis=1))
+    )
+    low, high = np.clip(low - margin, 0, picture_px), np.clip(high + margin, 0, picture_px)
+    centre = gaussian_filter1d((low + high) / 2, CENTRE_SIGMA_S * fps, axis=0, mode="nearest")
+    return Body(low, high, centre, height)
+
+
+def follow(
+    body: Body, picture_px: tuple[int, int], panel_size: tuple[int, int], room: float
+) -> list[Viewport]:
+    """Return a viewport for every frame. It follows the body, and its size changes with the body's.
+
+    So the body has the same height in all panels that have the same `room`.
+
+    Args:
+        body: of F frames.
+        picture_px: width, height of the frames.
         panel_size: width, height of the panel, px.
-        extents: height of the box, in the skater's extents.
+        room: height of the box, in heights of the body.
 
     Returns:
-        F viewports. All boxes have one size, from a quarter of the frame's height to all of it.
+        F viewports. Their boxes stay in the picture, unless the picture is smaller.
     """
-    points = np.where(keypoints[..., 2:] > 0, keypoints[..., :2], np.nan)
-    flat = np.where(np.isfinite(points), points, np.nanmean(points, axis=(0, 1)))
-    low, high = flat.min(axis=1), flat.max(axis=1)
-    extent = float(np.percentile((high - low).max(axis=1), 90))
-    width, height = image_size
-    aspect = panel_size[0] / panel_size[1]
-    box_height = min(max(extents * extent, 0.25 * height), height)
-    box_width = box_height * aspect
-    if box_width > width:  # an upright video in a wide panel: reduce the box around the skater
-        box_height = min(max(width / aspect, 1.2 * extent), height)
-        box_width = box_height * aspect
-    centres = gaussian_filter1d((low + high) / 2, SMOOTHING_FRAMES, axis=0, mode="nearest")
-    spare = width - box_width
-    x = np.clip(centres[:, 0] - box_width / 2, min(spare, 0), max(spare, 0))
-    y = np.clip(centres[:, 1] - box_height / 2, 0, max(height - box_height, 0))
+    heights = room * body.height_px
+    sizes = np.stack([heights * panel_size[0] / panel_size[1], heights], axis=1)
+    spare = np.array(picture_px) - sizes
+    corners = np.clip(body.centre_px - sizes / 2, np.minimum(spare, 0), np.maximum(spare, 0))
     return [
-        Viewport((float(left), float(top), box_width, box_height), *panel_size)
-        for left, top in zip(x, y, strict=True)
+        Viewport((x, y, width, height), *panel_size)
+        for (x, y), (width, height) in zip(corners.tolist(), sizes.tolist(), strict=True)
     ]
 
 
@@ -101,34 +173,36 @@ def draw_skeleton(
     keypoints: NDArray[np.float32],
     *,
     confidence_threshold: float,
+    thickness_px: int,
     color: Color | None = None,
-    thickness_px: int | None = None,
 ) -> Image:
-    """Return a copy of the picture with the limbs of one person.
+    """Return a copy of the picture with the limbs of one person, and a point for the head.
 
     Args:
         image: (H, W, 3) BGR.
         keypoints: (17, 3) x px, y px, confidence.
         confidence_threshold: joints below it are not drawn.
-        color: of all limbs; None: left side, right side and trunk each have a colour.
-        thickness_px: of the limbs; None: it depends on the person's size, and the limbs have a
-            light edge.
+        thickness_px: of the limbs.
+        color: of all limbs; None: left side, right side and trunk each have a colour, and all have
+            a light edge.
     """
     image = image.copy()
     seen = (keypoints[:, 2] >= confidence_threshold) & np.isfinite(keypoints[:, :2]).all(axis=1)
-    if not seen.any():
-        return image
-    extent = np.ptp(keypoints[seen, :2], axis=0).max()
-    thickness = thickness_px or int(np.clip(round(extent / 70), 1, 6))
-    for first, second in LIMBS:
-        if not (seen[first] and seen[second]):
-            continue
-        side = TRUNK if first % 2 != second % 2 else (LEFT if second % 2 else RIGHT)
-        ends = np.clip(keypoints[[first, second], :2], -1e4, 1e4) * 2**SUBPIXEL
-        start, end = (tuple(int(v) for v in np.round(point)) for point in ends)
-        if thickness_px is None:
-            cv2.line(image, start, end, LIGHT, thickness + 2, cv2.LINE_AA, SUBPIXEL)
-        cv2.line(image, start, end, color or side, thickness, cv2.LINE_AA, SUBPIXEL)
+    points = np.round(np.clip(keypoints[:, :2], -1e4, 1e4) * 2**SUBPIXEL).astype(int)
+    edge_px = max(1, thickness_px // 2)
+    for is_edge in (True, False) if color is None else (False,):
+        width = thickness_px + 2 * edge_px * is_edge
+        for first, second in LIMBS:
+            if seen[first] and seen[second] and first not in FACE:
+                side = TRUNK if first % 2 != second % 2 else (LEFT if second % 2 else RIGHT)
+                ink = LIGHT if is_edge else color or side
+                ends = points[first].tolist(), points[second].tolist()
+                cv2.line(image, *ends, ink, width, cv2.LINE_AA, SUBPIXEL)
+        if seen[FACE].any():
+            head = points[FACE][seen[FACE]].mean(axis=0).round().astype(int).tolist()
+            radius = (2 * thickness_px + edge_px * is_edge) * 2**SUBPIXEL
+            ink = LIGHT if is_edge else color or TRUNK
+            cv2.circle(image, head, radius, ink, -1, cv2.LINE_AA, SUBPIXEL)
     return image
 
 
@@ -136,52 +210,79 @@ class ClipPanel:
     """Draws a panel of one clip: a header, the skater with the skeleton, and a time line.
 
     Args:
-        read: returns the picture (H, W, 3) BGR of a frame, given its number.
-        keypoints: (F, 17, 3) px.
-        times_s: (F,) time of each frame.
+        clip: of F frames.
         panel_size: width, height of the picture between header and time line, px.
         confidence_threshold: joints below it are not drawn.
         mirrored: show the mirror image of the clip.
+
+    Attributes:
+        room: smallest height of the picture, in heights of the body, that shows the whole body.
+        picture: returns the part of a frame (H, W, 3) that is shown, with the skeleton, given the
+            index of the frame; do not change it.
     """
 
     def __init__(
         self,
-        read: Callable[[int], Image],
-        keypoints: NDArray[np.float32],
-        times_s: NDArray[np.float64],
+        clip: Clip,
         panel_size: tuple[int, int],
         confidence_threshold: float,
         mirrored: bool = False,
     ) -> None:
-        self._read, self._times_s, self._mirrored = read, times_s, mirrored
+        self._clip, self._panel_size, self._mirrored = clip, panel_size, mirrored
         self._confidence_threshold = confidence_threshold
-        height, width = read(0).shape[:2]
-        self._keypoints = keypoints
+        self._keypoints, self._picture_px = clip.keypoints, clip.drawn_px
         if mirrored:
-            self._keypoints = keypoints[:, list(FLIP)].copy()
-            self._keypoints[..., 0] = width - 1 - self._keypoints[..., 0]
-        self._viewports = follow(self._keypoints, (width, height), panel_size)
+            self._keypoints = self._keypoints[:, list(FLIP)].copy()
+            self._keypoints[..., 0] = self._picture_px[0] - 1 - self._keypoints[..., 0]
+        self.picture = lru_cache(KEPT_PICTURES)(self._picture)
+        self._body = measure_body(self._keypoints, self._picture_px, clip.fps, confidence_threshold)
+        self.room = self._body.room(panel_size)
+        self.give_room(self.room)
 
-    def draw(self, frame: int, title: str, note: str, span: tuple[int, int]) -> Image:
+    def give_room(self, room: float) -> None:
+        """Set the height of the picture, in heights of the body."""
+        height_px = self._panel_size[1] / room
+        self._thickness_px = max(3, round(height_px / BODIES_PER_LINE))
+        self.picture.cache_clear()
+        self._viewports = follow(self._body, self._picture_px, self._panel_size, room)
+
+    def _picture(self, frame: int) -> Image:
+        viewport = self._viewports[frame]
+        image = self._clip.read_image(frame)[:, :: -1 if self._mirrored else 1]
+        return draw_skeleton(
+            viewport.show(np.ascontiguousarray(image), DARK if self._clip.images else PLAIN),
+            viewport.place(self._keypoints[frame]),
+            confidence_threshold=self._confidence_threshold,
+            thickness_px=self._thickness_px,
+        )
+
+    def draw(
+        self,
+        frame: int,
+        title: str,
+        note: str,
+        span: tuple[int, int] | None,
+        dimmed: bool = False,
+    ) -> Image:
         """Return the panel of a frame.
 
         Args:
-            frame: number of the frame.
+            frame: index of the frame. The number that is written is the one in the whole video.
             title: first line of the header.
             note: end of its second line.
-            span: first frame and end (exclusive) of the motion, for the time line.
+            span: first frame and end (exclusive) of the motion, for the time line; None: no motion.
+            dimmed: draw the picture dark.
         """
-        viewport = self._viewports[frame]
-        image = self._read(frame)[:, :: -1 if self._mirrored else 1]
-        picture = draw_skeleton(
-            viewport.show(np.ascontiguousarray(image)),
-            viewport.place(self._keypoints[frame]),
-            confidence_threshold=self._confidence_threshold,
-        )
-        width, num_frames = picture.shape[1], len(self._times_s)
-        detail = f"frame {frame} of {num_frames}   {self._times_s[frame]:.2f} s   {note}"
-        bar = progress_bar(width, frame, num_frames, *span)
-        return np.concatenate([header(width, title, detail), picture, bar])
+        picture = self.picture(frame)
+        if dimmed:
+            picture = cv2.addWeighted(picture, 0.4, picture, 0, 0).astype(np.uint8)
+        clip, width = self._clip, picture.shape[1]
+        number = f"frame {clip.first_frame + frame} of {clip.total_frames}"
+        detail = f"{number}   {clip.times_s[frame]:.2f} s   {note}"
+        bar = progress_bar(width, frame, clip.num_frames, span)
+        panel = np.concatenate([header(width, title, detail), picture, bar])
+        panel[:, -EDGE_PX:] = DARK
+        return panel
 
 
 def write_text(
@@ -201,21 +302,41 @@ def write_text(
     cv2.putText(image, text, corner_px, FONT, fitted, color, 1, cv2.LINE_AA)
 
 
-def header(width_px: int, title: str, detail: str) -> Image:
-    """Return a bar (HEADER_PX, width_px, 3) of two lines of text to put above a picture."""
-    bar = np.full((HEADER_PX, width_px, 3), DARK, np.uint8)
-    write_text(bar, title, (8, 22), 0.6, LIGHT)
-    write_text(bar, detail, (8, 45), 0.5, LIGHT)
+def banner(width_px: int, text: str, is_doubtful: bool) -> Image:
+    """Return a bar (BANNER_PX, width_px, 3) of one line to put above all panels.
+
+    It is orange if the result is doubtful.
+    """
+    ground, ink = (MARK, DARK) if is_doubtful else (DARK, LIGHT)
+    bar = np.full((BANNER_PX, width_px, 3), ground, np.uint8)
+    write_text(bar, text, (8, 28), 0.75, ink)
     return bar
 
 
-def progress_bar(width_px: int, frame: int, num_frames: int, start: int, end: int) -> Image:
-    """Return a time line that marks the frame, and the motion from `start` to `end` (exclusive)."""
+def header(width_px: int, title: str, detail: str) -> Image:
+    """Return a bar (HEADER_PX, width_px, 3) to put above a picture.
+
+    It holds two lines of text, and the colours of the left and the right side of the body.
+    """
+    bar = np.full((HEADER_PX, width_px, 3), DARK, np.uint8)
+    write_text(bar[:, : width_px - LEGEND_PX], title, (8, 22), 0.6, LIGHT)
+    write_text(bar, detail, (8, 45), 0.5, LIGHT)
+    for text, color, x in (("left", LEFT, 0), ("right", RIGHT, LEGEND_PX // 2)):
+        x += width_px - LEGEND_PX
+        cv2.rectangle(bar, (x, 10), (x + 14, 22), color, -1)
+        cv2.rectangle(bar, (x, 10), (x + 14, 22), LIGHT, 1)
+        cv2.putText(bar, text, (x + 20, 21), FONT, 0.5, LIGHT, 1, cv2.LINE_AA)
+    return bar
+
+
+def progress_bar(width_px: int, frame: int, num_frames: int, span: tuple[int, int] | None) -> Image:
+    """Return a time line that marks the frame, and the motion from start to end (exclusive)."""
     bar = np.full((BAR_PX, width_px, 3), FAINT, np.uint8)
     start_px, end_px, frame_px = (
-        int(width_px * value / max(num_frames, 1)) for value in (start, end, frame)
+        int(width_px * value / max(num_frames, 1)) for value in (*(span or (0, 0)), frame)
     )
-    bar[:, start_px : max(end_px, start_px + 1)] = MARK
+    if span:
+        bar[:, start_px : max(end_px, start_px + 1)] = MARK
     bar[:, max(frame_px - 1, 0) : frame_px + 2] = DARK
     return bar
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tcc.files import UserError, whole
 
 Image = NDArray[np.uint8]
+PLAIN = (225, 225, 225)  # BGR, ground of a clip without images
 JPEG_QUALITY = 90  # a 720p frame has 0.2 MB, and no JPEG blocks are visible around limbs
 
 
@@ -61,15 +62,27 @@ def read_frame(images: Sequence[Path], frame: int) -> NDArray[np.uint8]:
         UserError: see `read_image`; or the image has another size than the first one.
     """
     image = read_image(images[frame])
-    size, first = (f"{shape[1]} x {shape[0]} px" for shape in (image.shape, _shape(images[0])))
+    size, first = image.shape[1::-1], image_size(images[0])
     if size != first:
         raise UserError(
-            f"{images[frame]} is {size}, but {images[0].name} is {first}; extract the video's "
-            "frames again"
+            f"{images[frame]} is {size[0]} x {size[1]} px, but {images[0].name} is {first[0]} x "
+            f"{first[1]} px; extract the video's frames again"
         )
     return image
 
 
+@lru_cache(maxsize=8)
+def plain_image(size_px: tuple[int, int]) -> Image:
+    """Return a plain light image (H, W, 3) of width and height px; do not change it."""
+    return np.full((*size_px[::-1], 3), PLAIN, np.uint8)
+
+
 @lru_cache
-def _shape(path: Path) -> tuple[int, ...]:
-    return read_image(path).shape
+def image_size(path: Path) -> tuple[int, int]:
+    """Return the width and height of an image in px.
+
+    Raises:
+        UserError: see `read_image`.
+    """
+    height, width = read_image(path).shape[:2]
+    return width, height

@@ -6,7 +6,7 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ import pytest
 from numpy.typing import NDArray
 
 from tcc.alphapose import to_detections, write_detections
+from tcc.clips import Clip
+from tcc.tracking import Track
 from tcc_config import CONFIG
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # for clips this small, threads only wait
@@ -62,6 +64,30 @@ def wave(num_frames: int, seed: int, tempo: float = 1.0) -> NDArray[np.float32]:
         + generator.normal(0, 0.3, (num_frames, 17))
     )
     return np.stack([x, y, np.full_like(x, 0.9)], axis=-1).astype(np.float32)
+
+
+def make_clip(
+    keypoints: NDArray[np.float32],
+    folder: Path = Path("clip"),
+    images: Sequence[NDArray[np.uint8]] = (),
+    *,
+    times_s: NDArray[np.float64] | None = None,
+    first_frame: int = 0,
+    total_frames: int | None = None,
+    picture_px: tuple[int, int] | None = None,
+) -> Clip:
+    """Return a clip of keypoints (F, 17, 3), 30 frames a second, with images if any are given."""
+    count = len(keypoints)
+    paths = [folder / f"{frame}.png" for frame in range(len(images))]
+    for path, image in zip(paths, images, strict=True):
+        cv2.imwrite(str(path), image)
+    track = Track(
+        keypoints, np.ones(count, bool), np.zeros(count, np.int32), 1.0, np.ones(count, np.int32)
+    )
+    if times_s is None:
+        times_s = (first_frame + np.arange(count)) / 30
+    total = first_frame + count if total_frames is None else total_frames
+    return Clip(folder.name, folder, track, times_s, paths, first_frame, total, picture_px)
 
 
 def write_clip(folder: Path, *people: NDArray[np.float32]) -> None:

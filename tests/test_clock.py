@@ -19,7 +19,7 @@ import tcc_get_start
 from tcc import checkpoint
 from tcc.clips import Clip
 from tcc.clock import clock, nearest, rate, resample
-from tcc.draw import BAR_PX, HEADER_PX
+from tcc.draw import BANNER_PX, BAR_PX, HEADER_PX
 from tcc.files import UserError
 from tcc.tracking import Track
 from tcc_config import Config
@@ -191,19 +191,24 @@ def test_the_motion_is_found_at_its_second(
     ("learner_rate", "standard_rate"), [("30", "60"), ("60", "30"), ("variable", "60")]
 )
 def test_the_video_shows_the_same_moment_on_both_sides(
-    encoder: Encoder, tmp_path: Path, learner_rate: str, standard_rate: str
+    encoder: Encoder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    learner_rate: str,
+    standard_rate: str,
 ) -> None:
     """Pictures are as bright as it is late."""
+    middle = np.array([120, 120, 0], np.float32)
     clips = []
     for name, first_s, end_s in (
         (learner_rate, 0.0, LENGTH_S),
         (standard_rate, START_S, END_S),
     ):
         times_s = times(name, first_s, end_s)
-        clip = make_clip(name, times_s - first_s, performed(times_s))
+        clip = make_clip(name, times_s - first_s, performed(times_s) + middle)
         for frame, time_s in enumerate(times_s):
             path = tmp_path / f"{name}_{first_s}_{frame}.png"
-            cv2.imwrite(str(path), np.full((160, 160, 3), round(30 * time_s), np.uint8))
+            cv2.imwrite(str(path), np.full((400, 400, 3), round(30 * time_s), np.uint8))
             clip.images.append(path)
         clips.append(clip)
     result = tcc_get_start.find_start(encoder, clips[0], clips[1], "dtw", Config())
@@ -211,16 +216,26 @@ def test_the_video_shows_the_same_moment_on_both_sides(
         clips[0].times_s[frame]
         for frame in (result.matches[0].start_frame, result.matches[0].end_frame - 1)
     )
-    panels: list[NDArray[Any]] = list(tcc_get_start.draw_frames(result, clips[0], clips[1], 0.2))
+    panels: list[NDArray[Any]] = []
+    monkeypatch.setattr("tcc.video.write_video", lambda _, frames, fps: panels.extend(frames))
+    tcc_get_start.draw_video(tmp_path / "x.mp4", result, clips[0], clips[1], 0.5, 0.2)
     shown_s = np.array(
         [
-            [np.median(half) / 30 for half in np.split(panel[HEADER_PX:-BAR_PX], 2, axis=1)]
+            [
+                np.median(half) / 30
+                for half in np.split(panel[BANNER_PX + HEADER_PX : -BAR_PX], 2, axis=1)
+            ]
             for panel in panels
         ]
     )
-    played_s = np.arange(len(panels)) / clips[0].fps
+    fps = min(clips[0].fps, 60)
+    first_s, last_s = max(start_s - 1, 0), min(end_s + 1, clips[0].times_s[-1])
+    own_s = np.arange(first_s, last_s + 1e-6, 1 / fps)
+    slow_s = np.arange(first_s, last_s + 1e-6, 0.5 / fps)
+    played_s = np.concatenate([own_s, slow_s])
     np.testing.assert_allclose(shown_s[:, 0], played_s, atol=0.05)
     moving = (played_s >= start_s) & (played_s <= end_s)
-    assert moving.sum() > 1.8 * clips[0].fps
+    assert moving[: len(own_s)].sum() > 1.8 * fps
     np.testing.assert_allclose(shown_s[moving, 0], shown_s[moving, 1], atol=0.08)
-    assert np.ptp(shown_s[~moving & (played_s < start_s), 1]) < 0.05  # one grey level
+    before = played_s < start_s - 0.02  # the standard has no frames there: they are dimmed
+    assert shown_s[before, 1].max() < 0.5 * shown_s[moving, 1].min()

@@ -22,7 +22,8 @@ import tcc_get_embed
 import tcc_get_kendalls_tau
 import tcc_get_start
 import tcc_train
-from tcc.draw import ClipPanel
+from tcc import plots
+from tcc.draw import ClipPanel, banner
 from tcc.features import flip
 from tcc.files import UserError
 from tests.conftest import ROOT, Call, Run, hash_folder, wave, write_clip, write_frames
@@ -174,23 +175,36 @@ def test_start_has_the_fields_of_its_contract(work: Path) -> None:
     assert {name: content[name] for name in best} == best
     assert all(best["cost"] <= other["cost"] for other in others)
     assert content["warnings"] is not None
-    printed = (work / "tcc_get_start.py.out").read_text()
-    frame = content["start_frame"]
-    assert f"{MOTION} of b0 starts at frame {frame} ({frame / 30:.2f} s) of a0" in printed
+    assert content["state"] == ("sure" if content["confidence"] >= 0.8 else "unsure")
+    assert content["end_s"] == pytest.approx((content["end_frame"] - 1) / 30)
+    assert (content["events"], set(content["air_time_s"].values())) == ({}, {None})
+    printed = (work / "tcc_get_start.py.out").read_text().splitlines()[0]
+    frame, last = content["start_frame"], content["end_frame"] - 1
+    assert printed.startswith(
+        f"a0: the {MOTION} starts at frame {frame} ({frame / 30:.2f} s) and ends at frame {last} "
+        f"({last / 30:.2f} s), "
+    )
+    assert printed.endswith(f"confidence {content['confidence']:.2f}")
 
 
 def test_start_video_and_picture_open(work: Path) -> None:
     stem = work / "result" / f"start_{MOTION}_a0_vs_b0"
     width, height, frames = probe(Path(f"{stem}.mp4"))
     assert width > height
-    assert len(frames) == START + 26
-    left, right = (np.stack(frames)[:, 70:-20, half] for half in (np.s_[:640], np.s_[640:]))
-    assert (np.diff(np.median(left, axis=(1, 2, 3))) >= 0).all()  # grey values are frame numbers
-    start = read_json(Path(f"{stem}.json"))["start_frame"]
-    np.testing.assert_allclose(np.median(right[: start + 1], axis=(1, 2, 3)), 0, atol=3)
-    np.testing.assert_allclose(np.median(right[-1]), 2 * 25, atol=3)
+    assert len(frames) == START + 26 + 4 * (START + 25) + 1  # at its own speed, and at a quarter
+    left, right = (np.stack(frames)[:, 110:-20, half] for half in (np.s_[:640], np.s_[640:]))
+    left, right = (np.median(half, axis=(1, 2, 3)) for half in (left, right))
+    own, slow = np.s_[: START + 26], np.s_[START + 26 :]
+    assert (np.diff(left[own]) >= 0).all()  # grey values are frame numbers
+    np.testing.assert_allclose(left[slow][::4], left[own], atol=3)
+    content = read_json(Path(f"{stem}.json"))
+    start, end = content["start_frame"], content["end_frame"]
+    assert right[:start].max() < 4  # b0 has no frame before its first
+    np.testing.assert_allclose(right[end - 1], 2 * 25, atol=3)
+    assert (np.diff(right[start:end]) >= -1).all()
     picture = cv2.imread(f"{stem}.png")
     assert picture is not None
+    assert picture.shape[0] > 1500
     assert picture.std() > 10
 
 
@@ -204,17 +218,22 @@ def test_grid_has_its_reference_maps_and_picture(work: Path) -> None:
     assert content["maps"][reference] == list(range(length))
     for frames in content["maps"].values():
         assert len(frames) == length
-        assert (np.diff(frames) >= 0).all()
-        assert frames[0] == 0
+        matched = np.flatnonzero([frame is not None for frame in frames])
+        assert len(matched) == np.ptp(matched) + 1 > length / 2
+        assert (np.diff([frames[frame] for frame in matched]) >= 0).all()
     assert content["costs"][reference] == 0
+    assert (content["confidences"][reference], content["states"][reference]) == (1, "sure")
     printed = (work / "tcc_align.py.out").read_text()
     for video, cost in list(content["costs"].items())[1:]:
-        note = ", mirrored" if content["mirrored"][video] else ""
-        assert f"{video} to {reference}: mean distance {cost:.4f}{note}\n" in printed
+        trust, state = content["confidences"][video], content["states"][video]
+        assert state == ("sure" if trust >= 0.8 else "unsure")
+        note = f"{'' if state == 'sure' else 'unsure, '}confidence {trust:.2f}"
+        note += ", mirrored" if content["mirrored"][video] else ""
+        assert f"{video} to {reference}: mean distance {cost:.4f}, {note}\n" in printed
     assert all(cost > 0 for video, cost in content["costs"].items() if video != reference)
     width, height, frames = probe(Path(f"{stem}.mp4"))
-    assert len(frames) == length
-    assert (width, height) == (840, 2 * 488)
+    assert len(frames) >= 4 * length
+    assert (width, height) == (840, 2 * 488 + 40)
     picture = cv2.imread(f"{stem}.jpg")
     assert picture is not None
     assert picture.std() > 10
@@ -396,7 +415,8 @@ def test_every_clear_place_is_printed_and_more_than_top_k_are_told(
         sure = [place for place in content["candidates"] if place["confidence"] >= 0.8]
         assert len(lines) == len(sure) == clear
         assert len(content["candidates"]) <= top_k
-        assert f"starts at frame {content['start_frame']} " in lines[0]
+        assert lines[0].startswith(f"z0: the {MOTION} starts at frame {content['start_frame']} ")
+        assert all(line.startswith(f"z0: another {MOTION} starts at frame") for line in lines[1:])
         starts = [26, 78, 130]
         assert all(min(abs(p["start_frame"] - s) for s in starts) <= 2 for p in sure)
         assert (f"z0 shows b0 more than {top_k} times; increase TOP_K" in caplog.text) == more
@@ -509,13 +529,16 @@ def test_embeddings_of_another_mode_are_replaced_and_told(
         assert capsys.readouterr().out.endswith(" numbers each\n")
 
 
-def test_every_vis_is_asked_for_before_anything_is_drawn(copy: Path, call: Call) -> None:
+def test_without_vis_stick_figures_are_drawn(copy: Path, call: Call) -> None:
     shutil.rmtree(copy / "data" / MOTION / "test" / "b0" / "vis")
-    with pytest.raises(UserError, match=r"clip b0 has no frames in vis/ to draw; .*--no-video"):
-        call(tcc_get_start.main, *SMALL, cwd=copy)
-    with pytest.raises(UserError, match=r"clip b0 has no frames in vis/ to draw; .*--no-video"):
-        call(tcc_align.main, *SMALL, "--videos", "a0,b0,c0,d0", cwd=copy)
-    assert not (copy / "result").exists()
+    call(tcc_get_start.main, *SMALL, "--speed", "1", cwd=copy)
+    _, _, frames = probe(copy / "result" / f"start_{MOTION}_a0_vs_b0.mp4")
+    assert len(frames) == START + 26  # no repetition
+    assert np.median(frames[-1][110:-20, 640:]) > 200  # plain light ground
+    assert np.median(frames[-1][110:-20, :640]) < 100  # the last of a0's pictures
+    call(tcc_align.main, *SMALL, "--videos", "a0,b0", "--speed", "1", cwd=copy)
+    _, _, frames = probe(copy / "result" / f"output_{MOTION}_test.mp4")
+    assert np.median(frames[len(frames) // 2][110:-20, 420:]) > 200
 
 
 def test_unreadable_frame_leaves_no_result(copy: Path, call: Call) -> None:
@@ -545,7 +568,7 @@ def test_learner_shorter_than_the_standard_is_told_and_keeps_its_role(
         shown = f"shows only a part of b0, its frames {first} to {end - 1} of 26; film the motion"
         assert f"a{num_frames} {shown}" in caplog.text
         _, _, frames = probe(copy / "result" / f"start_{MOTION}_a{num_frames}_vs_b0.mp4")
-        assert len(frames) == num_frames
+        assert len(frames) == num_frames + 4 * (num_frames - 1) + 1
 
 
 def test_standard_of_one_frame_is_found(copy: Path, call: Call) -> None:
@@ -610,8 +633,9 @@ def test_mirrored_clip_is_aligned_mirrored_and_told(
     assert content["maps"]["m0"] == content["maps"]["b0"]
     np.testing.assert_allclose(projected[0][:26], projected[0][26:52], atol=1e-4)
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "m0 to b0: mean distance 0.0000, mirrored"
-    assert lines[1] == f"c0 to b0: mean distance {content['costs']['c0']:.4f}"
+    assert lines[0] == "m0 to b0: mean distance 0.0000, confidence 1.00, mirrored"
+    assert lines[1].startswith(f"c0 to b0: mean distance {content['costs']['c0']:.4f}, ")
+    assert "mirrored" not in lines[1]
 
     for turn, mirrored in ((1.0, False), (0.0, True)):  # clearly one way; unclear: the cost decides
         monkeypatch.setattr(tcc_align, "clip_turn", lambda clip, config, turn=turn: turn)
@@ -628,28 +652,36 @@ def test_mirrored_clip_is_drawn_mirrored(
     write_mirror_image(copy)
     write_frames(copy / "data" / MOTION / "test" / "m0", 26)
     draw = ClipPanel.draw
-    drawn: dict[str, tuple[bool, str]] = {}
+    drawn: dict[str, tuple[bool, set[str]]] = {}
 
-    def keep_note(self: ClipPanel, frame: int, title: str, note: str, span: Any) -> Any:
-        drawn[title] = (self._mirrored, note)
-        return draw(self, frame, title, note, span)
+    def keep_note(self: ClipPanel, frame: int, title: str, note: str, *rest: Any) -> Any:
+        drawn.setdefault(title, (self._mirrored, set()))[1].update(note.split("   "))
+        return draw(self, frame, title, note, *rest)
 
     monkeypatch.setattr(ClipPanel, "draw", keep_note)
     call(tcc_align.main, *SMALL, "--videos", "b0,m0,c0,d0", cwd=copy)
-    plain = (False, "")
-    assert drawn == {"b0": (False, "reference"), "m0": (True, "mirrored"), "c0": plain, "d0": plain}
+    assert list(drawn) == ["reference: b0", "m0", "c0", "d0"]
+    assert [mirrored for mirrored, _ in drawn.values()] == [False, True, False, False]
+    assert ["mirrored" in notes for _, notes in drawn.values()] == [False, True, False, False]
+    assert "confidence 1.00" in drawn["m0"][1]
     drawn.clear()
     call(tcc_get_start.main, *SMALL, "--learner", "m0", "--standard", "b0", cwd=copy)
-    assert drawn == {"learner m0": (False, "motion"), "standard b0": (True, "mirrored")}
+    assert drawn["learner: m0"] == (False, {"motion"})
+    assert drawn["standard: b0"] == (True, {"motion", "mirrored"})
 
 
-def test_cost_of_an_alignment_is_the_mean_over_its_path_and_over_the_embedding() -> None:
-    """The path has 5 pairs, more than either clip has frames; one differs, by 3 in 1 of 2."""
-    reference = np.array([[0, 0], [0, 0], [10, 10], [20, 20]], np.float32)
-    clip = np.array([[0, 0], [10, 13], [20, 20], [20, 20]], np.float32)
-    frames, cost = tcc_align.align(reference, clip)
-    assert cost == pytest.approx(3**2 / 2 / 5)
-    np.testing.assert_array_equal(frames, [0, 0, 1, 2])
+def test_alignment_has_free_ends_and_its_cost_is_the_mean_over_its_path() -> None:
+    """The path has 5 pairs, more than either part has frames; one differs, by 3 in 1 of 2."""
+    reference = np.array([[0, 0], [10, 10], [20, 20], [30, 30]], np.float32)
+    outside = np.full((4, 2), 99, np.float32)
+    clip = np.array([[0, 0], [10, 13], [20, 20], [20, 20], [30, 30]], np.float32)
+    match, confidence = tcc_align.align(reference, np.concatenate([outside, clip, outside]))
+    assert match.cost == pytest.approx(3**2 / 2 / 5)
+    assert (match.start_frame, match.end_frame) == (4, 9)
+    np.testing.assert_array_equal(match.path, [[0, 4], [1, 5], [2, 6], [2, 7], [3, 8]])
+    assert confidence > 0.9
+    turned, _ = tcc_align.align(np.concatenate([outside, clip, outside]), reference)
+    np.testing.assert_array_equal(turned.path, match.path[:, ::-1])
 
 
 def test_compiler_is_off_for_short_clips_and_on_for_long_ones(
@@ -661,6 +693,197 @@ def test_compiler_is_off_for_short_clips_and_on_for_long_ones(
         monkeypatch.setattr(tcc_align, "MAX_INTERPRETED_CELLS", max_cells)
         call(tcc_align.main, *SMALL, "--no-video", cwd=copy)
         assert os.environ.get("NUMBA_DISABLE_JIT") == off
+
+
+def test_clips_that_are_cut_differently_match_only_where_they_show_the_same(
+    copy: Path, call: Call
+) -> None:
+    """s0 begins 15 frames later than l0 and ends 10 frames earlier; nobody stands still."""
+    whole = wave(75, 7, 0.8)
+    for name, part in (("l0", whole), ("s0", whole[15:65])):
+        write_clip(copy / "data" / MOTION / "test" / name, part)
+    for videos in ("l0,s0", "s0,l0"):
+        call(tcc_align.main, *SMALL, "--videos", videos, "--speed", "1", cwd=copy)
+        content = read_json(copy / "result" / f"output_{MOTION}_test.json")
+        assert content["confidences"][videos[3:]] > 0.9
+        frames = content["maps"][videos[3:]]
+        shift = -15 if videos == "l0,s0" else 15
+        matched = {index: frame for index, frame in enumerate(frames) if frame is not None}
+        assert 46 <= len(matched) <= 50
+        assert all(abs(frame - index - shift) <= 1 for index, frame in matched.items())
+        _, _, drawn = probe(copy / "result" / f"output_{MOTION}_test.mp4")
+        assert abs(len(drawn) - (75 if videos == "l0,s0" else 50)) <= 1
+
+
+def test_grid_names_the_clips_that_are_unsure_and_not_found(
+    copy: Path, call: Call, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    align, confidences = tcc_align.align, iter([0.9, 0.9, 0.5, 0.5, 0.1, 0.1])
+    monkeypatch.setattr(tcc_align, "align", lambda *a: (align(*a)[0], next(confidences)))
+    monkeypatch.setattr(tcc_align, "opposed", lambda *_: None)
+    told: set[tuple[str, bool]] = set()
+    spans: dict[str, Any] = {}
+
+    def keep_banner(width_px: int, text: str, is_doubtful: bool) -> NDArray[np.uint8]:
+        told.add((text, is_doubtful))
+        return banner(width_px, text, is_doubtful)
+
+    draw = ClipPanel.draw
+
+    def keep_span(self: ClipPanel, frame: int, title: str, note: str, *rest: Any) -> Any:
+        spans[title] = rest[0]
+        return draw(self, frame, title, note, *rest)
+
+    monkeypatch.setattr(ClipPanel, "draw", keep_span)
+    monkeypatch.setattr("tcc.side_by_side.banner", keep_banner)
+    call(tcc_align.main, *SMALL, "--videos", "a0,b0,c0,d0", "--speed", "1", cwd=copy)
+    assert told == {(f"{MOTION}, unsure: c0, not found: d0   own speed", True)}
+    assert [span is None for span in spans.values()] == [False, False, False, True]
+    content = read_json(copy / "result" / f"output_{MOTION}_test.json")
+    assert list(content["states"].values()) == ["sure", "sure", "unsure", "not found"]
+    assert ", not found, confidence 0.10" in capsys.readouterr().out
+
+
+def test_standard_events_are_carried_over_printed_and_drawn(
+    copy: Path,
+    call: Call,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The row is that of the standard's own folder; a0 shows b0, which starts at frame START."""
+    labels = copy / "data" / MOTION / "labels.csv"
+    head = "mode,video,landing_frame,takeoff_frame,arms_in_frame,start_frame\n"
+    labels.write_text(f"{head}test,b0,20,11,,1\nval,b0,3,2,1,\ntest,a0,,,0,\n")
+    drawn = []
+    plot = plots.plot_start
+
+    def keep(*arguments: Any) -> None:
+        drawn.append([(moment.name, *moment.labels) for moment in arguments[4]])
+        plot(*arguments)
+
+    monkeypatch.setattr(tcc_get_start, "plot_start", keep)
+    call(tcc_get_start.main, *SMALL, "--no-video", cwd=copy)
+    content = read_json(copy / "result" / f"start_{MOTION}_a0_vs_b0.json")
+    takeoff, landing = content["events"]["takeoff"], content["events"]["landing"]
+    assert list(content["events"]) == ["start", "takeoff", "landing"]
+    for event, frame in ((takeoff, 11), (landing, 20)):
+        assert event["standard_frame"] == frame
+        assert abs(event["learner_frame"] - START - frame) <= 2
+        assert event["learner_s"] == pytest.approx(event["learner_frame"] / 30)
+    air_s = landing["learner_s"] - takeoff["learner_s"]
+    assert content["air_time_s"] == {"learner": air_s, "standard": pytest.approx(0.3)}
+    told = capsys.readouterr().out.splitlines()[1]
+    assert told == (
+        f"a0: take-off at frame {takeoff['learner_frame']} ({takeoff['learner_s']:.2f} s), landing "
+        f"at frame {landing['learner_frame']} ({landing['learner_s']:.2f} s), time in the air "
+        f"{air_s:.2f} s (b0: 0.30 s)"
+    )
+    assert [name for name, *_ in drawn[0]] == ["start", "take-off", "landing", "end"]
+    assert drawn[0][1][2] == "frame 11, 0.37 s"
+
+    call(tcc_get_start.main, *SMALL, "--standard", f"data/{MOTION}/val/b0", "--no-video", cwd=copy)
+    content = read_json(copy / "result" / f"start_{MOTION}_a0_vs_b0.json")
+    assert content["events"]["arms_in"]["standard_frame"] == 1
+    assert "arms in" in [name for name, *_ in drawn[1]]
+
+
+def test_a_wrong_label_is_told_and_the_start_is_found_all_the_same(
+    copy: Path, call: Call, caplog: pytest.LogCaptureFixture
+) -> None:
+    labels = copy / "data" / MOTION / "labels.csv"
+    labels.write_text("mode,video,takeoff_frame\ntest,b0,90\n")
+    call(tcc_get_start.main, *SMALL, "--no-video", cwd=copy)
+    assert "takeoff_frame of test b0 is 90; the clip has frames 0 to 25; no events" in caplog.text
+    assert read_json(copy / "result" / f"start_{MOTION}_a0_vs_b0.json")["events"] == {}
+
+
+@pytest.mark.parametrize(("confidence", "state"), [(0.5, "unsure"), (0.1, "not found")])
+def test_doubt_is_printed_drawn_and_in_the_json(
+    copy: Path,
+    call: Call,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    confidence: float,
+    state: str,
+) -> None:
+    labels = copy / "data" / MOTION / "labels.csv"
+    labels.write_text("mode,video,takeoff_frame,landing_frame\ntest,b0,11,20\n")
+    monkeypatch.setattr(tcc_get_start, "confidence", lambda *_: confidence)
+    told: dict[str, Any] = {"notes": set(), "spans": set()}
+    draw, plot = ClipPanel.draw, plots.plot_start
+
+    def keep_panel(self: ClipPanel, frame: int, title: str, note: str, *rest: Any) -> Any:
+        told["notes"].add(note)
+        told["spans"].add(rest[0])
+        return draw(self, frame, title, note, *rest)
+
+    def keep_banner(width_px: int, text: str, is_doubtful: bool) -> NDArray[np.uint8]:
+        told["banner"] = (text, is_doubtful)
+        return banner(width_px, text, is_doubtful)
+
+    def keep_plot(*arguments: Any) -> None:
+        told["plot"] = arguments[-2:]
+        plot(*arguments)
+
+    monkeypatch.setattr(ClipPanel, "draw", keep_panel)
+    monkeypatch.setattr("tcc.side_by_side.banner", keep_banner)
+    monkeypatch.setattr(tcc_get_start, "plot_start", keep_plot)
+    call(tcc_get_start.main, *SMALL, cwd=copy)
+    content = read_json(copy / "result" / f"start_{MOTION}_a0_vs_b0.json")
+    assert (content["state"], content["confidence"]) == (state, confidence)
+    text = f"{MOTION}, {state}, confidence {confidence:.2f}"
+    assert told["banner"] == (f"{text}   slow motion 0.25x", True)
+    assert told["plot"] == (f"a0: {text}", True)
+    line = capsys.readouterr().out.splitlines()[0]
+    is_found = state == "unsure"
+    assert line.endswith(f"{', unsure' * is_found}, confidence {confidence:.2f}")
+    assert line.startswith(f"a0: {f'the {MOTION} starts' if is_found else f'{MOTION} not found;'}")
+    assert ("motion" in told["notes"]) == is_found
+    assert (told["spans"] == {None}) == (not is_found)
+    assert bool(content["events"]) == is_found
+    assert (content["air_time_s"]["learner"] is not None) == is_found
+    warning = "the start is uncertain" if is_found else "nothing in a0 is like b0; check that both"
+    assert warning in caplog.text
+
+
+def test_all_frames_are_numbered_in_the_whole_video(
+    copy: Path, call: Call, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """a0 without its first 5 frames, and b0 without its first 4, give the same pairs."""
+    labels = copy / "data" / MOTION / "labels.csv"
+    labels.write_text("mode,video,takeoff_frame,landing_frame\ntest,b0,11,20\n")
+    stem = copy / "result"
+    found = []
+    for is_trimmed in (False, True):
+        if is_trimmed:
+            for name, first in (("a0", 5), ("b0", 4)):
+                line = f"start_s = {first / 30 - 0.01}\n"
+                (copy / "data" / MOTION / "test" / name / "clip.toml").write_text(line)
+        capsys.readouterr()
+        call(tcc_get_start.main, *SMALL, "--no-video", cwd=copy)
+        call(tcc_align.main, *SMALL, "--videos", "b0,a0", "--no-video", cwd=copy)
+        content = read_json(stem / f"start_{MOTION}_a0_vs_b0.json")
+        maps = read_json(stem / f"output_{MOTION}_test.json")["maps"]
+        found.append((content, maps, capsys.readouterr().out))
+    (whole, whole_maps, _), (trimmed, maps, printed) = found
+    assert trimmed["original_seq_len"] == whole["original_seq_len"] == START + 26
+    assert trimmed["aligned_std_start_frame"] == 4
+    assert trimmed["aligned_std_end_frame"] == 26
+    assert abs(trimmed["start_frame"] - START - 4) <= 2
+    assert trimmed["start_frame"] == trimmed["candidates"][0]["start_frame"]
+    assert trimmed["path"][0] == [4, trimmed["start_frame"]]
+    assert trimmed["aligned_start_frame"] == trimmed["start_frame"]
+    assert abs(trimmed["aligned_end_frame"] - whole["aligned_end_frame"]) <= 1
+    for event in ("takeoff", "landing"):
+        assert trimmed["events"][event]["standard_frame"] == (11 if event == "takeoff" else 20)
+        frames = (content["events"][event]["learner_frame"] for content in (whole, trimmed))
+        assert abs(np.diff(list(frames))[0]) <= 2
+    assert f"starts at frame {trimmed['start_frame']} ({trimmed['start_s']:.2f} s)" in printed
+    assert maps["b0"] == list(range(4, 26))
+    apart = [a - b for a, b in zip(maps["a0"], whole_maps["a0"][4:], strict=True) if a and b]
+    assert len(apart) > 15
+    assert np.abs(apart).max() <= 3
 
 
 @pytest.mark.parametrize("num_frames", [1, 12])
@@ -717,7 +940,7 @@ def test_mistakes_with_clips_are_named(copy: Path, call: Call) -> None:
 
 @pytest.mark.parametrize(
     ("names", "width_px", "height_px"),
-    [("ab", 840, 488), ("abc", 1260, 488), ("abcd", 840, 976), ("abcde", 840, 976)],
+    [("ab", 840, 528), ("abc", 1260, 528), ("abcd", 840, 1016), ("abcde", 840, 1016)],
 )
 def test_the_grid_shows_the_clips_there_are_up_to_num_videos(
     copy: Path, call: Call, names: str, width_px: int, height_px: int
@@ -812,8 +1035,8 @@ def test_the_whole_path_runs_on_recorded_clips(
     stem = tmp_path / "result" / f"start_skate_frames_{learner}_vs_{standard}"
     start = read_json(Path(f"{stem}.json"))
     _, _, frames = probe(Path(f"{stem}.mp4"))
-    assert len(frames) == start["original_seq_len"]
+    assert len(frames) > 4 * start["aligned_seq_len"]
     grid = read_json(tmp_path / "result" / "output_skate_frames_val.json")
     _, _, frames = probe(tmp_path / "result" / "output_skate_frames_val.mp4")
-    assert len(frames) == len(grid["maps"][grid["reference"]])
+    assert len(frames) >= len(grid["maps"][grid["reference"]])
     assert hash_folder(real_data / "skate") == before

@@ -19,7 +19,7 @@ import torch
 from tcc.augment import choose_clips, sample_steps
 from tcc.cli import parse, parser
 from tcc.clip_folders import clip_folders, find_source
-from tcc.clips import Clip, image_files, require_images
+from tcc.clips import Clip, image_files
 from tcc.contact_sheet import check_and_print
 from tcc.files import UserError
 from tcc.images import read_image
@@ -54,10 +54,9 @@ def test_clip_has_keypoints_times_and_frames_of_its_folder(tmp_path: Path) -> No
     np.testing.assert_allclose(clip.keypoints, wave(12, 0), atol=1e-3)
     np.testing.assert_allclose(clip.times_s, np.arange(12) / 25)
     assert (clip.name, clip.num_frames, clip.fps, clip.images) == ("a", 12, 25.0, [])
-    with pytest.raises(
-        UserError, match=r"clip a has no frames in vis/ to draw; add them or use --n"
-    ):
-        require_images(clip)
+    assert clip.read_image(3).shape == (*clip.drawn_px[::-1], 3)  # plain ground
+    assert np.ptp(clip.read_image(3)) == 0
+    assert (clip.keypoints[..., :2] < clip.drawn_px).all()
 
 
 def test_times_come_from_the_timestamps(tmp_path: Path) -> None:

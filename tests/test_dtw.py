@@ -9,9 +9,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tcc.dtw import (
+    ALIKE,
+    CONFIDENT,
     accumulate,
     backtrack,
+    certainty,
     cost_matrix,
+    describe_confidence,
     locate,
     map_frames,
     search,
@@ -295,3 +299,19 @@ def test_wrong_method_and_empty_clip_are_named() -> None:
         search(np.ones((3, 3)), "fast")
     with pytest.raises(ValueError, match="no frames"):
         search(np.ones((3, 0)))
+
+
+@pytest.mark.parametrize(
+    ("confidence", "state", "text"),
+    [
+        (1.0, "sure", "confidence 1.00"),
+        (CONFIDENT, "sure", "confidence 0.80"),
+        (CONFIDENT - 0.01, "unsure", "unsure, confidence 0.79"),
+        (ALIKE, "unsure", "unsure, confidence 0.15"),
+        (ALIKE - 0.01, "not found", "not found, confidence 0.14"),
+        (0.0, "not found", "not found, confidence 0.00"),
+    ],
+)
+def test_confidence_is_told_in_words(confidence: float, state: str, text: str) -> None:
+    assert certainty(confidence) == state
+    assert describe_confidence(confidence) == text
