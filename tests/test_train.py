@@ -443,6 +443,26 @@ def test_each_training_has_its_curves_and_a_resumed_one_continues_them(
     assert losses[0] != losses[1]
 
 
+def test_steps_after_the_last_save_are_not_drawn_twice(
+    motion_dir: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that fails in step 7 has saved step 4, and is resumed from there."""
+    train_step = tcc_train.Trainer.train_step
+
+    def failing(trainer: tcc_train.Trainer, batch: Batch) -> float:
+        assert trainer.step != 6
+        return train_step(trainer, batch)
+
+    with monkeypatch.context() as patched, pytest.raises(AssertionError):
+        patched.setattr(tcc_train.Trainer, "train_step", failing)
+        call(tcc_train.main, *options(), cwd=motion_dir)
+    assert load(motion_dir)["step"] == 4
+    assert scalars(motion_dir)["train/learning_rate"] == [1, 2, 3, 4, 5, 6]
+    call(tcc_train.main, *options(), "--resume", cwd=motion_dir)
+    assert len(runs(motion_dir)) == 1
+    assert scalars(motion_dir)["train/learning_rate"] == list(range(1, 9))
+
+
 def test_a_resumed_checkpoint_without_a_run_gets_a_new_folder(
     motion_dir: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
