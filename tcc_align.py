@@ -42,7 +42,7 @@ from tcc.dtw import (
 from tcc.features import opposed
 from tcc.files import UserError, keep_earlier, result_stem, sha256, write_json
 from tcc.plots import plot_tsne
-from tcc.progress import progress
+from tcc.progress import long_step, progress
 from tcc.side_by_side import Shown
 from tcc_config import AFTER_TRAINING, CONFIG, Config
 from tcc_data import clip_turn, load_clips, make_features, match_frames, per_frame
@@ -81,9 +81,7 @@ def main() -> None:
         metavar="A,B,...",
         help="clips or videos, the first is the reference (default: NUM_VIDEOS random clips)",
     )
-    parser.add_argument(
-        "--no-video", action="store_true", help="draw no video; vis/ is then not needed"
-    )
+    parser.add_argument("--no-video", action="store_true", help="draw no video, which is faster")
     side_by_side.add_speed(parser)
     args = cli.parse(parser, CONFIG, None)
     sources = choose_sources(args)
@@ -105,7 +103,8 @@ def main() -> None:
         )  # fmt: skip
         print(*sheets, sep="\n")
 
-    aligned = align_all(encoder, clips, settings)
+    with long_step("aligning"):
+        aligned = align_all(encoder, clips, settings)
     for item in aligned[1:]:
         trust = describe_confidence(item.confidence)
         note = ", mirrored" if item.mirrored else ""
@@ -122,10 +121,12 @@ def main() -> None:
         if not args.no_video:
             draw_grid(Path(f"{stem}.mp4"), aligned, args.speed, settings.SKELETON_CONF_THRESHOLD)
             print(f"{stem}.mp4")
+        with long_step("computing the t-SNE picture"):
+            placed = points.result()
     write_json(Path(f"{stem}.json"), {"inputs": inputs, **describe(aligned, args.mode)})
     plot_tsne(
         Path(f"{stem}.jpg"),
-        points.result(),
+        placed,
         [clip.name for clip in clips for _ in range(clip.num_frames)],
         np.concatenate([clip.first_frame + np.arange(clip.num_frames) for clip in clips]),
         f"{CONFIG.DATASET} {args.mode}: embeddings of all frames, joint t-SNE",
@@ -284,7 +285,8 @@ def draw_grid(path: Path, aligned: Sequence[Aligned], slow: float, threshold: fl
     frames = side_by_side.draw(
         shown, times_s, speeds, text, text != CONFIG.DATASET, threshold, PANEL_SIZE, columns
     )
-    write_video(path, progress(frames, "drawing", "frame", len(times_s)), fps)
+    bar = progress(frames, "drawing", "frame", len(times_s))
+    write_video(path, bar, fps, hold_repeated=True)
 
 
 def show(reference: Clip, item: Aligned) -> Shown:

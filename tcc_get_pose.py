@@ -20,7 +20,7 @@ import argparse
 import logging
 from pathlib import Path
 
-from tcc.clip_folders import VIDEO_SUFFIXES, find_videos, list_clips, place_of
+from tcc.clip_folders import VIDEO_SUFFIXES, find_videos, list_clips, place_of, tell_unused
 from tcc.clips import load_clip
 from tcc.contact_sheet import check_and_print
 from tcc.estimator import EstimatorError, Rtmo, require_weights
@@ -61,6 +61,8 @@ def main() -> None:
     require_weights(args.weights)
     root = args.data_dir / CONFIG.DATASET / args.mode
     videos = args.videos or find_videos(root)
+    if not args.videos:
+        tell_unused(root)
     if not videos:
         raise UserError(
             f"{root} holds no video ({' '.join(VIDEO_SUFFIXES)}); put one there or give its path"

@@ -51,7 +51,15 @@ from tcc.plots import Moment, plot_start
 from tcc.progress import progress
 from tcc.side_by_side import Shown
 from tcc_config import AFTER_TRAINING, CONFIG, Config
-from tcc_data import clip_doubts, clip_turn, feature_times, load_clip, make_features, match_frames
+from tcc_data import (
+    clip_doubts,
+    clip_turn,
+    feature_times,
+    load_clip,
+    make_features,
+    match_frames,
+    tell_doubts,
+)
 from tcc_model import Encoder, embed, load_encoder
 
 log = logging.getLogger("tcc")
@@ -91,9 +99,7 @@ def main() -> None:
         help="dtw: dynamic time warping, also finds faster and slower motions; sliding: a sliding "
         "window of the standard's length (default: %(default)s)",
     )
-    parser.add_argument(
-        "--no-video", action="store_true", help="draw no video; vis/ is then not needed"
-    )
+    parser.add_argument("--no-video", action="store_true", help="draw no video, which is faster")
     side_by_side.add_speed(parser)
     args = cli.parse(parser, CONFIG, None)
     sources = choose_pair(args)
@@ -116,6 +122,7 @@ def main() -> None:
     events = carry_events(result.matches[0], standard, args.data_dir, args.mode)
     for warning in result.warnings:
         log.warning("%s", warning)
+    tell_doubts([learner, standard])
     content = describe(result, learner, standard, args.method, events)
     print_result(content)
 
@@ -271,9 +278,9 @@ def find_start(
         first, last = standard.first_frame + matches[0].path[[0, -1], 0]
         warnings.append(
             f"{learner.name} shows only a part of {standard.name}, its frames {first} to {last} of "
-            f"{standard.total_frames}; film the motion from before its start to after its end"
+            f"{standard.total_frames}; film the motion from before its start to after its end, or "
+            f"cut {standard.name} to the motion, for example with --standard-trim 4.2-6.0"
         )
-    warnings += clip_doubts(learner) + clip_doubts(standard)
     return Result(
         matches,
         confidences[: CONFIG.TOP_K],
@@ -362,7 +369,7 @@ def describe(
         "events": moments,
         "air_time_s": {role: air_time(moments, role) for role in ("learner", "standard")},
         "candidates": candidates,
-        "warnings": result.warnings,
+        "warnings": [*result.warnings, *clip_doubts(learner), *clip_doubts(standard)],
         "original_seq_len": learner.total_frames,
         "aligned_start_frame": first + best.start_frame,
         "aligned_end_frame": first + best.end_frame,
@@ -445,7 +452,8 @@ def draw_video(
     frames = side_by_side.draw(
         shown, times_s, speeds, headline(result), trust < CONFIDENT, threshold, PANEL_SIZE, 2
     )
-    write_video(path, progress(frames, "drawing", "frame", len(times_s)), fps)
+    bar = progress(frames, "drawing", "frame", len(times_s))
+    write_video(path, bar, fps, hold_repeated=True)
 
 
 def draw_moments(

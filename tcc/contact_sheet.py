@@ -32,7 +32,7 @@ from tcc.draw import (
 from tcc.files import UserError, require_utf8, write_json
 from tcc.images import PLAIN, image_size, plain_image, read_frame, write_image
 from tcc.progress import progress
-from tcc.sidecars import Trim
+from tcc.sidecars import CLIP_TOML, Trim
 from tcc.tracking import CLEAR_MARGIN, Track, choose_person, find_doubts
 
 log = logging.getLogger("tcc")
@@ -99,6 +99,9 @@ def check_and_print(
         f"{motion} {mode}", fps, confidence_threshold,
     )  # fmt: skip
     print(describe_clips(checked))
+    if doubtful := [clip.name for clip in checked if clip.doubts]:
+        example = next(folder for folder in folders if folder.name == doubtful[0]) / CLIP_TOML
+        log.info("to follow another person, write person = 2 into clip.toml, as in %s", example)
     for sheet in sheets:
         print(sheet)
     return failed
@@ -152,10 +155,7 @@ def check_clips(
                 (np.flatnonzero(track.num_people == 0) + contents.first_frame).tolist(),
                 float(track.num_people.mean()),
                 track.margin,
-                [
-                    doubt.sentence(folder)
-                    for doubt in find_doubts(track, times_s, contents.first_frame)
-                ],
+                list(map(str, find_doubts(track, times_s, contents.first_frame))),
             )
             strips.append(draw_strip(clip, contents, track, confidence_threshold))
             checked.append(clip)

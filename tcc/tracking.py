@@ -83,7 +83,10 @@ class Doubt:
     def sentence(self, folder: Path) -> str:
         """Return the doubt in full, for the clip in `folder`."""
         remedy = self.remedy.replace("{folder}", str(folder))
-        return f"{self.kind} ({self.detail})" + (f"; {remedy}" if remedy else "")
+        return f"{self}; {remedy}" if remedy else str(self)
+
+    def __str__(self) -> str:
+        return f"{self.kind} ({self.detail})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,7 +121,9 @@ def count_frames(path: Path) -> int | None:
         return round(container.duration / av.time_base * stream.average_rate)
 
 
-def write_video(path: Path, frames: Iterable[Image], fps: float | Fraction) -> int:
+def write_video(
+    path: Path, frames: Iterable[Image], fps: float | Fraction, hold_repeated: bool = False
+) -> int:
     """Write a video, completely or not at all: H.264, yuv420p, with the index at the front.
 
     Args:
@@ -129,9 +131,11 @@ def write_video(path: Path, frames: Iterable[Image], fps: float | Fraction) -> i
         frames: (H, W, 3) uint8 BGR, all of one size. H.264 needs an even size: the last row or
             column of an odd one is repeated.
         fps: frames per second.
+        hold_repeated: do not encode an array again that is repeated, but show it for longer. The
+            frame rate is then variable.
 
     Returns:
-        The number of frames that were written.
+        The number of frames that the video shows.
 
     Raises:
         ValueError: there is no frame, or a frame has another shape than the first.
@@ -147,6 +151,17 @@ def write_video(path: Path, frames: Iterable[Image], fps: float | Fraction) -> i
         stream.pix_fmt = "yuv420p"
         stream.codec_context.colorspace = 1  # BT.709, which players expect for HD
         shape: tuple[int, ...] = ()
+
+        def encode(image: Image, index: int) -> None:
+            height, width = image.shape[:2]
+            even = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), "edge")
+            frame = av.VideoFrame.from_ndarray(even, "bgr24")
+            frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709")
+            frame.pts, frame.time_base = index, 1 / rate
+            container.mux(stream.encode(frame))
+
+        previous: Image | None = None
+        encoded = -1
         for image in frames:
             height, width = image.shape[:2]
             if not count:
@@ -156,12 +171,14 @@ def write_video(path: Path, frames: Iterable[Image], fps: float | Fraction) -> i
                 raise ValueError(
                     f"{path} frame {count}: expected uint8 {shape}, got {image.dtype} {image.shape}"
                 )
-            even = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), "edge")
-            frame = av.VideoFrame.from_ndarray(even, "bgr24")
-            container.mux(stream.encode(frame.reformat(format="yuv420p", dst_colorspace="ITU709")))
+            if image is not previous or not hold_repeated:
+                encode(image, count)
+                previous, encoded = image, count
             count += 1
-        if not count:
+        if previous is None:
             raise ValueError(f"{path}: no frames to write")
+        if encoded < count - 1:  # its second copy makes the last picture last until the end
+            encode(previous, count - 1)
         container.mux(stream.encode())
     return count
 

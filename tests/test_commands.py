@@ -104,13 +104,20 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def probe(path: Path) -> tuple[int, int, list[np.ndarray[Any, Any]]]:
-    """Check that every browser and phone plays a video; return width, height and the frames."""
+    """Check that every browser and phone plays a video; return width, height and the frames.
+
+    A frame that is shown for longer is returned several times.
+    """
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         assert stream.codec_context.name == "h264"
         assert stream.pix_fmt == "yuv420p"
         assert stream.width % 2 == stream.height % 2 == 0
-        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(stream)]
+        decoded = list(container.decode(stream))
+        times = np.array([frame.pts for frame in decoded])
+        counts = np.append(np.diff(times) / np.diff(times).min(), 1).round().astype(int)
+        pictures = [frame.to_ndarray(format="rgb24") for frame in decoded]
+        frames = [p for p, count in zip(pictures, counts, strict=True) for _ in range(count)]
         size = stream.width, stream.height
     content = path.read_bytes()
     assert content.index(b"moov") < content.index(b"mdat")  # faststart

@@ -418,3 +418,15 @@ def test_frames_of_another_size_are_refused(tmp_path: Path) -> None:
         write_video(tmp_path / "out.mp4", [marked(0), marked(1, 66, 96)], 30)
     with pytest.raises(ValueError, match="no frames"):
         write_video(tmp_path / "out.mp4", [], 30)
+
+
+def test_an_array_that_is_yielded_again_is_shown_for_longer(tmp_path: Path) -> None:
+    pictures = [np.full((48, 64, 3), 60 * index, np.uint8) for index in range(3)]
+    counts = (1, 4, 3)
+    repeated = (p for p, count in zip(pictures, counts, strict=True) for _ in range(count))
+    assert write_video(tmp_path / "a.mp4", repeated, 30, hold_repeated=True) == 8
+    frames = list(read_frames(tmp_path / "a.mp4"))
+    np.testing.assert_allclose([frame.time_s * 30 for frame in frames], [0, 1, 5, 7], atol=1e-3)
+    assert [round(frame.image.mean() / 60) for frame in frames] == [0, 1, 2, 2]
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        assert float(container.duration or 0) / av.time_base == pytest.approx(8 / 30, abs=0.04)
