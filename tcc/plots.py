@@ -75,7 +75,7 @@ def plot_start(
     above.suptitle(_literal(title), fontsize=15, fontweight="bold", bbox=ground)
     _show_moments(above, moments, (f"learner: {learner.name}", f"standard: {standard.name}"))
     top, bottom = below.subplots(2, 1, height_ratios=[2, 3], sharex=True)
-    _show_curve(top, curve, matches, float(cost.mean()), learner, standard)
+    _show_curve(top, curve, matches, moments[0].name, float(cost.mean()), learner, standard)
     for rank, match in reversed(list(enumerate(matches))):
         bottom.plot(
             learner.first_frame + match.path[:, 1], standard.first_frame + match.path[:, 0],
@@ -88,7 +88,7 @@ def plot_start(
     ]
     image = bottom.imshow(cost, aspect="auto", origin="lower", cmap="Greys", vmin=0, extent=corners)
     bottom.set(
-        title="Which frames match (thick line). White: the poses are alike; dark: they differ",
+        title="Thick line: the frames that are most alike. White: alike; dark: different",
         xlabel=_literal(f"frame of {learner.name}"), ylabel=_literal(f"frame of {standard.name}"),
     )  # fmt: skip
     _tell_times(bottom.xaxis, learner, "\n")
@@ -117,9 +117,18 @@ def _show_moments(figure: SubFigure, moments: Sequence[Moment], roles: Sequence[
 
 
 def _show_curve(
-    axes: Axes, curve: Array, matches: Sequence[Match], usual: float, learner: Clip, standard: Clip
+    axes: Axes,
+    curve: Array,
+    matches: Sequence[Match],
+    name: str,
+    usual: float,
+    learner: Clip,
+    standard: Clip,
 ) -> None:
-    """Plot the cost of every start frame, the starts, and the cost `usual` of any two frames."""
+    """Plot the cost of every start frame, the starts, and the cost `usual` of any two frames.
+
+    The start of the best match is called `name`.
+    """
     starts, first = np.flatnonzero(np.isfinite(curve)), learner.first_frame
     axes.plot(first + starts, curve[starts], color="0.2", marker=".", markersize=3, linewidth=1.2)
     axes.axhline(usual, color="0.5", linestyle="--", linewidth=1)
@@ -130,7 +139,7 @@ def _show_curve(
     for rank, match in reversed(list(enumerate(matches))):
         frame, color = first + match.start_frame, OTHER if rank else BEST
         axes.axvline(frame, color=color, linewidth=1.5 if rank else 3)
-        label = f"{rank + 1}. {frame}" if rank else f"start {frame}"
+        label = f"{rank + 1}. {frame}" if rank else f"{name} {frame}"
         is_late = match.start_frame > 0.85 * learner.num_frames
         axes.annotate(
             label, (frame, 1), xycoords=("data", "axes fraction"),
