@@ -217,7 +217,9 @@ def test_the_video_shows_the_same_moment_on_both_sides(
         for frame in (result.matches[0].start_frame, result.matches[0].end_frame - 1)
     )
     panels: list[NDArray[Any]] = []
-    monkeypatch.setattr("tcc.video.write_video", lambda _, frames, fps: panels.extend(frames))
+    monkeypatch.setattr(
+        "tcc.video.write_video", lambda _, frames, *__, **___: panels.extend(frames)
+    )
     tcc_get_start.draw_video(tmp_path / "x.mp4", result, clips[0], clips[1], 0.5, 0.2)
     shown_s = np.array(
         [
