@@ -1,0 +1,1 @@
+"""What the report says about a clip: events, phases and measures."""

@@ -1,0 +1,241 @@
+"""Events, air time and height of jumps whose truth is known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tcc.evaluate.labels import read_labels
+from tcc.features import fill_joints, flip
+from tcc.files import UserError
+from tcc.report import events as jump
+from tcc.report.events import Event, Quantity
+from tcc_config import Config
+from tcc_data import load_clip
+from tests.jumpers import STANDING, axel, seen_from
+
+Array = NDArray[np.floating[Any]]
+Times = NDArray[np.float64]
+START_S, PUSH_S = 1.0, 0.2
+
+
+def straight_up(flight_s: float, fps: float) -> tuple[Array, Times, dict[str, int]]:
+    """Return points (F, 17, 2) px of somebody who jumps straight up, the times, and the events.
+
+    The body rises from a bend at a constant acceleration for PUSH_S, flies, and stops in a bend
+    like the first one.
+    """
+    times_s = np.arange(int((2 * START_S + flight_s) * fps)) / fps
+    speed = jump.GRAVITY * flight_s / 2
+    since_s = times_s - START_S
+    push_s = (since_s + PUSH_S).clip(0, PUSH_S)
+    stop_s = (since_s - flight_s).clip(0, PUSH_S)
+    in_air_s = since_s.clip(0, flight_s)
+    height_m = (
+        speed * push_s**2 / 2 / PUSH_S
+        + jump.GRAVITY * in_air_s * (flight_s - in_air_s) / 2
+        - speed * (stop_s - stop_s**2 / 2 / PUSH_S)
+    )
+    points = STANDING * jump.TORSO_M + height_m[:, None, None] * [0, 1]
+    first, last = (int(np.ceil(since * fps - 1e-9)) for since in (START_S, START_S + flight_s))
+    return 100 * points * [1, -1], times_s, {"takeoff": first, "landing": last}
+
+
+@pytest.mark.parametrize("fps", [25, 30, 60])
+@pytest.mark.parametrize("flight_s", [0.31, 0.45, 0.7])
+def test_flight_under_gravity_is_found_within_a_frame(fps: float, flight_s: float) -> None:
+    points, times_s, true = straight_up(flight_s, fps)
+    found = jump.find_flight(points, times_s)
+    assert {event.source for event in found.values()} == {"motion"}
+    for name, frame in true.items():
+        assert abs(found[name].frame - frame) <= 1
+    air_time_s = jump.tempo(found, times_s)["flight"]
+    assert air_time_s.value == pytest.approx(flight_s, abs=1.01 / fps)
+
+
+@pytest.mark.parametrize("flight_s", [0.31, 0.45, 0.7])
+def test_height_from_air_time_and_from_the_hips(flight_s: float) -> None:
+    points, times_s, true = straight_up(flight_s, 60)
+    true_m = jump.GRAVITY * (flight_s / 2) ** 2 / 2
+    events = jump.complete(jump.mark(true, times_s), points, times_s)
+    assert times_s[events["peak"].frame] == pytest.approx(START_S + flight_s / 2, abs=1 / 60)
+    by_time = jump.height_from_air_time(Quantity(flight_s, 0.01))
+    assert by_time.value == pytest.approx(true_m)
+    later = jump.height_from_air_time(Quantity(flight_s + 0.01, 0))
+    assert by_time.uncertainty == pytest.approx(later.value - by_time.value, rel=0.05)
+    rise = jump.rise_of_hips(events, points, times_s)
+    assert rise
+    assert rise.value == pytest.approx(true_m, rel=0.03)
+    larger = jump.rise_of_hips(events, points * 3, times_s)
+    assert larger
+    assert larger.value == pytest.approx(rise.value)
+    earlier = {**events, "takeoff": Event(events["takeoff"].frame, 0.02, "marked")}
+    doubtful = jump.rise_of_hips(earlier, points, times_s)
+    assert doubtful
+    assert doubtful.uncertainty > rise.uncertainty > jump.TORSO_SPREAD * rise.value
+
+
+def test_no_flight_is_found_where_nobody_jumps() -> None:
+    generator = np.random.default_rng(0)
+    times_s = np.arange(120) / 30
+    walk = STANDING * [1, -1] + 0.05 * np.sin(10 * times_s)[:, None, None]
+    assert jump.find_flight(100 * walk + generator.normal(0, 1, walk.shape), times_s) == {}
+    assert jump.find_flight(100 * walk[:3], times_s[:3]) == {}
+    assert jump.find_flight(100 * walk[:1], times_s[:1]) == {}
+    assert jump.complete({}, 100 * walk, times_s) == {}
+    assert jump.tempo({}, times_s) == {}
+    assert jump.rise_of_hips({}, walk, times_s) is None
+
+
+@pytest.mark.parametrize("clockwise", [False, True])
+def test_flight_of_synthetic_skaters_from_three_cameras(clockwise: bool) -> None:
+    errors = []
+    for seed in range(8):
+        motion = axel(seed, clockwise)
+        times_s = np.arange(len(motion.joints_m)) / motion.fps
+        for degrees in (0, 60, 120):
+            found = jump.find_flight(seen_from(motion.joints_m, degrees), times_s)
+            errors += [(event.frame - motion.events[name], event.uncertainty_s * motion.fps)
+                       for name, event in found.items()]  # fmt: skip
+    wrong, sure = np.transpose(errors)
+    assert len(wrong) == 48
+    assert (np.abs(wrong) <= 2.5 * sure).mean() > 0.9
+    assert np.median(np.abs(wrong)) <= 2
+
+
+@pytest.mark.parametrize("clockwise", [False, True])
+def test_events_carried_over_by_the_true_path_are_within_a_frame(clockwise: bool) -> None:
+    for seed in range(6):
+        standard, learner = axel(seed, False), axel(seed + 100, clockwise, fps=60)
+        standard_s, learner_s = (
+            np.arange(len(motion.phase)) / motion.fps for motion in (standard, learner)
+        )
+        frames = np.arange(standard.events["start"], standard.events["end"])
+        mates = np.interp(standard.phase[frames], learner.phase, np.arange(len(learner.phase)))
+        path = np.stack([frames, np.rint(mates).astype(int)], axis=1)
+        marked = jump.mark(standard.events, standard_s)
+        carried = jump.carry_over(marked, path, standard_s, learner_s)
+        for name in ("takeoff", "landing"):
+            off_s = (carried[name].frame - learner.events[name]) / 60
+            assert abs(off_s) <= 1 / 30 + 1 / 60
+            assert carried[name].source == "matched"
+
+
+def test_uncertainty_of_a_carried_event_has_four_parts() -> None:
+    times_s = np.arange(200) / 30
+    marked = {"takeoff": Event(50, 0.1, "marked")}
+
+    def carry(slope: float, bent: float = 0.0, fps: float = 30.0) -> float:
+        frames = np.arange(30, 71)
+        other = slope * (frames - 30) * fps / 30 + bent * (-1.0) ** frames
+        path = np.stack([frames, np.rint(other).astype(int) + 5], axis=1)
+        return jump.carry_over(marked, path, times_s, np.arange(400) / fps)["takeoff"].uncertainty_s
+
+    frame_s = 1 / 30 / np.sqrt(12)
+    assert carry(1) == pytest.approx(np.linalg.norm([frame_s, 0.1, jump.MATCH_S]))
+    assert carry(2) == pytest.approx(np.linalg.norm([frame_s, 0.2, jump.MATCH_S]))
+    assert carry(1, fps=10) > carry(1)
+    assert carry(1, bent=3) == pytest.approx(
+        np.linalg.norm([frame_s, 0.1, jump.MATCH_S, 3 / 30]), rel=0.06
+    )
+
+
+def test_carry_over_leaves_out_what_is_not_on_the_path() -> None:
+    times_s = np.arange(20) / 30
+    marked = jump.mark({"takeoff": 3, "landing": 12}, times_s)
+    path = np.array([[10, 4], [12, 6]])
+    carried = jump.carry_over(marked, path, times_s, times_s)
+    assert list(carried) == ["landing"]
+    assert carried["landing"].frame == 6
+
+
+def test_combine_weighs_by_variance_and_doubts_disagreement() -> None:
+    times_s = np.arange(100) / 100
+    matched = {"takeoff": Event(10, 0.02, "matched"), "entry": Event(2, 0.02, "matched")}
+    motion = {"takeoff": Event(20, 0.01, "motion"), "landing": Event(50, 0.01, "motion")}
+    found = jump.combine(matched, motion, times_s)
+    assert found["takeoff"].frame == 18
+    assert found["takeoff"].uncertainty_s == pytest.approx(np.hypot(0.02 / np.sqrt(5), 0.05))
+    assert found["entry"] == matched["entry"]
+    assert found["landing"] == motion["landing"]
+
+
+def test_marks_are_checked() -> None:
+    times_s = np.arange(10) / 30
+    marked = jump.mark({"landing": 8, "takeoff": 5, "start": 1}, times_s)
+    assert list(marked) == ["takeoff", "landing"]
+    assert marked["takeoff"].uncertainty_s == pytest.approx(1 / 30 / np.sqrt(12))
+    with pytest.raises(UserError, match="landing=10.*frames 0 to 9"):
+        jump.mark({"landing": 10}, times_s)
+    with pytest.raises(UserError, match="takeoff=8, landing=5"):
+        jump.mark({"takeoff": 8, "landing": 5}, times_s)
+
+
+def test_phases_follow_each_other() -> None:
+    times_s = np.arange(150) / 30
+    marks = {"entry": 40, "takeoff": 45, "peak": 50, "landing": 56, "exit": 65}
+    events = jump.mark(marks, times_s)
+    assert jump.phases(events, times_s) == {
+        "approach": (10, 40), "push": (40, 45), "flight": (45, 56), "absorb": (56, 65),
+        "glide": (65, 95),
+    }  # fmt: skip
+    assert jump.phases(jump.mark({"takeoff": 4, "entry": 2}, times_s), times_s) == {
+        "approach": (0, 2), "push": (2, 4),
+    }  # fmt: skip
+    both = jump.tempo(events, times_s)
+    assert both["push"].value == pytest.approx(5 / 30)
+    assert both["flight"].uncertainty == pytest.approx(1 / 30 / np.sqrt(6))
+
+
+def test_entry_and_exit_are_the_deepest_bends() -> None:
+    points, times_s, true = straight_up(0.5, 30)
+    for frame in (true["takeoff"] - 8, true["landing"] + 7):
+        lowered = 40 * np.exp(-(((np.arange(len(points)) - frame) / 3) ** 2))
+        points[:, :15, 1] += lowered[:, None]
+    events = jump.complete(jump.mark(true, times_s), points, times_s)
+    assert list(events) == list(jump.EVENTS)
+    assert events["entry"].frame == true["takeoff"] - 8
+    assert events["exit"].frame == true["landing"] + 7
+    assert events["takeoff"].source == "marked"
+    assert events["entry"].source == "motion"
+
+
+def test_events_move_with_the_clip_and_with_the_mirror_image() -> None:
+    motion = axel(3, False)
+    points = seen_from(motion.joints_m, 70)
+    times_s = np.arange(len(points)) / motion.fps
+
+    def find(points: Array, times_s: Times) -> dict[str, Event]:
+        return jump.complete(jump.find_flight(points, times_s), points, times_s)
+
+    found = find(points, times_s)
+    assert len(found) == 5
+    frames = {name: event.frame for name, event in found.items()}
+    for same in (find(points, times_s + 3), find(flip(points), times_s), find(2 * points, times_s)):
+        assert {name: event.frame for name, event in same.items()} == frames
+    late = np.concatenate([np.repeat(points[:1], 20, axis=0), points])
+    later = find(late, np.arange(len(late)) / motion.fps)
+    assert {name: event.frame - 20 for name, event in later.items()} == frames
+    uneven = np.delete(np.arange(len(points)), [10, 11, 40, 41, 42])
+    gaps = find(points[uneven], times_s[uneven])
+    for name, event in gaps.items():
+        assert abs(uneven[event.frame] - frames[name]) <= 1
+
+
+@pytest.mark.real
+def test_takeoff_and_landing_of_recorded_jumps_are_found(real_data: Path) -> None:
+    labels = read_labels(real_data, "skate_full")
+    errors = []
+    for (mode, video), frames in labels.items():
+        clip = load_clip(real_data / "skate_full" / mode / video, Config())
+        points = fill_joints(clip.keypoints, Config().SKELETON_CONF_THRESHOLD)
+        found = jump.find_flight(points, clip.times_s)
+        errors.append([found[name].frame - frames[name] for name in ("takeoff", "landing")])
+    within = (np.abs(errors) <= 3).mean(axis=0)
+    assert len(errors) == 16
+    assert within[0] == 1
+    assert within[1] >= 0.75
