@@ -40,6 +40,7 @@ FEWER = {
     "tcc_evaluate.py": " --clips 4",
     "benchmarks/real_data.py": " --cameras 2",
     "benchmarks/pose.py": " --frames 1 --weights {models}/movenet_multipose_as_rtmo.onnx",
+    "benchmarks/measures.py": " --cameras 1 --jumps 20",
     "benchmarks/keypoints.py": " --megabytes 1 --frames 20",
 }
 SHORT = {"losses.py": ("ROUNDS = 30", "ROUNDS = 1"), "pose.py": ("(10, 60, 600)", "(10,)")}
