@@ -79,6 +79,24 @@ def test_height_from_air_time_and_from_the_hips(flight_s: float) -> None:
     assert doubtful.uncertainty > rise.uncertainty > jump.TORSO_SPREAD * rise.value
 
 
+def test_hips_that_end_below_the_takeoff_have_risen_from_the_takeoff() -> None:
+    times_s = np.arange(40) / 60
+    height_m = 2.0 * times_s - jump.GRAVITY * times_s**2 / 2
+    points = 100 * (STANDING * jump.TORSO_M + height_m[:, None, None] * [0, 1]) * [1, -1]
+    rise = jump.rise_of_hips(jump.mark({"takeoff": 0, "landing": 36}, times_s), points, times_s)
+    assert rise
+    assert rise.value == pytest.approx(2.0**2 / 2 / jump.GRAVITY, rel=0.01)
+    few = jump.mark({"takeoff": 0, "landing": jump.FIT_FRAMES - 1}, times_s)
+    assert jump.rise_of_hips(few, points, times_s) is None
+
+
+def test_legs_that_are_pulled_up_do_not_change_the_flight() -> None:
+    points, times_s, _ = straight_up(0.45, 30)
+    pulled = points.copy()
+    pulled[:, 13:, 1] -= 80 * np.exp(-(((times_s - 1.5) / 0.2) ** 2))[:, None]
+    assert jump.find_flight(pulled, times_s) == jump.find_flight(points, times_s)
+
+
 def test_no_flight_is_found_where_nobody_jumps() -> None:
     generator = np.random.default_rng(0)
     times_s = np.arange(120) / 30
@@ -144,6 +162,18 @@ def test_uncertainty_of_a_carried_event_has_four_parts() -> None:
     )
 
 
+def test_slope_of_the_path_is_that_near_the_event() -> None:
+    times_s = np.arange(300) / 30
+    frames = np.arange(100)
+    path = np.stack([frames, np.where(np.abs(frames - 50) <= 10, frames, 50 + 2 * (frames - 50))])
+    path = path.T[np.r_[0:50:2, 40:61, 62:100:2]]
+    path = np.unique(np.maximum.accumulate(path, axis=0), axis=0)
+    marked = {"takeoff": Event(50, 0.1, "marked")}
+    found = jump.carry_over(marked, path, times_s, times_s + 2)["takeoff"]
+    frame_s = 1 / 30 / np.sqrt(12)
+    assert found.uncertainty_s == pytest.approx(np.linalg.norm([frame_s, 0.1, jump.MATCH_S]))
+
+
 def test_carry_over_leaves_out_what_is_not_on_the_path() -> None:
     times_s = np.arange(20) / 30
     marked = jump.mark({"takeoff": 3, "landing": 12}, times_s)
@@ -196,12 +226,14 @@ def test_entry_and_exit_are_the_deepest_bends() -> None:
     for frame in (true["takeoff"] - 8, true["landing"] + 7):
         lowered = 40 * np.exp(-(((np.arange(len(points)) - frame) / 3) ** 2))
         points[:, :15, 1] += lowered[:, None]
+    points[..., 1] += 60 * np.sin(5 * times_s)[:, None]  # the camera moves
     events = jump.complete(jump.mark(true, times_s), points, times_s)
     assert list(events) == list(jump.EVENTS)
     assert events["entry"].frame == true["takeoff"] - 8
     assert events["exit"].frame == true["landing"] + 7
     assert events["takeoff"].source == "marked"
     assert events["entry"].source == "motion"
+    assert events["entry"].uncertainty_s < 0.06
 
 
 def test_events_move_with_the_clip_and_with_the_mirror_image() -> None:
