@@ -236,6 +236,17 @@ def test_entry_and_exit_are_the_deepest_bends() -> None:
     assert events["entry"].uncertainty_s < 0.06
 
 
+def test_bend_that_is_not_in_the_clip_is_not_found() -> None:
+    points, times_s, true = straight_up(0.5, 30)
+    points[:, :15, 1] -= 5 * np.arange(len(points))[:, None]  # the hips rise all the time
+    points[true["landing"] :, :15, 1] += 10 * np.arange(len(points) - true["landing"])[:, None]
+    first, last = true["takeoff"] - 6, true["landing"] + 8
+    marks = {name: frame - first for name, frame in true.items()}
+    part_s = times_s[first:last]
+    found = jump.complete(jump.mark(marks, part_s), points[first:last], part_s)
+    assert list(found) == ["takeoff", "peak", "landing"]
+
+
 def test_events_move_with_the_clip_and_with_the_mirror_image() -> None:
     motion = axel(3, False)
     points = seen_from(motion.joints_m, 70)

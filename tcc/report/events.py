@@ -201,6 +201,7 @@ def complete(events: Mapping[str, Event], points: Array, times_s: Times) -> dict
     Entry and exit are where the hips are lowest over the lower ankle, at a distance in BEND_S from
     take-off or landing. A moving camera does not change this height. The peak is where the hips are
     highest in the picture. The uncertainty is half of the time in which the height is within LEVEL.
+    An extremum in the first or last frame of the clip is left out: the real one may be outside.
 
     Args:
         events: with "takeoff" and "landing"; without them nothing is added.
@@ -222,7 +223,9 @@ def complete(events: Mapping[str, Event], points: Array, times_s: Times) -> dict
         ]
         for name, height, start, end in spans:
             if name not in events and start < min(end, len(times_s)):
-                found[name] = _highest(height[start:end], times_s, start)
+                event = _highest(height[start:end], times_s, start)
+                if 0 < event.frame < len(times_s) - 1:
+                    found[name] = event
     return {name: found[name] for name in EVENTS if name in found}
 
 
