@@ -72,7 +72,7 @@ def main() -> None:
         shares = [(wrong <= frames + 1e-6).mean() for frames in WITHIN]
         shares += [(wrong <= times * sure).mean() for times in (1, 2)]
         rows.append([name, origin, len(wrong), *(f"{share:.2f}" for share in shares)])
-    header = ["", "from", "pairs", *(f"within {frames}" for frames in WITHIN)]
+    header = ["what", "from", "pairs", *(f"within {frames}" for frames in WITHIN)]
     header += ["within 1 uncertainty", "within 2"]
     print(tabulate(sorted(rows, key=lambda row: str(row[0])), header, "github"))
 
