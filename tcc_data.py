@@ -22,7 +22,7 @@ from tcc.features import extract, fill_joints, flip, turn
 from tcc.files import UserError
 from tcc.progress import progress
 from tcc.sidecars import Trim
-from tcc.tracking import Doubt, find_doubts
+from tcc.tracking import MISSED, Doubt, find_doubts
 from tcc_config import Config
 
 log = logging.getLogger("tcc")
@@ -121,15 +121,20 @@ def load_clips(folders: Sequence[Path], config: Config) -> list[Clip]:
     """
     clips = [load_clip(folder, config) for folder in progress(folders, "reading", "clip")]
     tell_doubts(clips)
-    gaps = [clip.name for clip in clips if not clip.track.observed.all()]
+    gaps = [
+        clip
+        for clip in clips
+        if not clip.track.observed.all()
+        and all(doubt.kind != MISSED for doubt in find_doubts(clip.track, clip.times_s))
+    ]
     if gaps:
-        missed = sum(int((~clip.track.observed).sum()) for clip in clips)
-        empty = sum(int((clip.track.num_people == 0).sum()) for clip in clips)
+        missed = sum(int((~clip.track.observed).sum()) for clip in gaps)
+        empty = sum(int((clip.track.num_people == 0).sum()) for clip in gaps)
         log.info(
             "the skater was not found in %d of %d frames (nobody was found in %d); the pose there "
             "is interpolated: %s",
-            missed, sum(clip.num_frames for clip in clips), empty,
-            list_names(gaps),
+            missed, sum(clip.num_frames for clip in gaps), empty,
+            list_names([clip.name for clip in gaps]),
         )  # fmt: skip
     return clips
 

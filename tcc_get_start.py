@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from tcc import side_by_side
 from tcc.clip_cache import VideoCache
-from tcc.clip_folders import find_source, list_sources, place_of
+from tcc.clip_folders import VIDEO_SUFFIXES, find_source, list_sources, place_of
 from tcc.clips import Clip
 from tcc.clock import nearest
 from tcc.contact_sheet import check_clips
@@ -260,14 +260,13 @@ def find_start(
             f"{learner.name} turns in the other direction, so {standard.name} is mirrored"
         )
     if confidences[0] < CONFIDENT:
-        frames = (str(learner.first_frame + match.start_frame) for match in matches[1:])
-        starts = ", ".join(frames) or "none"
+        starts = ", ".join(str(learner.first_frame + match.start_frame) for match in matches[1:])
         warnings.append(
             f"nothing in {learner.name} is like {standard.name}; check that both show the same "
             "motion, and with tcc_check.py that the right person is followed"
             if certainty(confidences[0]) == "not found"
-            else "the start is uncertain, because the clips differ a lot; other possible start "
-            f"frames: {starts}"
+            else "the start is uncertain, because the clips differ a lot"
+            + (f"; other possible start frames: {starts}" if starts else "")
         )
     if len(confidences) > CONFIG.TOP_K and confidences[-1] >= CONFIDENT:
         warnings.append(
@@ -275,11 +274,14 @@ def find_start(
             "TOP_K to see all of them"
         )
     if not is_whole:
-        first, last = standard.first_frame + matches[0].path[[0, -1], 0]
+        first, last = matches[0].path[[0, -1], 0]
+        start_s, end_s = standard.times_s[[first, last]]
         warnings.append(
-            f"{learner.name} shows only a part of {standard.name}, its frames {first} to {last} of "
+            f"{learner.name} shows only a part of {standard.name}, its frames "
+            f"{standard.first_frame + first} to {standard.first_frame + last} of "
             f"{standard.total_frames}; film the motion from before its start to after its end, or "
-            f"cut {standard.name} to the motion, for example with --standard-trim 4.2-6.0"
+            f"cut {standard.name} to the motion, for example with --standard-trim "
+            f"{start_s:.2f}-{end_s:.2f}"
         )
     return Result(
         matches,
@@ -308,11 +310,19 @@ def carry_events(
     home, motion, row_mode = tables[0]
     key = (row_mode, standard.name)
     try:
-        marks = read_labels(home, motion).get(key, {})
+        labels = read_labels(home, motion)
+        videos = [f"{standard.name}{suffix}" for suffix in ("", *VIDEO_SUFFIXES)]
+        marks = next((labels[row_mode, v] for v in videos if (row_mode, v) in labels), {})
         lengths = {standard.name: standard.total_frames}
         check_labels(home, motion, row_mode, {key: marks} if marks else {}, lengths)
     except UserError as error:
         log.warning("%s; no events are shown", error)
+        return {}
+    if marks.get("landing", np.inf) <= marks.get("takeoff", -np.inf):
+        log.warning(
+            "%s: landing_frame is not after takeoff_frame in %s %s; no events are shown",
+            home / motion / LABELS, *key,
+        )  # fmt: skip
         return {}
     mapped = map_frames(match.path, standard.num_frames)
     events: dict[str, tuple[int, int | None]] = {}
@@ -446,7 +456,7 @@ def draw_video(
               result.mirrored, pairs_s,
               (int(best.path[0, 0]), int(best.path[-1, 0]) + 1) if is_found else None, states),
     ]  # fmt: skip
-    window_s = side_by_side.window(learner, best.start_frame, best.end_frame - 1)
+    window_s = side_by_side.window(learner, best.start_frame, best.end_frame - 1, shown[1:])
     fps = side_by_side.video_fps(learner)
     times_s, speeds = side_by_side.schedule(window_s, fps, slow)
     frames = side_by_side.draw(

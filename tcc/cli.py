@@ -17,6 +17,7 @@ from typing import (
     Annotated,
     Any,
     Literal,
+    NoReturn,
     get_args,
     get_origin,
     get_type_hints,
@@ -48,6 +49,13 @@ BOUND_WORDS = {
 }  # fmt: skip
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says a mistake in one line, without the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {message}; see: python3 {self.prog} --help\n")
+
+
 def parser(
     description: str | None,
     settings: Iterable[str],
@@ -69,7 +77,7 @@ def parser(
     listed = ", ".join(names)
     if len(names) > MAX_NAMES:
         listed = "for example BATCH_SIZE=8 or LEARNING_RATE=0.0005, see docs/settings.md"
-    result = argparse.ArgumentParser(
+    result = _Parser(
         description=head,
         epilog=f"examples:\n{rest.strip(chr(10))}",
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -55,7 +55,7 @@ class VideoCache:
         kept = self.folder / f"{content[:16]}{slow}" / source.stem
         model = self.weights and sha256(self.weights)
         others = []
-        for folder in (source.with_suffix(""), self.root / source.stem, kept):
+        for folder in dict.fromkeys((source.with_suffix(""), self.root / source.stem, kept)):
             info = read_info(folder)
             if (
                 not info

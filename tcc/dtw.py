@@ -282,8 +282,11 @@ def start_curve(cost: Array, method: str = "dtw") -> Array:
 def confidence(match: Match, cost: Array) -> float:
     """Return in [0, 1] how much less a match costs than an average pair of frames.
 
-    1 means that the matched frames are equal, 0 that they are as different as any two frames.
+    1 means that the matched frames are equal, 0 that they are as different as any two frames. If
+    all frames of both clips are equal, it is 0, because nothing tells one place from another.
     """
+    if float(cost.max()) <= 1e-9:
+        return 0.0
     return float(np.clip(1 - match.cost / max(float(cost.mean()), 1e-12), 0, 1))
 
 

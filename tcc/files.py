@@ -108,21 +108,28 @@ def keep_earlier(stem: Path, inputs: dict[str, Any], suffixes: Iterable[str]) ->
     """
     files = {suffix: Path(f"{stem}{suffix}") for suffix in suffixes}
     present = {suffix: path for suffix, path in files.items() if path.is_file()}
-    try:
-        found = json.loads(files[".json"].read_bytes())["inputs"]
-    except (OSError, ValueError, KeyError, TypeError):
-        found = None
+    found = _inputs(files[".json"])
     if not present or found == json.loads(msgspec.json.encode(inputs)):
         return
     number = 1
     while any(Path(f"{stem}_earlier_{number}{suffix}").exists() for suffix in files):
+        if found is not None and _inputs(Path(f"{stem}_earlier_{number}.json")) == found:
+            break  # the same result was kept before
         number += 1
     for suffix, path in present.items():
-        path.rename(Path(f"{stem}_earlier_{number}{suffix}"))
+        path.replace(Path(f"{stem}_earlier_{number}{suffix}"))
     log.info(
         "%s: the result of other clips, persons, settings or another checkpoint is kept as %s",
         stem, Path(f"{stem}_earlier_{number}").name,
     )  # fmt: skip
+
+
+def _inputs(path: Path) -> object:
+    """Return what a result was made from; None if its JSON file does not say so."""
+    try:
+        return json.loads(path.read_bytes())["inputs"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

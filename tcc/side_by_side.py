@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ from tcc.dtw import WarpingPath, merge_pairs
 Array = NDArray[np.float64]
 
 LEAD_S = 1.0  # how much of the clip is shown before and after the motion
+HELD_S = 0.2  # how much of it where another clip has no more frames and stands still
 MAX_FPS = 60.0  # of the video; more than most screens show
 SLOW, SLOWEST = 0.25, 0.02  # default and smallest speed of the repetition
 
@@ -59,10 +61,10 @@ def add_speed(command_parser: argparse.ArgumentParser) -> None:
 
 def _speed(text: str) -> float:
     """Return a speed; argparse reports the error and exits with code 2."""
-    speed = float(text)
-    if not SLOWEST <= speed <= 1:
-        raise argparse.ArgumentTypeError(f"{text}: expected a number from {SLOWEST} to 1")
-    return speed
+    with suppress(ValueError):
+        if SLOWEST <= (speed := float(text)) <= 1:
+            return speed
+    raise argparse.ArgumentTypeError(f"{text}: expected a number from {SLOWEST} to 1")
 
 
 def pair_times(path: WarpingPath, leader: Clip, clip: Clip) -> Array:
@@ -84,10 +86,21 @@ def follow_times(pairs_s: Array, at_s: Array) -> Array:
     return times
 
 
-def window(clip: Clip, first: int, last: int) -> tuple[float, float]:
-    """Return from when to when frames `first` to `last` and LEAD_S around them last, s."""
+def window(clip: Clip, first: int, last: int, others: Sequence[Shown] = ()) -> tuple[float, float]:
+    """Return from when to when the video shows a leading clip, s.
+
+    It shows the frames `first` to `last`, and at most LEAD_S before and after them, but only
+    HELD_S where one of the other clips has no more frames.
+    """
     start_s, end_s = clip.times_s[[first, last]]
-    return max(clip.times_s[0], start_s - LEAD_S), min(clip.times_s[-1], end_s + LEAD_S)
+    from_s, to_s = start_s - LEAD_S, end_s + LEAD_S
+    for item in others:
+        (first_s, own_first_s), (last_s, own_last_s) = item.pairs_s[[0, -1]]
+        is_path = last_s > first_s and own_last_s > own_first_s
+        tempo = (own_last_s - own_first_s) / (last_s - first_s) if is_path else 1.0
+        from_s = max(from_s, first_s - (own_first_s - item.clip.times_s[0]) / tempo - HELD_S)
+        to_s = min(to_s, last_s + (item.clip.times_s[-1] - own_last_s) / tempo + HELD_S)
+    return max(clip.times_s[0], min(from_s, start_s)), min(clip.times_s[-1], max(to_s, end_s))
 
 
 def schedule(window_s: tuple[float, float], fps: float, slow: float) -> tuple[Array, Array]:

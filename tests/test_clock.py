@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
 import tcc_get_start
-from tcc import checkpoint
+from tcc import checkpoint, side_by_side
 from tcc.clips import Clip
 from tcc.clock import clock, nearest, rate, resample
 from tcc.draw import BANNER_PX, BAR_PX, HEADER_PX
 from tcc.files import UserError
+from tcc.side_by_side import HELD_S
 from tcc.tracking import Track
 from tcc_config import Config
 from tcc_data import feature_times, make_features, per_frame
@@ -220,6 +221,14 @@ def test_the_video_shows_the_same_moment_on_both_sides(
     monkeypatch.setattr(
         "tcc.video.write_video", lambda _, frames, *__, **___: panels.extend(frames)
     )
+    windows: list[tuple[float, float]] = []
+    schedule = side_by_side.schedule
+
+    def keep(window_s: tuple[float, float], fps: float, slow: float) -> Any:
+        windows.append(window_s)
+        return schedule(window_s, fps, slow)
+
+    monkeypatch.setattr(side_by_side, "schedule", keep)
     tcc_get_start.draw_video(tmp_path / "x.mp4", result, clips[0], clips[1], 0.5, 0.2)
     shown_s = np.array(
         [
@@ -231,7 +240,8 @@ def test_the_video_shows_the_same_moment_on_both_sides(
         ]
     )
     fps = min(clips[0].fps, 60)
-    first_s, last_s = max(start_s - 1, 0), min(end_s + 1, clips[0].times_s[-1])
+    first_s, last_s = windows[0]
+    assert windows[0] == pytest.approx((start_s - HELD_S, end_s + HELD_S), abs=0.05)
     own_s = np.arange(first_s, last_s + 1e-6, 1 / fps)
     slow_s = np.arange(first_s, last_s + 1e-6, 0.5 / fps)
     played_s = np.concatenate([own_s, slow_s])
@@ -239,5 +249,5 @@ def test_the_video_shows_the_same_moment_on_both_sides(
     moving = (played_s >= start_s) & (played_s <= end_s)
     assert moving[: len(own_s)].sum() > 1.8 * fps
     np.testing.assert_allclose(shown_s[moving, 0], shown_s[moving, 1], atol=0.08)
-    before = played_s < start_s - 0.02  # the standard has no frames there: they are dimmed
+    before = played_s < start_s - 0.06  # the standard has no frames there: they are dimmed
     assert shown_s[before, 1].max() < 0.5 * shown_s[moving, 1].min()

@@ -198,17 +198,19 @@ def test_start_video_and_picture_open(work: Path) -> None:
     stem = work / "result" / f"start_{MOTION}_a0_vs_b0"
     width, height, frames = probe(Path(f"{stem}.mp4"))
     assert width > height
-    assert len(frames) == START + 26 + 4 * (START + 25) + 1  # at its own speed, and at a quarter
-    left, right = (np.stack(frames)[:, 110:-20, half] for half in (np.s_[:640], np.s_[640:]))
-    left, right = (np.median(half, axis=(1, 2, 3)) for half in (left, right))
-    own, slow = np.s_[: START + 26], np.s_[START + 26 :]
-    assert (np.diff(left[own]) >= 0).all()  # grey values are frame numbers
-    np.testing.assert_allclose(left[slow][::4], left[own], atol=3)
     content = read_json(Path(f"{stem}.json"))
     start, end = content["start_frame"], content["end_frame"]
-    assert right[:start].max() < 4  # b0 has no frame before its first
-    np.testing.assert_allclose(right[end - 1], 2 * 25, atol=3)
-    assert (np.diff(right[start:end]) >= -1).all()
+    lead = start - 6  # b0 has no frame before its first, so only 0.2 s are shown
+    assert len(frames) == START + 26 - lead + 4 * (START + 25 - lead) + 1  # and at a quarter
+    left, right = (np.stack(frames)[:, 110:-20, half] for half in (np.s_[:640], np.s_[640:]))
+    left, right = (np.median(half, axis=(1, 2, 3)) for half in (left, right))
+    own, slow = np.s_[: START + 26 - lead], np.s_[START + 26 - lead :]
+    assert (np.diff(left[own]) >= 0).all()  # grey values are frame numbers
+    np.testing.assert_allclose(left[slow][::4], left[own], atol=3)
+    assert left[0] == pytest.approx(2 * lead, abs=3)
+    assert right[: start - lead].max() < 4
+    np.testing.assert_allclose(right[end - lead - 1], 2 * 25, atol=3)
+    assert (np.diff(right[start - lead : end - lead]) >= -1).all()
     picture = cv2.imread(f"{stem}.png")
     assert picture is not None
     assert picture.shape[0] > 1500
@@ -379,6 +381,37 @@ def test_results_of_other_inputs_are_kept(
     assert (folder / f"{stem}_earlier_2.json").exists()
 
 
+def test_the_same_earlier_result_is_kept_once(copy: Path, call: Call) -> None:
+    for method in ("dtw", "sliding", "dtw", "sliding", "dtw"):
+        call(tcc_get_start.main, *SMALL, "--method", method, "--no-video", cwd=copy)
+    stem = f"start_{MOTION}_a0_vs_b0"
+    names = {path.stem for path in (copy / "result").iterdir()}
+    assert names == {stem, f"{stem}_earlier_1", f"{stem}_earlier_2"}
+
+
+def test_the_row_of_a_video_file_is_used_and_swapped_events_are_told(
+    copy: Path, call: Call, caplog: pytest.LogCaptureFixture
+) -> None:
+    labels = copy / "data" / MOTION / "labels.csv"
+    result = copy / "result" / f"start_{MOTION}_a0_vs_b0.json"
+    for row, events in (("b0.mp4,8,15", {"takeoff", "landing"}), ("b0,15,8", set())):
+        labels.write_text(f"mode,video,takeoff_frame,landing_frame\ntest,{row}\n")
+        call(tcc_get_start.main, *SMALL, "--no-video", cwd=copy)
+        assert set(read_json(result)["events"]) == events
+    assert "landing_frame is not after takeoff_frame in test b0; no events" in caplog.text
+
+
+def test_a_mistake_in_an_option_is_one_line(run: Run, tmp_path: Path) -> None:
+    for command, option, message in (
+        ("tcc_get_start.py", "--trim=0,2-1", "argument --trim: '0,2-1': expected seconds, as in"),
+        ("tcc_align.py", "--speed=abc", "argument --speed: abc: expected a number from 0.02 to 1"),
+    ):
+        done = run(command, option, cwd=tmp_path)
+        assert done.returncode == 2
+        assert done.stderr.startswith(f"error: {message}")
+        assert done.stderr.count("\n") == 1
+
+
 def test_scores_of_another_checkpoint_are_kept(copy: Path, call: Call) -> None:
     stem = f"kendalls_tau_{MOTION}_val"
     for _ in range(2):  # the same inputs
@@ -540,7 +573,7 @@ def test_without_vis_stick_figures_are_drawn(copy: Path, call: Call) -> None:
     shutil.rmtree(copy / "data" / MOTION / "test" / "b0" / "vis")
     call(tcc_get_start.main, *SMALL, "--speed", "1", cwd=copy)
     _, _, frames = probe(copy / "result" / f"start_{MOTION}_a0_vs_b0.mp4")
-    assert len(frames) == START + 26  # no repetition
+    assert len(frames) < START + 26  # no repetition
     assert np.median(frames[-1][110:-20, 640:]) > 200  # plain light ground
     assert np.median(frames[-1][110:-20, :640]) < 100  # the last of a0's pictures
     call(tcc_align.main, *SMALL, "--videos", "a0,b0", "--speed", "1", cwd=copy)
@@ -719,7 +752,7 @@ def test_clips_that_are_cut_differently_match_only_where_they_show_the_same(
         assert 46 <= len(matched) <= 50
         assert all(abs(frame - index - shift) <= 1 for index, frame in matched.items())
         _, _, drawn = probe(copy / "result" / f"output_{MOTION}_test.mp4")
-        assert abs(len(drawn) - (75 if videos == "l0,s0" else 50)) <= 1
+        assert abs(len(drawn) - (62 if videos == "l0,s0" else 50)) <= 3  # 0.2 s around the match
 
 
 def test_grid_names_the_clips_that_are_unsure_and_not_found(

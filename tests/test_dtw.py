@@ -315,3 +315,10 @@ def test_wrong_method_and_empty_clip_are_named() -> None:
 def test_confidence_is_told_in_words(confidence: float, state: str, text: str) -> None:
     assert certainty(confidence) == state
     assert describe_confidence(confidence) == text
+
+
+def test_equal_frames_give_no_confidence() -> None:
+    cost = np.zeros((4, 9))
+    assert confidence(search(cost)[0], cost) == 0
+    cost[0, 0] = 1
+    assert confidence(search(cost)[0], cost) > 0
