@@ -116,7 +116,7 @@ def find_source(name: str, data_dir: Path, motion: str, mode: str) -> Path:
         mode: name of the mode.
 
     Raises:
-        UserError: there is no such clip or file, or there are two.
+        UserError: there is no such clip or file, or there are two, or it is a keypoint file.
     """
     root = data_dir / motion / mode
     for path in (root / name, Path(name)):
@@ -131,6 +131,9 @@ def find_source(name: str, data_dir: Path, motion: str, mode: str) -> Path:
     if len(videos) > 1:
         names = " or ".join(path.name for path in videos)
         raise UserError(f"{name} can be {names} in {root}; give the full file name")
+    if videos and videos[0].suffix.lower() == ".json":
+        folder = videos[0].resolve().parent
+        raise UserError(f"{name}: a keypoint file; give the folder that holds it, {folder}")
     if videos:
         return videos[0]
     found = [path.name for path in [*list_clips(root), *present]]

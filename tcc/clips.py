@@ -13,6 +13,7 @@ from tcc.alphapose import Detections, read_detections
 from tcc.clip_folders import list_clips, shorten
 from tcc.clock import rate
 from tcc.files import UserError, require_utf8, sha256_of
+from tcc.formats import WAY_ON
 from tcc.frame_names import read_numbers, sort_images
 from tcc.sidecars import CLIP_TOML, Trim, picture_size, read_clip_toml, read_times
 from tcc.tracking import Track, choose_person, drop_twins
@@ -251,7 +252,7 @@ def keypoint_file(folder: Path) -> Path:
     inner = [path for path in list_clips(folder) if path.name != "vis" and json_files(path)]
     if not found and len(inner) == 1:
         return keypoint_file(inner[0])
-    main = [path for path in found if path.name == ALPHAPOSE_FILE] or found
+    main = [path for path in found if path.name.lower() == ALPHAPOSE_FILE] or found
     if len(main) == 1:
         unused = [path.name for path in found if path not in main] + [f"{i.name}/" for i in inner]
         if unused:
@@ -260,15 +261,18 @@ def keypoint_file(folder: Path) -> Path:
     if found and read_numbers([path.stem for path in found]) is not None:
         return folder
     names = [path.name for path in found] or [f"{path.name}/" for path in inner]
-    raise UserError(
-        f"{folder}: expected one keypoint file (*.json), found {shorten(names) or 'none'}; keep "
-        "only the file of AlphaPose"
-    )
+    expected = f"{folder}: expected one keypoint file (*.json), found"
+    if names:
+        raise UserError(f"{expected} {shorten(names)}; keep only the file of AlphaPose")
+    present = sorted(path.name + "/" * path.is_dir() for path in folder.glob("[!.]*"))
+    holds = f"it holds {shorten(present)}" if present else "it is empty"
+    raise UserError(f"{expected} none; {holds}; {WAY_ON}")
 
 
 def json_files(folder: Path) -> list[Path]:
     """Return the files in a folder that may hold keypoints, sorted by name."""
-    return sorted(path for path in folder.glob("[!.]*.json") if path.name != "video.json")
+    files = (path for path in folder.glob("[!.]*") if path.name.lower() != "video.json")
+    return sorted(path for path in files if path.suffix.lower() == ".json")
 
 
 def image_files(folder: Path) -> list[Path]:

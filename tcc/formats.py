@@ -31,9 +31,10 @@ Frame = tuple[
 
 FRAME_KEYS = (
     "image_id", "file_name", "filename", "image", "image_name", "img_name", "image_path",
-    "img_path", "frame_id", "frame", "frame_idx", "frame_index", "frame_number", "frame_num",
+    "img_path", "img", "frame_id", "frame", "frame_idx", "frame_index", "frame_number", "frame_num",
     "frame_no", "frameIndex", "frameId",
 )  # fmt: skip
+TIME_KEYS = ("time", "timestamp", "timestamp_ms")
 PEOPLE_KEYS = (
     "instances", "people", "bodies", "persons", "predictions", "detections", "instance_info",
     "skeleton", "poses", "objects", "humans", "annotations",
@@ -119,15 +120,15 @@ def _read(path: Path, content: Any, known: Format, picture_px: tuple[int, int] |
     frames = known.frames(content)
     keyed = all(name is not None for name, _ in frames)
     if not keyed:
-        if len(frames) > 1 and all(
-            isinstance(frame, dict) and frame.keys() & PERSON_KEYS and _has_joints(frame)
-            for _, frame in frames
-        ):
+        names: list[str | None] = [str(index) for index in range(len(frames))]
+        if len(frames) > 1 and all(_is_person(frame) for _, frame in frames):
+            names = [_time_name(frame) for _, frame in frames]
+        if None in names:
             raise UserError(
-                f"{path}: {_describe(content)}: people without the number of a frame; save one "
-                f"list for each frame, or {WAY_ON}"
+                f"{path}: {_describe(content)}: people without the number of a frame; add it to "
+                f"each person as image_id, save one list for each frame, or {WAY_ON}"
             )
-        frames = [(str(index), frame) for index, (_, frame) in enumerate(frames)]
+        frames = [(name, frame) for name, (_, frame) in zip(names, frames, strict=True)]
     return _gather(path, known.name, frames, content, known.lists_all, picture_px)
 
 
@@ -142,8 +143,8 @@ def read_folder_of_poses(path: Path, picture_px: tuple[int, int] | None) -> Pose
         UserError: a file can't be read.
     """
     frames: list[Frame] = []
-    for file in sorted(path.glob("[!.]*.json"), key=lambda file: natural_key(file.name)):
-        if file.name != "video.json":
+    for file in sorted(path.glob("[!.]*"), key=lambda file: natural_key(file.name)):
+        if file.suffix.lower() == ".json" and file.name.lower() != "video.json":
             content = read_json(file)
             frames.append((re.sub("_keypoints$", "", file.stem), content))
             with suppress(*MALFORMED):
@@ -255,6 +256,12 @@ def _frame_name(frame: Any) -> str | None:
     return None
 
 
+def _time_name(person: dict[str, Any]) -> str | None:
+    """Return the time of a person's frame as a decimal number, so that it is read as a time."""
+    time = next((person[key] for key in TIME_KEYS if _is_number(person.get(key))), None)
+    return None if time is None else f"{time:.6f}"
+
+
 def _annotations(content: dict[str, Any]) -> list[Frame]:
     """Return the images of COCO annotations, in the order of the file, and who is annotated."""
     people: dict[Any, list[Any]] = {image["id"]: [] for image in content["images"]}
@@ -315,8 +322,50 @@ def _has_joints(person: Any) -> bool:
     return isinstance(person, dict) and any(key in person for key in JOINT_KEYS)
 
 
+def _is_person(item: Any) -> bool:
+    """Return whether an item of a list is one person rather than a frame.
+
+    It has a box or a time, or its joints are one list of numbers.
+    """
+    if not _has_joints(item):
+        return False
+    joints = next(item[key] for key in JOINT_KEYS if key in item)
+    first = joints[0] if isinstance(joints, list) and joints else None
+    is_flat = isinstance(first, int | float)
+    is_one = is_flat or _is_point(first) or (isinstance(first, list) and _are_numbers(first))
+    return bool(is_flat or item.keys() & PERSON_KEYS or (is_one and _time_name(item) is not None))
+
+
+def _is_pair(frame: Any) -> bool:
+    """Return whether a frame is what rtmlib returns: positions (P, J, 2) and confidences (P, J)."""
+    if not (isinstance(frame, list) and len(frame) == 2 and all(map(_is_list, frame))):
+        return False
+    points, confidence = frame
+    if len(points) != len(confidence):
+        return False
+    return all(
+        _is_list(person)
+        and _is_list(own)
+        and len(person) == len(own) > 0
+        and _is_list(person[0])
+        and len(person[0]) == 2
+        and _are_numbers([*person[0], own[0]])
+        for person, own in zip(points, confidence, strict=True)
+    )
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list)
+
+
+def _are_numbers(values: list[Any]) -> bool:
+    return bool(values) and all(isinstance(value, int | float) for value in values)
+
+
 def _is_empty(frame: Any) -> bool:
     """Return whether a frame is known to show nobody."""
+    if frame == [[], []]:  # of rtmlib
+        return True
     if isinstance(frame, dict) and frame:
         return any(
             key in frame and all(map(_is_empty, frame[key] or ()))
@@ -335,7 +384,9 @@ def _boxes_only(frame: Any) -> bool:
 def _people(frame: Any) -> Iterator[Person]:
     """Yield the people in a frame: a list of people, or an object that holds people or joints."""
     if isinstance(frame, list):
-        if frame and isinstance(frame[0], dict) and not _is_point(frame[0]):
+        if _is_pair(frame):
+            yield from _split_people(frame[0], frame[1], None)
+        elif frame and isinstance(frame[0], dict) and not _is_point(frame[0]):
             for person in frame:
                 yield from _people(person)
         else:

@@ -19,7 +19,7 @@ import torch
 from tcc.augment import choose_clips, sample_steps
 from tcc.cli import parse, parser
 from tcc.clip_folders import clip_folders, find_source
-from tcc.clips import Clip, image_files
+from tcc.clips import Clip, image_files, keypoint_file
 from tcc.contact_sheet import check_and_print
 from tcc.files import UserError
 from tcc.images import read_image
@@ -271,12 +271,27 @@ def test_missing_and_empty_folders_are_named(tmp_path: Path) -> None:
     assert find_source("a", tmp_path, "axel", "train") == tmp_path / "axel" / "train" / "a"
     elsewhere = write(tmp_path / "elsewhere", 3)
     assert find_source(str(elsewhere), tmp_path, "axel", "train") == elsewhere
+    file = elsewhere / "alphapose-results.json"
+    with pytest.raises(
+        UserError, match=r"a keypoint file; give the folder that holds it, .*elsewhere$"
+    ):
+        find_source(str(file), tmp_path, "axel", "train")
 
 
 def test_a_folder_holds_one_keypoint_file(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     with pytest.raises(UserError, match=r"/a: expected one keypoint file \(\*.json\), found none"):
         load_clip(tmp_path / "a", Config())
+    with pytest.raises(UserError, match=r"found none; it is empty; make the keypoints with"):
+        keypoint_file(tmp_path / "a")
+    (tmp_path / "b" / "labels").mkdir(parents=True)
+    for name in ("k.csv", "x.json.gz"):
+        (tmp_path / "b" / name).touch()
+    with pytest.raises(UserError, match=r"none; it holds k.csv, labels/, x.json.gz; make the"):
+        keypoint_file(tmp_path / "b")
+    for name in ("z.json", "ALPHAPOSE-RESULTS.JSON"):
+        (tmp_path / "b" / name).touch()
+    assert keypoint_file(tmp_path / "b").name == "ALPHAPOSE-RESULTS.JSON"
     for name in ("x.json", "y.json", "video.json", "._x.json"):
         (tmp_path / "a" / name).touch()
     with pytest.raises(UserError, match=r"found x.json, y.json; keep only the file of AlphaPose"):

@@ -173,6 +173,10 @@ SINGLE_FILES: dict[str, Callable[[], Content]] = {
         },
         "frame_id", 1,
     ),
+    "rtmlib_pairs": lambda: [
+        [[pose[:, :2].tolist() for pose in people], [pose[:, 2].tolist() for pose in people]]
+        for people in PEOPLE
+    ],
     "rtmlib_all_frames": lambda: {
         "keypoints": [[pose.tolist() for pose in people] for people in PEOPLE]
     },
@@ -298,6 +302,34 @@ def test_a_folder_with_one_file_for_each_frame_is_read(
     check(read_detections(tmp_path, [f"{number:05d}.png" for number in range(F)]))
 
 
+@pytest.mark.parametrize("is_flat", [True, False])
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("img", lambda frame: f"{frame}.jpg"),
+        ("time", lambda frame: frame / 25),
+        ("timestamp", lambda frame: 1.7e9 + frame / 30),
+        ("timestamp_ms", lambda frame: 40 * frame),
+    ],
+)
+def test_people_are_put_into_frames_by_image_or_time(
+    tmp_path: Path, key: str, value: Callable[[int], object], is_flat: bool
+) -> None:
+    content = [
+        {key: value(frame), "keypoints": flat(pose) if is_flat else pose.tolist()}
+        for frame, people in enumerate(PEOPLE)
+        for pose in people
+    ]
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    check(read_detections(tmp_path / "a.json"))
+
+
+def test_files_of_frames_may_have_an_upper_case_suffix(tmp_path: Path) -> None:
+    for frame, people in enumerate(PEOPLE):
+        (tmp_path / f"{frame}.JSON").write_text(json.dumps(openpose(people)))
+    check(read_detections(tmp_path))
+
+
 def test_mediapipe_has_the_joints_at_known_places() -> None:
     """See the figure of the 33 landmarks in the documentation of its pose landmarker."""
     places = dict(zip(JOINTS, LAYOUTS[33][1], strict=True))
@@ -379,7 +411,8 @@ def test_joints_without_a_position_are_not_seen(tmp_path: Path) -> None:
 
 def test_frames_are_told_apart_from_the_people_of_one(tmp_path: Path) -> None:
     """One person in each of several frames, in the order of the list."""
-    (tmp_path / "a.json").write_text(json.dumps([{"joints": flat(p[0])} for p in PEOPLE if p]))
+    content = [{"joints": p[0].tolist()} for p in PEOPLE if p]
+    (tmp_path / "a.json").write_text(json.dumps(content))
     found = read_detections(tmp_path / "a.json")
     assert found.frame.tolist() == list(range(F - 1))
 
@@ -417,6 +450,15 @@ REFUSED: dict[str, tuple[Callable[[], Content], str]] = {
         lambda: mmpose(PEOPLE[0]),
         r"with keypoints, keypoint_scores, bbox, bbox_score: people without the number of a frame;",
     ),
+    "flat_people": (
+        lambda: [{"keypoints": flat(p), "score": score(p)} for people in PEOPLE for p in people],
+        r"objects with keypoints, score: people without the number of a frame; add it .* image_id",
+    ),
+    "flat_people_in_an_object": (
+        lambda: {"predictions": [{"keypoints": flat(p), "time": "now"} for p in PEOPLE[0]]},
+        r"an object with predictions: people without the number of a frame; add it",
+    ),
+    "rtmlib_nobody": (lambda: [[[], []]] * 3, r"holds no person; make the"),
     "labelme": (
         lambda: {"version": "5", "shapes": [{"points": [[1, 2]]}], "a": 1, "b": 2, "c": 3},
         r"an object with version, shapes, a, b, ..., not keypoints in a known format; make the",

@@ -122,7 +122,6 @@ def test_one_keypoint_file_is_used_beside_files_of_frames(
 @pytest.mark.parametrize(
     ("names", "found"),
     [
-        ([], "none"),
         (["a.json", "b.json"], "a.json, b.json"),
         ([f"{name}.json" for name in "abcdefghijkl"], "a.json, .*, i.json and 3 more"),
         (["x/0.json", "y/0.json"], "x/, y/"),
