@@ -318,7 +318,9 @@ def _refuse_to_replace(folder: Path, video: Path, source_sha256: str, force: boo
                 "video to keep both, or use --force to replace the clip"
             )
         return
-    foreign = [path.name for path in folder.glob("*") if path.suffix == ".json" or path.is_dir()]
+    foreign = [
+        path.name for path in folder.glob("*") if path.suffix.lower() == ".json" or path.is_dir()
+    ]
     if foreign:
         raise UserError(
             f"{folder}: holds {', '.join(foreign)}, not made by tcc_get_pose.py; to convert the "

@@ -14,6 +14,7 @@ from tcc.dtw import (
     accumulate,
     backtrack,
     certainty,
+    confidence,
     cost_matrix,
     describe_confidence,
     locate,
