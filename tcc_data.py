@@ -15,6 +15,7 @@ from torch.utils.data import Dataset
 
 from tcc import clips as clip_files
 from tcc.augment import AugmentOptions, augment, choose_clips, sample_steps
+from tcc.clip_folders import shorten
 from tcc.clips import Clip
 from tcc.clock import clock, nearest, rate, resample
 from tcc.dtw import Match, at_frames
@@ -27,7 +28,6 @@ from tcc_config import Config
 
 log = logging.getLogger("tcc")
 RECOMMENDED_CLIPS = 50
-MAX_NAMES = 9  # of clips in a message; of further clips, only the number is printed
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +73,15 @@ def clip_doubts(clip: Clip) -> list[str]:
     return [f"{clip.name}: {doubt.sentence(clip.folder)}" for doubt in doubts]
 
 
-def tell_doubts(clips: Sequence[Clip]) -> None:
-    """Print a warning for each kind of doubt, with the clips that have it."""
+def tell_doubts(clips: Sequence[Clip]) -> dict[str, list[tuple[Clip, Doubt]]]:
+    """Print a warning for each kind of doubt, with the clips that have it, and return them."""
     found: dict[str, list[tuple[Clip, Doubt]]] = {}
     for clip in clips:
         for doubt in find_doubts(clip.track, clip.times_s, clip.first_frame):
             found.setdefault(doubt.kind, []).append((clip, doubt))
     for kind, group in found.items():
         clip, doubt = group[0]
-        names = list_names([f"{clip.name} ({doubt.detail})" for clip, doubt in group])
+        names = shorten([f"{clip.name} ({doubt.detail})" for clip, doubt in group])
         told = doubt.sentence(clip.folder)
         if len(group) > 1:
             told = f"{kind}: {names}"
@@ -89,6 +89,7 @@ def tell_doubts(clips: Sequence[Clip]) -> None:
                 told += f"; {doubt.remedy.replace('{folder}', f'for example {clip.folder}')}"
         who = clip.name if len(group) == 1 else f"{len(group)} clips"
         log.warning("%s: %s%s", who, told, _how_to_look([clip for clip, _ in group]))
+    return found
 
 
 def _how_to_look(clips: Sequence[Clip]) -> str:
@@ -103,12 +104,6 @@ def _how_to_look(clips: Sequence[Clip]) -> str:
     return f"; to see who is followed, run: {shlex.join(words)}"
 
 
-def list_names(names: Sequence[str]) -> str:
-    """Return at most MAX_NAMES names, and how many more there are."""
-    more = len(names) - MAX_NAMES
-    return ", ".join(names[:MAX_NAMES]) + (f" and {more} more" if more > 0 else "")
-
-
 def load_clips(folders: Sequence[Path], config: Config) -> list[Clip]:
     """Read several clips with a progress bar, and print which of them are doubtful or have gaps.
 
@@ -120,13 +115,8 @@ def load_clips(folders: Sequence[Path], config: Config) -> list[Clip]:
         UserError: a clip can't be used; the message says why.
     """
     clips = [load_clip(folder, config) for folder in progress(folders, "reading", "clip")]
-    tell_doubts(clips)
-    gaps = [
-        clip
-        for clip in clips
-        if not clip.track.observed.all()
-        and all(doubt.kind != MISSED for doubt in find_doubts(clip.track, clip.times_s))
-    ]
+    told = {id(clip) for clip, _ in tell_doubts(clips).get(MISSED, ())}
+    gaps = [clip for clip in clips if not clip.track.observed.all() and id(clip) not in told]
     if gaps:
         missed = sum(int((~clip.track.observed).sum()) for clip in gaps)
         empty = sum(int((clip.track.num_people == 0).sum()) for clip in gaps)
@@ -134,7 +124,7 @@ def load_clips(folders: Sequence[Path], config: Config) -> list[Clip]:
             "the skater was not found in %d of %d frames (nobody was found in %d); the pose there "
             "is interpolated: %s",
             missed, sum(clip.num_frames for clip in gaps), empty,
-            list_names([clip.name for clip in gaps]),
+            shorten([clip.name for clip in gaps]),
         )  # fmt: skip
     return clips
 

@@ -17,13 +17,13 @@ from tcc.coco import FIRST, JOINTS, LAYOUTS
 from tcc.files import UserError
 from tcc.formats import (
     Poses,
-    check_layout,
     read_content,
     read_folder_of_poses,
     read_json,
     read_poses,
 )
 from tcc.frame_names import match_images, number_frames
+from tcc.joints import check_layout
 
 NUMBERS = {3 * count for count, (_, joints) in LAYOUTS.items() if joints == FIRST}
 MAX_VALUE = 1e5  # px; wider than any picture

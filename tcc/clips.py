@@ -13,8 +13,8 @@ from tcc.alphapose import Detections, read_detections
 from tcc.clip_folders import list_clips, shorten
 from tcc.clock import rate
 from tcc.files import UserError, require_utf8, sha256_of
-from tcc.formats import WAY_ON
 from tcc.frame_names import read_numbers, sort_images
+from tcc.joints import WAY_ON
 from tcc.sidecars import CLIP_TOML, Trim, picture_size, read_clip_toml, read_times
 from tcc.tracking import Track, choose_person, drop_twins
 

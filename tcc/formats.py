@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import codecs
 import json
-import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -19,12 +18,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tcc.coco import FIRST, JOINTS, LAYOUTS, OTHER_LAYOUTS
 from tcc.files import UserError
 from tcc.frame_names import natural_key
+from tcc.joints import (
+    CONFIDENCE_KEYS,
+    WAY_ON,
+    Person,
+    is_number,
+    is_point,
+    joint_order,
+    split_people,
+    to_coco,
+    to_pixels,
+)
 
-Joints = NDArray[np.float64]  # (J, 3): x, y, confidence
-Person = tuple[Joints, float | None]  # and the score of the person, if there is one
 Frame = tuple[
     str | None, Any
 ]  # name or number of a frame, if there is one, and what the file holds
@@ -43,23 +50,14 @@ JOINT_KEYS = (
     "keypoints", "pose_keypoints_2d", "pose_keypoints", "joints", "landmarks", "pose_landmarks",
     "pose", "keypoints_2d", "kpts", "points", "person",
 )  # fmt: skip
-CONFIDENCE_KEYS = (
-    "keypoint_scores", "keypoints_scores", "keypoint_score", "kp_score", "scores", "score",
-    "confidences", "confidence", "visible", "visibility", "conf", "c", "v", "likelihood",
-)  # fmt: skip
 SCORE_KEYS = ("score", "confidence", "conf", "bbox_score", "box_score", "scores")
 LIST_KEYS = ("frames", "data", "results", "predictions", "poses", "keypoints", "annotations")
 PERSON_KEYS = {"bbox", "box", "class", "category_id"}  # of one person, not of a frame
 BOX_KEYS = {*PERSON_KEYS, "boxes", "bboxes"}
-NUMBERS_PER_JOINT = (3, 2, 4)  # x, y, confidence; x, y; x, y, z, confidence
-SHARE = 2.0  # largest coordinate of positions that are shares of the picture
-MIN_INSIDE = 0.9  # of such positions, how many must be in the picture
-FAR = 0.4  # body sizes from the nose; eyes are nearer, ankles farther
 # Errors of reading values that are not where the readers of a format expect them.
 MALFORMED = (
     LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError,
 )  # fmt: skip
-WAY_ON = "make the keypoints with tcc_get_pose.py from the video, or with AlphaPose"
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,12 +211,12 @@ def _gather(
         raise ValueError
     images = [name for name, _ in people]
     joints = [person[0] for _, person in people]
-    keypoints = _to_coco(path, images, joints, _joint_names(path, content))
+    keypoints = to_coco(path, images, joints, joint_order(path, content))
     scores = [
         float(found[:, 2].mean()) if person[1] is None else person[1]
         for (_, person), found in zip(people, keypoints, strict=True)
     ]
-    pixels = _to_pixels(path, keypoints, _picture_size(frames, content) or picture_px)
+    pixels = to_pixels(path, keypoints, _picture_size(frames, content) or picture_px)
     lists_all = lists_all or len(set(images)) < len(names)
     return Poses(
         images,
@@ -258,7 +256,7 @@ def _frame_name(frame: Any) -> str | None:
 
 def _time_name(person: dict[str, Any]) -> str | None:
     """Return the time of a person's frame as a decimal number, so that it is read as a time."""
-    time = next((person[key] for key in TIME_KEYS if _is_number(person.get(key))), None)
+    time = next((person[key] for key in TIME_KEYS if is_number(person.get(key))), None)
     return None if time is None else f"{time:.6f}"
 
 
@@ -332,7 +330,7 @@ def _is_person(item: Any) -> bool:
     joints = next(item[key] for key in JOINT_KEYS if key in item)
     first = joints[0] if isinstance(joints, list) and joints else None
     is_flat = isinstance(first, int | float)
-    is_one = is_flat or _is_point(first) or (isinstance(first, list) and _are_numbers(first))
+    is_one = is_flat or is_point(first) or (isinstance(first, list) and _are_numbers(first))
     return bool(is_flat or item.keys() & PERSON_KEYS or (is_one and _time_name(item) is not None))
 
 
@@ -385,12 +383,12 @@ def _people(frame: Any) -> Iterator[Person]:
     """Yield the people in a frame: a list of people, or an object that holds people or joints."""
     if isinstance(frame, list):
         if _is_pair(frame):
-            yield from _split_people(frame[0], frame[1], None)
-        elif frame and isinstance(frame[0], dict) and not _is_point(frame[0]):
+            yield from split_people(frame[0], frame[1], None)
+        elif frame and isinstance(frame[0], dict) and not is_point(frame[0]):
             for person in frame:
                 yield from _people(person)
         else:
-            yield from _split_people(frame, None, None)
+            yield from split_people(frame, None, None)
         return
     if not isinstance(frame, dict):
         return
@@ -408,181 +406,9 @@ def _people(frame: Any) -> Iterator[Person]:
             confidence = next(
                 (frame[name] for name in CONFIDENCE_KEYS if isinstance(frame.get(name), list)), None
             )
-            score = next((frame[name] for name in SCORE_KEYS if _is_number(frame.get(name))), None)
-            yield from _split_people(joints, confidence, score)
+            score = next((frame[name] for name in SCORE_KEYS if is_number(frame.get(name))), None)
+            yield from split_people(joints, confidence, score)
             return
-
-
-def _split_people(joints: Any, confidence: Any, score: float | None) -> Iterator[Person]:
-    """Yield people whose joints are in one list or object.
-
-    Args:
-        joints: of one person or of several.
-        confidence: of the joints, or of the people; None if it is with the joints.
-        score: of the person; None if unknown.
-    """
-    if isinstance(joints, dict) and isinstance(joints.get("x"), list):
-        if joints["x"] and isinstance(joints["x"][0], list):
-            for index in range(len(joints["x"])):
-                yield _join({key: value[index] for key, value in joints.items()}, None, score)
-        elif joints["x"]:
-            yield _join(joints, confidence, score)
-        return
-    if isinstance(joints, dict):
-        yield _join(joints, confidence, score)
-        return
-    if not joints:
-        return
-    first = next((joint for joint in joints if joint is not None), 0.0)
-    is_one = not isinstance(first, list) or (len(first) <= 4 and not isinstance(first[0], list))
-    if not is_one and not first:
-        return
-    if is_one:
-        yield _join(joints, confidence, score)
-        return
-    for index, person in enumerate(joints):
-        while isinstance(person, list) and len(person) == 1:  # mmpose: one list more a person
-            person = person[0]
-        own = confidence[index] if confidence and index < len(confidence) else None
-        if person:
-            yield _join(person, own, own if _is_number(own) else score)
-
-
-def _join(joints: Any, confidence: Any, score: float | None) -> Person:
-    """Return a person's joints (J, 3) and score; J is 17 if the joints have names."""
-    while isinstance(confidence, list) and len(confidence) == 1 and isinstance(confidence[0], list):
-        confidence = confidence[0]
-    names: list[str] = []
-    rows: list[Any]
-    if isinstance(joints, dict) and isinstance(joints.get("x"), list):
-        own = next((joints[key] for key in CONFIDENCE_KEYS if key in joints), None)
-        confidence = own if confidence is None else confidence
-        rows = [list(row) for row in zip(joints["x"], joints["y"], strict=False)]
-    elif isinstance(joints, dict):
-        names, rows = list(joints), [_point(value) for value in joints.values()]
-    elif isinstance(joints[0], dict):
-        names = [str(joint.get("name", joint.get("part", ""))) for joint in joints]
-        rows = [_point(joint) for joint in joints]
-    elif isinstance(joints[0], list):
-        rows = joints
-    else:
-        width = _width(len(joints))
-        rows = [joints[start : start + width] for start in range(0, len(joints), width)]
-    points = np.zeros((len(rows), 3))
-    for index, row in enumerate(rows):
-        own = row[-1] if len(row) > 2 else 1.0
-        if isinstance(confidence, list) and index < len(confidence):
-            own = confidence[index]
-        while isinstance(own, list) and own:
-            own = own[0]
-        values = [*row[:2], own]
-        if all(map(_is_number, values)):
-            points[index] = values
-    order = _order(names)
-    return (points if order is None else points[order]), score
-
-
-def _point(joint: Any) -> list[Any]:
-    """Return x, y and confidence of a joint that is an object or a list."""
-    if not isinstance(joint, dict):
-        return list(joint) if isinstance(joint, list) else []
-    where = joint.get("position", joint)
-    confidence = next((joint[key] for key in CONFIDENCE_KEYS if key in joint), 1.0)
-    return [where.get("x"), where.get("y"), confidence]
-
-
-def _is_point(value: Any) -> bool:
-    return isinstance(value, dict) and ("position" in value or _is_number(value.get("x")))
-
-
-def _is_number(value: Any) -> bool:
-    """Return whether a value is a finite number; JSON of Python may hold NaN."""
-    return isinstance(value, int | float) and abs(value) < math.inf
-
-
-def _width(length: int) -> int:
-    """Return how many numbers a joint has in a flat list."""
-    for width in NUMBERS_PER_JOINT:
-        if length % width == 0 and length // width in LAYOUTS:
-            return width
-    return 3
-
-
-def _order(names: Sequence[str]) -> list[int] | None:
-    """Return the indices of COCO's joints in a list of names; None if one is missing."""
-    plain = [re.sub(r"[^a-z]", "", name.lower()) for name in names]
-    wanted = [joint.replace("_", "") for joint in JOINTS]
-    return [plain.index(name) for name in wanted] if set(wanted) <= set(plain) else None
-
-
-def _joint_names(path: Path, content: Any) -> list[int] | None:
-    """Return the indices of COCO's joints if the file names its joints in another order.
-
-    Raises:
-        UserError: the file names joints, and some of COCO's are missing.
-    """
-    if not isinstance(content, dict):
-        return None
-    meta = content.get("meta_info") or {}
-    names = meta.get("keypoint_id2name") if isinstance(meta, dict) else None
-    if isinstance(names, dict):
-        names = list(names.values())
-    for category in content.get("categories") or ():
-        names = names or (category.get("keypoints") if isinstance(category, dict) else None)
-    if not names:
-        return None
-    order = _order(list(map(str, names)))
-    if order is None and any(re.sub("[^a-z]", "", str(n).lower()) == "leftknee" for n in names):
-        known = meta.get("dataset_name", "its joints") if isinstance(meta, dict) else "its joints"
-        raise UserError(
-            f"{path}: {len(names)} keypoints ({known}) that lack joints of COCO; {WAY_ON}"
-        )
-    return order
-
-
-def _to_coco(
-    path: Path, images: Sequence[str], people: Sequence[Joints], order: list[int] | None
-) -> NDArray[np.float64]:
-    """Return the joints of COCO, (P, 17, 3); a joint at 0, 0 has confidence 0.
-
-    Raises:
-        UserError: a person has another number of joints than all known layouts.
-    """
-    result = np.zeros((len(people), len(JOINTS), 3))
-    for count in {len(joints) for joints in people}:
-        which = [index for index, joints in enumerate(people) if len(joints) == count]
-        if order is None or count <= max(order):
-            check_layout(path, images[which[0]], count)
-        joints = np.stack([people[index] for index in which])
-        indices = list(LAYOUTS[count][1]) if order is None or count <= max(order) else order
-        if count == 25 and _is_body_25b(joints):
-            indices = list(FIRST)
-        result[which] = joints[:, indices]
-    result[~result[..., :2].any(axis=-1), 2] = 0
-    np.maximum(result[..., 2], 0, out=result[..., 2])
-    return result
-
-
-def check_layout(path: Path, image: str, count: int) -> None:
-    """Raise UserError if a person with that number of joints can't be read."""
-    if count not in LAYOUTS:
-        name = OTHER_LAYOUTS.get(count, "an unknown layout")
-        raise UserError(
-            f"{path} frame {image}: {count} keypoints a person ({name}), not one of "
-            f"{', '.join(map(str, LAYOUTS))}; {WAY_ON}"
-        )
-
-
-def _is_body_25b(joints: Joints) -> bool:
-    """Return whether 25 joints are those of BODY_25B, where joints 15 and 16 are the ankles.
-
-    In BODY_25 they are the eyes, near the nose, joint 0.
-    """
-    seen = (joints[:, [0, 15, 16], 2] > 0).all(axis=1)
-    points = joints[seen, :, :2]
-    size = np.maximum(np.linalg.norm(np.ptp(points, axis=1), axis=-1), 1e-9)
-    apart = np.linalg.norm(points[:, [15, 16]] - points[:, :1], axis=-1).mean(axis=1)
-    return bool(seen.any() and np.median(apart / size) > FAR)
 
 
 def _picture_size(frames: Sequence[Frame], content: Any) -> tuple[int, int] | None:
@@ -592,30 +418,9 @@ def _picture_size(frames: Sequence[Frame], content: Any) -> tuple[int, int] | No
         holders += content["images"][:1]
     for holder in holders:
         for width, height in (("canvas_width", "canvas_height"), ("width", "height")):
-            if isinstance(holder, dict) and all(_is_number(holder.get(k)) for k in (width, height)):
+            if isinstance(holder, dict) and all(is_number(holder.get(k)) for k in (width, height)):
                 return holder[width], holder[height]
     return None
-
-
-def _to_pixels(
-    path: Path, keypoints: NDArray[np.float64], picture_px: tuple[int, int] | None
-) -> NDArray[np.float64]:
-    """Return keypoints (P, 17, 3) in pixels, also if they are shares of the picture.
-
-    Raises:
-        UserError: they are shares of a picture whose size is not known.
-    """
-    points = keypoints[keypoints[..., 2] > 0][:, :2]
-    if not len(points) or np.abs(points).max() > SHARE:
-        return keypoints
-    is_usable = ((points >= 0) & (points <= 1)).all(axis=1).mean() >= MIN_INSIDE
-    if not is_usable or picture_px is None:
-        raise UserError(
-            f"{path}: the positions are shares of the picture, {points.min():.3g} to "
-            f"{points.max():.3g}; save them in pixels"
-            + (", or put the images of all frames into vis/" if is_usable else "")
-        )
-    return np.asarray(keypoints * np.array([*picture_px, 1.0]))
 
 
 def _describe(content: Any, article: str = "an object", plural: str = "a list") -> str:
