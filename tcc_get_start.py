@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from tcc import side_by_side
 from tcc.clip_cache import VideoCache
-from tcc.clip_folders import VIDEO_SUFFIXES, find_source, list_sources, place_of
+from tcc.clip_folders import find_source, list_sources, place_of
 from tcc.clips import Clip
 from tcc.clock import nearest
 from tcc.contact_sheet import check_clips
@@ -44,7 +44,7 @@ from tcc.dtw import (
     locate,
     map_frames,
 )
-from tcc.evaluate.labels import check_labels, mark_events, order_events, read_labels
+from tcc.evaluate.labels import carry_events, mark_events, order_events, read_marks
 from tcc.features import opposed
 from tcc.files import UserError, keep_earlier, result_stem, sha256, write_json
 from tcc.plots import Moment, plot_start
@@ -64,7 +64,6 @@ from tcc_model import Encoder, embed, load_encoder
 
 log = logging.getLogger("tcc")
 PANEL_SIZE, PICTURE_SIZE = (640, 720), (320, 360)  # px, in the video and in the picture
-LABELS = "labels.csv"
 ENDS = ("start", "end")  # labels with these names mark what the search finds
 
 
@@ -119,7 +118,7 @@ def main() -> None:
         print(*sheets, sep="\n")
 
     result = find_start(encoder, learner, standard, args.method, settings)
-    events = carry_events(result.matches[0], standard, args.data_dir, args.mode)
+    events = find_events(result.matches[0], standard, args.data_dir, args.mode)
     for warning in result.warnings:
         log.warning("%s", warning)
     tell_doubts([learner, standard])
@@ -293,45 +292,22 @@ def find_start(
     )
 
 
-def carry_events(
+def find_events(
     match: Match, standard: Clip, data_dir: Path, mode: str
 ) -> dict[str, tuple[int, int | None]]:
     """Return the frames of the standard and of the learner for each event of the standard.
 
-    The events are those that labels.csv marks, beside the standard if it is a clip of a motion. The
-    learner's frame is None if the event is outside the matched part.
+    The learner's frame is None if the event is outside the matched part.
     """
-    mode_dir, *above = standard.folder.resolve().parents
-    own = (above[1], above[0].name, mode_dir.name) if len(above) > 1 else None
-    other = (data_dir, CONFIG.DATASET, mode)  # for a video file, or a folder from elsewhere
-    tables = [place for place in (own, other) if place and (place[0] / place[1] / LABELS).exists()]
-    if not tables:
-        return {}
-    home, motion, row_mode = tables[0]
-    key = (row_mode, standard.name)
-    try:
-        labels = read_labels(home, motion)
-        videos = [f"{standard.name}{suffix}" for suffix in ("", *VIDEO_SUFFIXES)]
-        marks = next((labels[row_mode, v] for v in videos if (row_mode, v) in labels), {})
-        lengths = {standard.name: standard.total_frames}
-        check_labels(home, motion, row_mode, {key: marks} if marks else {}, lengths)
-    except UserError as error:
-        log.warning("%s; no events are shown", error)
-        return {}
-    if marks.get("landing", np.inf) <= marks.get("takeoff", -np.inf):
-        log.warning(
-            "%s: landing_frame is not after takeoff_frame in %s %s; no events are shown",
-            home / motion / LABELS, *key,
-        )  # fmt: skip
-        return {}
-    mapped = map_frames(match.path, standard.num_frames)
-    events: dict[str, tuple[int, int | None]] = {}
+    marks = read_marks(standard, data_dir, CONFIG.DATASET, mode)
     names = order_events([marks])
-    for name, frame in zip(names, mark_events(marks, names, standard), strict=True):
-        if np.isfinite(frame):
-            found = mapped[int(frame)]
-            events[name] = int(frame), round(found) if np.isfinite(found) else None
-    return events
+    frames = mark_events(marks, names, standard)
+    found = carry_events(map_frames(match.path, standard.num_frames), frames)
+    return {
+        name: (int(frame), int(place) if np.isfinite(place) else None)
+        for name, frame, place in zip(names, frames, found, strict=True)
+        if np.isfinite(frame)
+    }
 
 
 def describe(

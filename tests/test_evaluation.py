@@ -16,13 +16,12 @@ from tcc.dtw import locate, map_frames
 from tcc.evaluate.errors import (
     Comparison,
     Errors,
-    carry_events,
     median_vote,
     pool,
     relative_interval,
 )
 from tcc.evaluate.intervals import lower_median, resample, share_within, summarize
-from tcc.evaluate.labels import LabelledClip
+from tcc.evaluate.labels import LabelledClip, carry_events
 from tcc.evaluate.leak_tests import change_clips, crop, hold_pose, reverse
 from tcc.evaluate.tables import print_table
 from tcc_evaluate import score_leaks

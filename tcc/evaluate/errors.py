@@ -21,7 +21,7 @@ from tcc.evaluate.intervals import (
     share_within,
     summarize,
 )
-from tcc.evaluate.labels import LabelledClip
+from tcc.evaluate.labels import LabelledClip, carry_events
 from tcc.evaluate.metrics import (
     enclosed_area_error,
     kendalls_tau,
@@ -355,19 +355,6 @@ class Comparison:
             phase_progression(events[0], events[1]) if has_both else float("nan")
         )
         return scores
-
-
-def carry_events(mapped: Array, events: Array) -> Array:
-    """Return the learner's frames (E,) of a standard's events, rounded; infinite for a miss.
-
-    Args:
-        mapped: (N,) learner's frame of each standard's frame, NaN if there is none.
-        events: (E,) frames of the standard, NaN if not marked.
-    """
-    marked = np.isfinite(events)
-    found = np.full(len(events), np.nan)
-    found[marked] = np.rint(mapped[events[marked].astype(int)])
-    return np.where(marked & np.isnan(found), np.inf, found)
 
 
 def relative_interval(errors: Array, marked: Array) -> Array:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tcc.clip_folders import VIDEO_SUFFIXES
 from tcc.clips import Clip
 from tcc.clock import Times, nearest, rate, resample
 from tcc.files import UserError, sha256_of
@@ -165,6 +166,55 @@ def mark_events(marks: Mapping[str, int], names: Sequence[str], clip: Clip) -> A
     frames = np.array([marks.get(name, np.nan) for name in names], np.float64) - clip.first_frame
     frames[(frames < 0) | (frames >= clip.num_frames)] = np.nan
     return frames
+
+
+def read_marks(clip: Clip, data_dir: Path, motion: str, mode: str) -> dict[str, int]:
+    """Return {event: frame} of labels.csv for one clip; empty if nothing is marked.
+
+    The file is that of the motion whose clip it is; for a clip from elsewhere, that of `motion`.
+    The row may name the clip or its video file. A warning tells marks that can't be used.
+
+    Args:
+        clip: from any folder.
+        data_dir, motion, mode: where the row of a clip from elsewhere is.
+    """
+    mode_dir, *above = clip.folder.resolve().parents
+    own = (above[1], above[0].name, mode_dir.name) if len(above) > 1 else None
+    places = [place for place in (own, (data_dir, motion, mode)) if place]
+    found = [place for place in places if (place[0] / place[1] / "labels.csv").exists()]
+    if not found:
+        return {}
+    home, motion, mode = found[0]
+    key = (mode, clip.name)
+    try:
+        labels = read_labels(home, motion)
+        videos = [f"{clip.name}{suffix}" for suffix in ("", *VIDEO_SUFFIXES)]
+        marks = next((labels[mode, video] for video in videos if (mode, video) in labels), {})
+        lengths = {clip.name: clip.total_frames}
+        check_labels(home, motion, mode, {key: marks} if marks else {}, lengths)
+    except UserError as error:
+        log.warning("%s; no events are shown", error)
+        return {}
+    if marks.get("landing", np.inf) <= marks.get("takeoff", -np.inf):
+        log.warning(
+            "%s: landing_frame is not after takeoff_frame in %s %s; no events are shown",
+            home / motion / "labels.csv", *key,
+        )  # fmt: skip
+        return {}
+    return marks
+
+
+def carry_events(mapped: Array, events: Array) -> Array:
+    """Return the learner's frames (E,) of a standard's events, rounded; infinite for a miss.
+
+    Args:
+        mapped: (N,) learner's frame of each standard's frame, NaN if there is none.
+        events: (E,) frames of the standard, NaN if not marked.
+    """
+    marked = np.isfinite(events)
+    found = np.full(len(events), np.nan)
+    found[marked] = np.rint(mapped[events[marked].astype(int)])
+    return np.where(marked & np.isnan(found), np.inf, found)
 
 
 def order_events(marks: Iterable[Mapping[str, int]]) -> list[str]:
