@@ -19,7 +19,7 @@ from tcc.dtw import WarpingPath, merge_pairs
 Array = NDArray[np.float64]
 
 LEAD_S = 1.0  # how much of the clip is shown before and after the motion
-HELD_S = 0.2  # how much of it where another clip has no more frames and stands still
+HELD_S = 0.1  # how much of it where another clip has no more frames and stands still
 MAX_FPS = 60.0  # of the video; more than most screens show
 SLOW, SLOWEST = 0.25, 0.02  # default and smallest speed of the repetition
 

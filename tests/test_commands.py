@@ -200,7 +200,7 @@ def test_start_video_and_picture_open(work: Path) -> None:
     assert width > height
     content = read_json(Path(f"{stem}.json"))
     start, end = content["start_frame"], content["end_frame"]
-    lead = start - 6  # b0 has no frame before its first, so only 0.2 s are shown
+    lead = start - 3  # b0 has no frame before its first, so only 0.1 s is shown
     assert len(frames) == START + 26 - lead + 4 * (START + 25 - lead) + 1  # and at a quarter
     left, right = (np.stack(frames)[:, 110:-20, half] for half in (np.s_[:640], np.s_[640:]))
     left, right = (np.median(half, axis=(1, 2, 3)) for half in (left, right))
@@ -752,7 +752,7 @@ def test_clips_that_are_cut_differently_match_only_where_they_show_the_same(
         assert 46 <= len(matched) <= 50
         assert all(abs(frame - index - shift) <= 1 for index, frame in matched.items())
         _, _, drawn = probe(copy / "result" / f"output_{MOTION}_test.mp4")
-        assert abs(len(drawn) - (62 if videos == "l0,s0" else 50)) <= 3  # 0.2 s around the match
+        assert abs(len(drawn) - (56 if videos == "l0,s0" else 50)) <= 3  # 0.1 s around the match
 
 
 def test_grid_names_the_clips_that_are_unsure_and_not_found(
