@@ -26,8 +26,8 @@ from tcc.features import fill_joints
 from tcc.report.events import carry_over, combine, find_flight, mark, tempo
 from tcc_config import Config
 from tcc_data import load_clip
-from tcc_get_start import find_start
 from tcc_model import GENERIC, load_encoder
+from tcc_pair import find_start
 
 ROOT = Path(__file__).resolve().parents[1]
 WITHIN = (1, 3, 5)  # frames

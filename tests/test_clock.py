@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
-import tcc_get_start
+import tcc_pair
 from tcc import checkpoint, side_by_side
 from tcc.clips import Clip
 from tcc.clock import clock, nearest, rate, resample
@@ -58,7 +58,7 @@ def make_clip(name: str, times_s: NDArray[np.float64], keypoints: NDArray[np.flo
 @pytest.fixture
 def encoder(monkeypatch: pytest.MonkeyPatch) -> Encoder:
     """Random weights tell moments of a noiseless motion apart."""
-    monkeypatch.setattr(tcc_get_start, "CONFIG", Config())
+    monkeypatch.setattr(tcc_pair, "CONFIG", Config())
     torch.manual_seed(0)
     sizes = Config(EMBEDDING_SIZE=64, HIDDEN_SIZE=64, FINE_LAYERS=2, COARSE_LAYERS=1)
     return Encoder(43, replace(sizes, COARSE_DILATION=4).fill(EncoderOptions)).eval()
@@ -173,7 +173,7 @@ def test_the_motion_is_found_at_its_second(
     learner_s, standard_s = times(learner_rate), times(standard_rate, START_S, END_S)
     learner = make_clip("learner", learner_s, performed(learner_s))
     standard = make_clip("standard", standard_s - START_S, performed(standard_s))
-    result = tcc_get_start.find_start(encoder, learner, standard, "dtw", Config())
+    result = tcc_pair.find_start(encoder, learner, standard, "dtw", Config())
     best = result.matches[0]
     coarser = max(float(np.diff(some).max()) for some in (learner_s, standard_s))
     assert not result.mirrored
@@ -212,7 +212,7 @@ def test_the_video_shows_the_same_moment_on_both_sides(
             cv2.imwrite(str(path), np.full((400, 400, 3), round(30 * time_s), np.uint8))
             clip.images.append(path)
         clips.append(clip)
-    result = tcc_get_start.find_start(encoder, clips[0], clips[1], "dtw", Config())
+    result = tcc_pair.find_start(encoder, clips[0], clips[1], "dtw", Config())
     start_s, end_s = (
         clips[0].times_s[frame]
         for frame in (result.matches[0].start_frame, result.matches[0].end_frame - 1)
@@ -229,7 +229,7 @@ def test_the_video_shows_the_same_moment_on_both_sides(
         return schedule(window_s, fps, slow)
 
     monkeypatch.setattr(side_by_side, "schedule", keep)
-    tcc_get_start.draw_video(tmp_path / "x.mp4", result, clips[0], clips[1], 0.5, 0.2)
+    tcc_pair.draw_video(tmp_path / "x.mp4", result, clips[0], clips[1], 0.5, 0.2)
     shown_s = np.array(
         [
             [

@@ -21,6 +21,7 @@ import tcc_align
 import tcc_get_embed
 import tcc_get_kendalls_tau
 import tcc_get_start
+import tcc_pair
 import tcc_train
 from tcc import plots
 from tcc.draw import ClipPanel, banner
@@ -849,7 +850,7 @@ def test_doubt_is_printed_drawn_and_in_the_json(
 ) -> None:
     labels = copy / "data" / MOTION / "labels.csv"
     labels.write_text("mode,video,takeoff_frame,landing_frame\ntest,b0,11,20\n")
-    monkeypatch.setattr(tcc_get_start, "confidence", lambda *_: confidence)
+    monkeypatch.setattr(tcc_pair, "confidence", lambda *_: confidence)
     told: dict[str, Any] = {"notes": set(), "spans": set()}
     draw, plot = ClipPanel.draw, plots.plot_start
 

@@ -1,0 +1,242 @@
+"""The learner's clip and the standard: choose them, load them, and find one in the other."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tcc import cli, side_by_side
+from tcc.clip_cache import VideoCache
+from tcc.clip_folders import find_source, list_sources, place_of
+from tcc.clips import Clip
+from tcc.clock import nearest
+from tcc.contact_sheet import check_clips
+from tcc.dtw import (
+    CONFIDENT,
+    Match,
+    certainty,
+    confidence,
+    describe_confidence,
+    locate,
+)
+from tcc.features import opposed
+from tcc.files import UserError
+from tcc.progress import progress
+from tcc.side_by_side import Shown
+from tcc_config import CONFIG, Config
+from tcc_data import clip_turn, feature_times, load_clip, make_features, match_frames
+from tcc_model import Encoder, embed
+
+log = logging.getLogger("tcc")
+PANEL_SIZE = (640, 720)  # px, in the video
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The result of the search, in frames of the clips.
+
+    `matches` are sorted, the best first; `confidences` are those of the matches. `cost` (N, M) is
+    the distance of each frame of the standard from each frame of the learner. `curve` (M,) is the
+    cost of the cheapest match that starts at each frame of the learner, NaN if there is none.
+    `mirrored` is True if the standard was mirrored.
+    """
+
+    matches: list[Match]
+    confidences: list[float]
+    cost: NDArray[np.floating[Any]]
+    curve: NDArray[np.floating[Any]]
+    mirrored: bool
+    warnings: list[str]
+
+
+def choose_pair(args: argparse.Namespace) -> tuple[Path, Path]:
+    """Return the folders or video files of the learner's clip and of the standard.
+
+    Raises:
+        UserError: there is no such clip; there is only one clip, and not both are named; or a clip
+            is named twice.
+    """
+    where = (args.data_dir, CONFIG.DATASET, args.mode)
+    if len(args.clips) > 2 or (args.clips and (args.learner or args.standard)):
+        raise UserError(
+            f"{' '.join(args.clips)}: expected two clips, the learner's and the coach's; name each "
+            "once"
+        )
+    names = [*args.clips, None, None] if args.clips else [args.learner, args.standard]
+    learner, standard = (find_source(name, *where) if name else None for name in names[:2])
+    if learner is None or standard is None:
+        root = args.data_dir / CONFIG.DATASET / args.mode
+        if (named := learner or standard) and not root.is_dir():
+            raise UserError(
+                f"{named}: name the other clip too, as in: tcc_get_start.py learner.mp4 coach.mp4 "
+                f"(there is no folder {root} to take it from)"
+            )
+        sources = list_sources(*where)
+        learner = learner or first_except(sources, standard)
+        standard = standard or first_except([*sources[1:], sources[0]], learner)
+    places = [place_of(source, args.data_dir) for source in (learner, standard)]
+    motions = {place[0] for place in places if place}
+    if args.dataset is None and len(motions) == 1:  # the path of a clip names its motion
+        cli.override(CONFIG, "DATASET", motions.pop())
+    return learner, standard
+
+
+def first_except(sources: list[Path], taken: Path | None) -> Path:
+    """Return the first of `sources` that is not `taken`.
+
+    Raises:
+        UserError: there is no other.
+    """
+    for source in sources:
+        if taken is None or source.resolve() != taken.resolve():
+            return source
+    raise UserError(
+        f"{sources[0].parent} holds only the clip {sources[0].name}; add the standard, or name "
+        "both clips, the learner's first"
+    )
+
+
+def load_pair(
+    args: argparse.Namespace, sources: tuple[Path, Path], settings: Config
+) -> tuple[Clip, Clip]:
+    """Return the learner's clip and the standard, of folders or video files."""
+    cache = VideoCache(
+        args.result_dir / "keypoints",
+        args.weights,
+        args.device,
+        args.data_dir / CONFIG.DATASET / args.mode,
+    )
+    learner = cache.find_clip(sources[0], args.capture_fps)
+    standard = cache.find_clip(sources[1], args.standard_capture_fps)
+    if learner.resolve() == standard.resolve():
+        log.warning("%s is both the learner's clip and the standard", learner)
+    return (
+        load_clip(learner, settings, args.person, args.trim),
+        load_clip(standard, settings, args.standard_person, args.standard_trim),
+    )
+
+
+def find_start(
+    encoder: Encoder, learner: Clip, standard: Clip, method: str, settings: Config
+) -> Result:
+    """Find the standard, or its mirror image, in the learner's clip.
+
+    Args:
+        encoder: trained.
+        learner: the clip that is searched.
+        standard: the clip that is searched for.
+        method: "dtw" or "sliding", see `tcc.dtw.search`.
+        settings: as returned by `load_encoder`.
+    """
+    variants = [
+        embed(encoder, make_features(standard, settings, mirrored)) for mirrored in (False, True)
+    ]
+    found = locate(
+        variants,
+        embed(encoder, make_features(learner, settings)),
+        method,
+        CONFIG.TOP_K + 1,
+        opposed(clip_turn(standard, settings), clip_turn(learner, settings)),
+    )
+    rows, columns = (
+        nearest(feature_times(clip, settings), clip.times_s) for clip in (standard, learner)
+    )
+    # The search counts ticks, the times at which the features are sampled. In the curve, each start
+    # is at the frame that match_frames gives for its tick.
+    curve = np.full(learner.num_frames, np.nan)
+    np.fmin.at(curve, nearest(learner.times_s, feature_times(learner, settings)), found.curve())
+    confidences = [confidence(match, found.cost) for match in found.matches]
+    best = found.matches[: CONFIG.TOP_K]
+    matches = [match_frames(match, standard, learner, settings) for match in best]
+    warnings = []
+    if found.mirrored:
+        warnings.append(
+            f"{learner.name} turns in the other direction, so {standard.name} is mirrored"
+        )
+    if confidences[0] < CONFIDENT:
+        starts = ", ".join(str(learner.first_frame + match.start_frame) for match in matches[1:])
+        warnings.append(
+            f"nothing in {learner.name} is like {standard.name}; check that both show the same "
+            "motion, and with tcc_check.py that the right person is followed"
+            if certainty(confidences[0]) == "not found"
+            else "the start is uncertain, because the clips differ a lot"
+            + (f"; other possible start frames: {starts}" if starts else "")
+        )
+    if len(confidences) > CONFIG.TOP_K and confidences[-1] >= CONFIDENT:
+        warnings.append(
+            f"{learner.name} shows {standard.name} more than {CONFIG.TOP_K} times; increase "
+            "TOP_K to see all of them"
+        )
+    if not found.is_whole:
+        first, last = matches[0].path[[0, -1], 0]
+        start_s, end_s = standard.times_s[[first, last]]
+        warnings.append(
+            f"{learner.name} shows only a part of {standard.name}, its frames "
+            f"{standard.first_frame + first} to {standard.first_frame + last} of "
+            f"{standard.total_frames}; film the motion from before its start to after its end, or "
+            f"cut {standard.name} to the motion, for example with --standard-trim "
+            f"{start_s:.2f}-{end_s:.2f}"
+        )
+    return Result(
+        matches,
+        confidences[: CONFIG.TOP_K],
+        found.cost[np.ix_(rows, columns)],
+        curve,
+        found.mirrored,
+        warnings,
+    )
+
+
+def print_sheets(
+    args: argparse.Namespace, learner: Clip, standard: Clip, stem: Path, settings: Config
+) -> None:
+    """Write pictures that show who is followed in both clips, and print their paths."""
+    _, _, sheets = check_clips(
+        (learner.folder, standard.folder), stem, f"{learner.name}, {standard.name}", CONFIG.FPS,
+        settings.SKELETON_CONF_THRESHOLD,
+        [(args.person, args.trim), (args.standard_person, args.standard_trim)],
+    )  # fmt: skip
+    print(*sheets, sep="\n")
+
+
+def event_word(name: str) -> str:
+    """Return the name of an event as people write it."""
+    return "take-off" if name == "takeoff" else name.replace("_", " ")
+
+
+def headline(result: Result) -> str:
+    """Return the motion and how sure the match is, for video and picture."""
+    return f"{CONFIG.DATASET}, {describe_confidence(result.confidences[0])}"
+
+
+def draw_video(
+    path: Path, result: Result, learner: Clip, standard: Clip, slow: float, threshold: float
+) -> None:
+    """Write a video of the learner beside the frames of the standard that match."""
+    from tcc.video import write_video  # PyAV, which is not needed without video
+
+    best, trust = result.matches[0], result.confidences[0]
+    is_found = certainty(trust) != "not found"
+    states = ("before the start", "motion", "after the end") if is_found else ("", "", "")
+    pairs_s = side_by_side.pair_times(best.path[:, ::-1], learner, standard)
+    shown = [
+        Shown(learner, f"learner: {learner.name}", "", False, pairs_s[:, [0, 0]],
+              (best.start_frame, best.end_frame) if is_found else None, states),
+        Shown(standard, f"standard: {standard.name}", "mirrored" if result.mirrored else "",
+              result.mirrored, pairs_s,
+              (int(best.path[0, 0]), int(best.path[-1, 0]) + 1) if is_found else None, states),
+    ]  # fmt: skip
+    window_s = side_by_side.window(learner, best.start_frame, best.end_frame - 1, shown[1:])
+    fps = side_by_side.video_fps(learner)
+    times_s, speeds = side_by_side.schedule(window_s, fps, slow)
+    frames = side_by_side.draw(
+        shown, times_s, speeds, headline(result), trust < CONFIDENT, threshold, PANEL_SIZE, 2
+    )
+    bar = progress(frames, "drawing", "frame", len(times_s))
+    write_video(path, bar, fps, hold_repeated=True)
