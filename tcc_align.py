@@ -274,7 +274,9 @@ def draw_grid(path: Path, aligned: Sequence[Aligned], slow: float, threshold: fl
     last = max(int(item.path[-1, 0]) for item in found)
     shown = [show(reference.clip, replace(reference, path=reference.path[first : last + 1]))]
     shown += [show(reference.clip, item) for item in others]
-    window_s = side_by_side.window(reference.clip, first, last, shown[1:])
+    window_s = side_by_side.window(
+        reference.clip, first, last, [(item.clip, item.pairs_s) for item in shown[1:]]
+    )
     fps = side_by_side.video_fps(reference.clip)
     times_s, speeds = side_by_side.schedule(window_s, fps, slow)
     columns = len(aligned) if len(aligned) <= 3 else math.ceil(math.sqrt(len(aligned)))

@@ -232,7 +232,9 @@ def draw_video(
               result.mirrored, pairs_s,
               (int(best.path[0, 0]), int(best.path[-1, 0]) + 1) if is_found else None, states),
     ]  # fmt: skip
-    window_s = side_by_side.window(learner, best.start_frame, best.end_frame - 1, shown[1:])
+    window_s = side_by_side.window(
+        learner, best.start_frame, best.end_frame - 1, [(standard, pairs_s)]
+    )
     fps = side_by_side.video_fps(learner)
     times_s, speeds = side_by_side.schedule(window_s, fps, slow)
     frames = side_by_side.draw(

@@ -86,20 +86,23 @@ def follow_times(pairs_s: Array, at_s: Array) -> Array:
     return times
 
 
-def window(clip: Clip, first: int, last: int, others: Sequence[Shown] = ()) -> tuple[float, float]:
+def window(
+    clip: Clip, first: int, last: int, others: Sequence[tuple[Clip, Array]] = ()
+) -> tuple[float, float]:
     """Return from when to when the video shows a leading clip, s.
 
     It shows the frames `first` to `last`, and at most LEAD_S before and after them, but only
-    HELD_S where one of the other clips has no more frames.
+    HELD_S where one of the other clips has no more frames. Each of these is given with its
+    `pairs_s`, see `Shown`.
     """
     start_s, end_s = clip.times_s[[first, last]]
     from_s, to_s = start_s - LEAD_S, end_s + LEAD_S
-    for item in others:
-        (first_s, own_first_s), (last_s, own_last_s) = item.pairs_s[[0, -1]]
+    for other, pairs_s in others:
+        (first_s, own_first_s), (last_s, own_last_s) = pairs_s[[0, -1]]
         is_path = last_s > first_s and own_last_s > own_first_s
         tempo = (own_last_s - own_first_s) / (last_s - first_s) if is_path else 1.0
-        from_s = max(from_s, first_s - (own_first_s - item.clip.times_s[0]) / tempo - HELD_S)
-        to_s = min(to_s, last_s + (item.clip.times_s[-1] - own_last_s) / tempo + HELD_S)
+        from_s = max(from_s, first_s - (own_first_s - other.times_s[0]) / tempo - HELD_S)
+        to_s = min(to_s, last_s + (other.times_s[-1] - own_last_s) / tempo + HELD_S)
     return max(clip.times_s[0], min(from_s, start_s)), min(clip.times_s[-1], max(to_s, end_s))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -49,10 +48,9 @@ def test_window_has_at_most_a_second_before_and_after_and_ends_with_the_clip() -
 def test_window_is_short_where_another_clip_has_no_more_frames() -> None:
     clip, other = make_clip(wave(150, 0)), make_clip(wave(40, 1))
     pairs_s = np.array([[2.0, 0.0], [3.0, 1.0]])  # the other ends 0.3 s later
-    shown = Shown(other, "", "", False, pairs_s, (0, 31), STATES)
-    assert window(clip, 60, 90, [shown]) == pytest.approx((2 - HELD_S, 3.3 + HELD_S))
-    slow = replace(shown, pairs_s=pairs_s * [1, 0.5])  # at half the tempo, it lasts twice as long
-    assert window(clip, 60, 90, [slow]) == pytest.approx((2 - HELD_S, 3 + LEAD_S))
+    assert window(clip, 60, 90, [(other, pairs_s)]) == pytest.approx((2 - HELD_S, 3.3 + HELD_S))
+    slow = pairs_s * [1, 0.5]  # at half the tempo, it lasts twice as long
+    assert window(clip, 60, 90, [(other, slow)]) == pytest.approx((2 - HELD_S, 3 + LEAD_S))
 
 
 def test_schedule_shows_every_frame_once_and_then_a_quarter_of_a_frame_further() -> None:
