@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import secrets
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -55,15 +56,54 @@ def whole(path: Path) -> Iterator[Path]:
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         temporary.touch(exist_ok=False)  # its permissions follow the user's umask
     except OSError as error:
-        raise UserError(
-            f"can't write {path} ({error.strerror}); fix this or choose another folder with "
-            "--log-dir or --result-dir"
-        ) from None
+        raise _unwritable(path, error) from None
     try:
         yield temporary
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _unwritable(path: Path, error: OSError) -> UserError:
+    return UserError(
+        f"can't write {path} ({error.strerror}); fix this or choose another folder with "
+        "--log-dir or --result-dir"
+    )
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Yield a temporary folder beside `path`, to write files to.
+
+    The files are moved to the folder `path` if the block succeeds, and deleted if it fails. Other
+    files in `path` are kept.
+
+    Raises:
+        UserError: `path` can't be written.
+    """
+    temporary = path.with_name(f".{secrets.token_hex(8)}")
+    try:
+        temporary.mkdir(parents=True)
+        path.mkdir(exist_ok=True)
+    except OSError as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise _unwritable(path, error) from None
+    try:
+        yield temporary
+        move_files(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        with suppress(OSError):
+            path.rmdir()  # if it is empty, because the block failed
+
+
+def move_files(source: Path, target: Path) -> None:
+    """Move all files below a folder to the same places below another one."""
+    for path in sorted(source.rglob("*")):
+        if path.is_file():
+            place = target / path.relative_to(source)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(place)
 
 
 def result_stem(folder: Path, pattern: str, *names: str) -> Path:
@@ -121,6 +161,45 @@ def keep_earlier(stem: Path, inputs: dict[str, Any], suffixes: Iterable[str]) ->
     log.info(
         "%s: the result of other clips, persons, settings or another checkpoint is kept as %s",
         stem, Path(f"{stem}_earlier_{number}").name,
+    )  # fmt: skip
+
+
+def keep_earlier_folder(folder: Path, inputs: dict[str, Any], json_name: str) -> None:
+    """Rename the folder of an earlier result, unless it was made from the same inputs.
+
+    It is called <folder>_earlier_1, or _2 if there is one already, and so on.
+
+    Args:
+        folder: of the result.
+        inputs: see `keep_earlier`.
+        json_name: of the file in the folder that holds its inputs.
+
+    Raises:
+        UserError: there is a folder of this name that is not a result.
+    """
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return
+    found = _inputs(folder / json_name)
+    if found is None:
+        raise UserError(
+            f"{folder}: this folder has no {json_name}, so it is not a result of this program; "
+            "choose another --result-dir"
+        )
+    if found == json.loads(msgspec.json.encode(inputs)):
+        return
+    number = 1
+    while (kept := folder.with_name(f"{folder.name}_earlier_{number}")).exists():
+        if _inputs(kept / json_name) == found:
+            break  # the same result was kept before
+        number += 1
+    if kept.exists():
+        move_files(folder, kept)
+        shutil.rmtree(folder)
+    else:
+        folder.rename(kept)
+    log.info(
+        "%s: the report of other clips, persons, settings or another checkpoint is kept as %s",
+        folder, kept.name,
     )  # fmt: skip
 
 

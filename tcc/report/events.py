@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ from tcc.files import UserError
 
 Array = NDArray[np.floating[Any]]
 Times = NDArray[np.float64]
+Source = Literal["marked", "matched", "motion"]
 
 EVENTS = ("entry", "takeoff", "peak", "landing", "exit")
 # The events at which each phase begins and ends. The approach and the glide after the jump last at
@@ -63,7 +64,7 @@ class Event:
 
     frame: int
     uncertainty_s: float
-    source: str
+    source: Source
 
 
 @dataclass(frozen=True, slots=True)

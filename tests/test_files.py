@@ -1,0 +1,80 @@
+"""Folders of results: written as a whole, and kept if another result takes their name."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tcc.files import UserError, keep_earlier_folder, whole_folder, write_json
+
+
+def write_result(folder: Path, inputs: dict[str, str], *names: str) -> None:
+    """Write a result: its JSON file and some others."""
+    keep_earlier_folder(folder, inputs, "summary.json")
+    with whole_folder(folder) as made:
+        write_json(made / "summary.json", {"inputs": inputs})
+        for name in names:
+            (made / name).parent.mkdir(exist_ok=True)
+            (made / name).write_text(name)
+
+
+def test_a_folder_appears_as_a_whole_and_other_files_in_it_are_kept(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "a_vs_b"
+    write_result(folder, {"learner": "1"}, "page.html", "frames/1.json")
+    (folder / "notes.txt").write_text("of the coach")
+    write_result(folder, {"learner": "1"}, "page.html", "frames/1.json")
+    names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    assert names == ["frames/1.json", "notes.txt", "page.html", "summary.json"]
+    assert [path.name for path in folder.parent.iterdir()] == ["a_vs_b"]
+
+
+def test_nothing_is_left_if_the_work_fails(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), whole_folder(tmp_path / "a_vs_b") as made:
+        (made / "page.html").write_text("half")
+        assert 1 / 0
+    assert not list(tmp_path.iterdir())
+    write_result(tmp_path / "a_vs_b", {"learner": "1"}, "page.html")
+    with pytest.raises(ZeroDivisionError), whole_folder(tmp_path / "a_vs_b") as made:
+        (made / "page.html").write_text("half")
+        assert 1 / 0
+    assert (tmp_path / "a_vs_b" / "page.html").read_text() == "page.html"
+    assert [path.name for path in tmp_path.iterdir()] == ["a_vs_b"]
+
+
+def test_the_result_of_other_inputs_is_kept_under_another_name(tmp_path: Path) -> None:
+    folder = tmp_path / "a_vs_b"
+    for learner in ("1", "2", "3", "2", "1"):
+        write_result(folder, {"learner": learner}, f"{learner}.txt")
+        (folder / f"note{learner}.txt").touch()
+    kept = {
+        path.name: json.loads((path / "summary.json").read_text())["inputs"]["learner"]
+        for path in tmp_path.iterdir()
+    }
+    assert kept == {"a_vs_b": "1", "a_vs_b_earlier_1": "1", "a_vs_b_earlier_2": "2",
+                    "a_vs_b_earlier_3": "3"}  # fmt: skip
+    for number, learner in enumerate("123", 1):
+        names = {path.name for path in (tmp_path / f"a_vs_b_earlier_{number}").iterdir()}
+        assert names == {"summary.json", f"{learner}.txt", f"note{learner}.txt"}
+
+
+def test_a_folder_of_the_user_is_not_touched(tmp_path: Path) -> None:
+    folder = tmp_path / "a_vs_b"
+    folder.mkdir()
+    keep_earlier_folder(folder, {}, "summary.json")  # an empty folder may be filled
+    (folder / "mine.txt").touch()
+    with pytest.raises(UserError, match=r"a_vs_b: this folder has no summary.json, so it is not a"):
+        keep_earlier_folder(folder, {}, "summary.json")
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(UserError, match=r"can't write .*file \(File exists\); fix this or choose"),
+        whole_folder(tmp_path / "file"),
+    ):
+        pass
+    with (
+        pytest.raises(UserError, match=r"can't write .*inside \(Not a directory\)"),
+        whole_folder(tmp_path / "file" / "inside"),
+    ):
+        pass
+    assert {path.name for path in tmp_path.iterdir()} == {"a_vs_b", "file"}
