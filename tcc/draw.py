@@ -246,12 +246,20 @@ class ClipPanel:
         self.picture.cache_clear()
         self._viewports = follow(self._body, self._picture_px, self._panel_size, room)
 
-    def _picture(self, frame: int) -> Image:
-        viewport = self._viewports[frame]
+    def bare(self, frame: int) -> Image:
+        """Return the part of a frame that is shown, without the skeleton."""
         image = self._clip.read_image(frame)[:, :: -1 if self._mirrored else 1]
+        ground = DARK if self._clip.images else PLAIN
+        return self._viewports[frame].show(np.ascontiguousarray(image), ground)
+
+    def keypoints(self, frame: int) -> NDArray[np.float32]:
+        """Return the keypoints (17, 3) in px of the picture."""
+        return self._viewports[frame].place(self._keypoints[frame])
+
+    def _picture(self, frame: int) -> Image:
         return draw_skeleton(
-            viewport.show(np.ascontiguousarray(image), DARK if self._clip.images else PLAIN),
-            viewport.place(self._keypoints[frame]),
+            self.bare(frame),
+            self.keypoints(frame),
             confidence_threshold=self._confidence_threshold,
             thickness_px=self._thickness_px,
         )

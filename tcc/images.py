@@ -36,12 +36,14 @@ def read_image(path: Path) -> Image:
 
 
 def write_image(path: Path, image: Image) -> None:
-    """Write an image (H, W, 3) uint8 BGR as JPEG, completely or not at all.
+    """Write an image (H, W, 3) uint8 BGR as PNG or JPEG, completely or not at all.
 
     Raises:
         UserError: the image is too large for JPEG, or the file can't be written.
     """
-    done, encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    is_png = path.suffix == ".png"
+    quality = [] if is_png else [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
+    done, encoded = cv2.imencode(".png" if is_png else ".jpg", image, quality)
     if not done:
         height, width = image.shape[:2]
         raise UserError(
