@@ -7,6 +7,7 @@ bodies, tempos and directions of turn.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -67,6 +68,7 @@ def sample_motion(
     fall: bool = False,
     heading: tuple[float, float] = (0, 360),
     variety: float = 1.0,
+    alter: Callable[[Array, Array], None] | None = None,
 ) -> Motion:
     """Return one random jump with glides before and after it.
 
@@ -83,6 +85,8 @@ def sample_motion(
         heading: smallest and largest direction of travel at take-off, degrees from the x axis,
             before mirroring.
         variety: how much skaters differ in pose and timing: 0 is not at all, 1 as much as amateurs.
+        alter: changes the key poses of the jump (11, 20) and their times (11,) s in place. It draws
+            no number of `generator`, so all that it leaves alone stays the same.
     """
     jump = str(generator.choice(list(JUMPS))) if jump is None else jump
     if turns is None:
@@ -98,9 +102,12 @@ def sample_motion(
     entry = len(before)
     jump_s = knots_s[entry : entry + len(PHASES)]
     times_s = np.arange(round((jump_s[-1] + lead_out_s) * fps)) / fps
-    flying = (times_s > jump_s[TAKEOFF]) & (times_s < jump_s[LANDING])
 
     keys, carried = _key_poses(generator, jump, turns, fall, len(before), len(after), variety)
+    if alter:
+        alter(keys[entry : entry + len(PHASES)], jump_s)
+    flying = (times_s > jump_s[TAKEOFF]) & (times_s < jump_s[LANDING])
+
     size = generator.normal(0.97, 0.1)
     body = {name: size * length * generator.normal(1, 0.04) for name, length in LENGTHS.items()}
     keys = reach_ice(keys, carried, body)
