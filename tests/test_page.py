@@ -50,7 +50,11 @@ READ = """(canvas, [x, y, width, height]) => {
 READ_STATE = """() => {
   const text = (id) => document.getElementById(id).textContent;
   const canvases = ["learner", "standard"].map((id) => document.getElementById(id));
-  const drawn = canvases.map((canvas) => canvas.toDataURL());
+  const drawn = canvases.map((canvas) => {
+    const context = new OffscreenCanvas(60, 60).getContext("2d");
+    context.drawImage(canvas, 0, 0, 60, 60);
+    return context.getImageData(0, 0, 60, 60).data.join();
+  });
   const pressed = [...document.querySelectorAll("[aria-pressed]")];
   return {
     frames: canvases.map((canvas) => Number(canvas.dataset.frame)),
@@ -570,8 +574,25 @@ def test_mouse_zooms_and_pans(open_page: Open) -> None:
     viewer.page.keyboard.up("Control")
 
 
-def row_time(row: int) -> float:
-    return float(FIRST["learner"] + ROWS[row][0]) / 30
+def test_two_fingers_zoom(open_page: Open) -> None:
+    viewer = open_page(size=PHONE, has_touch=True, is_mobile=True)
+    viewer.page.locator("#work").evaluate("section => section.scrollIntoView()")
+    box = viewer.page.locator("#learner").bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    session = viewer.page.context.new_cdp_session(viewer.page)
+    for kind, reach in (("touchStart", 20), ("touchMove", 40), ("touchMove", 60)):
+        points = [{"x": x + reach, "y": y, "id": 1}, {"x": x - reach, "y": y, "id": 2}]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    assert viewer.state()["zoom"] == "300 %"
+
+
+def test_space_plays_after_a_click(open_page: Open) -> None:
+    viewer = open_page()
+    viewer.page.click("#forward")
+    viewer.page.keyboard.press("Space")
+    assert "play" in viewer.state()["pressed"]
 
 
 @pytest.mark.parametrize(("speed", "seconds"), [("1", 0.5), ("0.5", 1.0), ("0.1", 3.0)])
@@ -768,8 +789,11 @@ def test_policy_allows_no_other_script(browser: Browser, page_file: Path) -> Non
     page.close()
 
 
-@pytest.mark.parametrize("size", [DESKTOP, PHONE, (320, 640), (844, 390)])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("size", "scheme"),
+    [(DESKTOP, "light"), (DESKTOP, "dark"), (PHONE, "light"), ((320, 640), "dark"),
+     ((844, 390), "light")],
+)  # fmt: skip
 def test_page_fits_desktop_and_phone(open_page: Open, size: tuple[int, int], scheme: str) -> None:
     is_phone = size != DESKTOP
     viewer = open_page(size=size, color_scheme=scheme, has_touch=is_phone, is_mobile=is_phone)

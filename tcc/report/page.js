@@ -198,6 +198,8 @@
       canvas.style.height = `${rounded}px`;
       canvas.width = Math.round(width * ratio);
       canvas.height = Math.round(rounded * ratio);
+      const caption = find(`${side}-figure`).querySelector("figcaption");
+      caption.classList.toggle("narrow", (isOverlay() ? room / 2 : width) < 300);
       find(`${side}-figure`).style.maxWidth = isOverlay() ? "" : `${width}px`;
     });
   }
@@ -722,6 +724,10 @@
   function listen() {
     for (const [id, action] of Object.entries(CLICKS)) find(id).addEventListener("click", action);
     document.addEventListener("keydown", onKey);
+    // After a click, Space plays; it presses a button that was reached by key.
+    document.addEventListener("click", (event) => {
+      if (event.detail) event.target.closest("button")?.blur();
+    });
     const scrubber = find("scrubber");
     scrubber.addEventListener("input", () => {
       pause();
