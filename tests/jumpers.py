@@ -52,7 +52,7 @@ def seen_from(joints_m: Array, degrees: float, elevation: float = 0.0) -> Array:
 LIMBS = (
     ("under", "soft", "wide"), ("soft", "trail", "side"), ("soft", "trail", "side"),
     ("bent", "reach", "rear"), ("straight", "knee", "scoop"), ("cross", "back", "fold"),
-    ("cross", "back", "fold"), ("check", "soft", "guard"), ("landed", "bent", "wide"),
+    ("cross", "back", "fold"), ("landed", "soft", "guard"), ("landed", "bent", "wide"),
     ("landed", "edge", "side"), ("landed", "soft", "side"),
 )  # fmt: skip
 READY, BEND, TAKEOFF, CLOSED, OPENING, LANDING, DEEP = (
@@ -61,7 +61,7 @@ READY, BEND, TAKEOFF, CLOSED, OPENING, LANDING, DEEP = (
 )
 LEFT_LEG, RIGHT_LEG, BOTH_ARMS = slice(4, 8), slice(8, 12), slice(12, 20)
 LEAN, LEFT_REACH, RIGHT_REACH = 0, 7, 11  # columns of a pose
-FLIGHT_S = 0.52
+FLIGHT_S = 0.5
 Alter = Callable[[Array, Array], None]
 
 
@@ -115,6 +115,8 @@ def jumper(
         own = np.random.default_rng([seed, 1]).normal(size=(len(keys), 16)) * variety * 0.05
         for row, (left, right, arms) in zip(keys, LIMBS, strict=True):
             row[4:] = [*LEGS[left], *LEGS[right], *ARMS[arms], *ARMS[arms]]
+        keys[[BEND, LANDING], [LEFT_REACH, RIGHT_REACH]] = 0.82, 0.9
+        keys[[READY, BEND], LEAN] += 8
         keys[:, 4:] += own
         keys[:, [LEFT_REACH, RIGHT_REACH]] -= own[:, [3, 7]] / 2  # a knee bends by 4 degrees each
         fly(times_s, FLIGHT_S)
@@ -202,7 +204,7 @@ def _land(reach: float) -> Alter:
 
 
 def _apart(keys: Array, times_s: Array) -> None:
-    keys[CLOSED : OPENING + 1, [5, 9]] += 0.25  # both legs outward
+    keys[CLOSED : OPENING + 1, [4, 8]] *= 2.5  # one leg forward, the other backward
 
 
 def _together(keys: Array, times_s: Array) -> None:
@@ -214,14 +216,14 @@ _HEIGHT = (("flight", ""), ("height", ""), ("rise", ""))
 FAULTS = {
     "arms late": Fault("arms", (("arms_closing", ""),), 1, _arms_late),
     "arms early": Fault("arms", (("arms_closing", ""),), -1, _arms_early),
-    "knee straight": Fault("entry knee", (_ENTRY,), 1, _reach(LEFT_REACH, [1, READY, BEND], 0.97)),
-    "knee bent": Fault("entry knee", (_ENTRY,), -1, _reach(LEFT_REACH, [BEND], 0.6)),
-    "jump low": Fault("height", _HEIGHT, -1, _jump(0.34)),
-    "jump high": Fault("height", _HEIGHT, 1, _jump(0.7)),
-    "trunk bent": Fault("trunk", (("trunk_tilt", "entry"),), 1, _lean([READY, BEND], 28)),
-    "trunk upright": Fault("trunk", (("trunk_tilt", "entry"),), -1, _lean([READY, BEND], -24)),
-    "landing early": Fault("landing", (_LANDING,), 1, _land(0.995)),
-    "landing late": Fault("landing", (_LANDING,), -1, _land(0.75)),
+    "knee straight": Fault("entry knee", (_ENTRY,), 1, _reach(LEFT_REACH, [1, READY, BEND], 0.995)),
+    "knee bent": Fault("entry knee", (_ENTRY,), -1, _reach(LEFT_REACH, [BEND], 0.48)),
+    "jump low": Fault("height", _HEIGHT, -1, _jump(0.26)),
+    "jump high": Fault("height", _HEIGHT, 1, _jump(0.76)),
+    "trunk bent": Fault("trunk", (("trunk_tilt", "entry"),), 1, _lean([READY, BEND], 32)),
+    "trunk upright": Fault("trunk", (("trunk_tilt", "entry"),), -1, _lean([READY, BEND], -32)),
+    "landing early": Fault("landing", (_LANDING,), 1, _land(0.999)),
+    "landing late": Fault("landing", (_LANDING,), -1, _land(0.7)),
     "legs apart": Fault("axis", (("ankle_gap", "flight"),), 1, _apart),
     "legs together": Fault("axis", (("ankle_gap", "flight"),), -1, _together),
     "axis tilted": Fault("axis", (("axis_tilt", "flight"),), 1, tilt=22),

@@ -265,6 +265,23 @@ def test_arms_closing() -> None:
     assert closing(early, wrists, events) == pytest.approx(6 / 30)
     assert closing(0 * wrists + 1, wrists, events) == pytest.approx(20 / 30)
     assert closing(wrists, wrists, {}) is None
+    past = wrists.copy()
+    past[36:39] = 0.2  # the arms swing past the trunk for 0.1 s
+    assert closing(past, past, events) == pytest.approx(6 / 30)
+    past[36:41] = 0.2
+    assert closing(past, past, events) == pytest.approx(-4 / 30)
+    nearly = wrists.copy()
+    nearly[47:60] = 0.55
+    assert closing(nearly, nearly, events) == pytest.approx(6 / 30)
+    nearly[47:60] = 0.65
+    assert closing(nearly, nearly, events) == pytest.approx(20 / 30)
+    quantity = measures.arms_closing(
+        {name: Curve(wrists, wrists, wrists > 0, wrists) for name in ("left_wrist", "right_wrist")},
+        events,
+        times(100),
+    )
+    assert quantity is not None
+    assert quantity.uncertainty == pytest.approx(np.hypot(1 / 30 / 12**0.5, 0.067))
 
 
 @pytest.mark.parametrize("share", [0.3, 0.5, 0.7])

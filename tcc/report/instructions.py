@@ -11,14 +11,16 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
+from tcc.clips import MIN_CONFIDENCE
 from tcc.coco import JOINTS
 from tcc.dtw import CONFIDENT, certainty
-from tcc.features import HIPS
+from tcc.features import ANKLES, HIPS, fill_joints, flip, torso_length
 from tcc.files import UserError
 from tcc.report.events import PHASES
 from tcc.report.measures import AT_S, MEASURES
@@ -30,7 +32,45 @@ MIN_CLIPS = 8  # the standard deviation of 8 values is known to 27 %: 1 / sqrt(2
 NOTICED = 1.5  # smallest score of an instruction; see docs/instructions.md
 CERTAIN = 1.5  # an instruction with this many times NOTICED is called certain
 MAX_EVENT_S = 0.15  # nothing is said about an event whose standard deviation is larger
-TO_DEVIATION = 1.4826  # standard deviation of a normal distribution, over its median error
+TO_DEVIATION = 1.4826  # standard deviation of a normal distribution, over its median distance
+NOISE_S = 0.3  # the noise of a measure is that of the frames at most this long from the event
+
+
+class Error(NamedTuple):
+    """Standard deviations of the error of a measure at an event or in a phase.
+
+    `base` is that of an exact detector and a camera at the side. `noise` is multiplied by the
+    median distance of the raw from the filtered curve. `view` is multiplied by the difference of
+    the squared cosines of the azimuths of two cameras.
+    """
+
+    base: float
+    noise: float
+    view: float
+
+
+# Fitted to skaters A and B of FS-Jump3D by benchmarks/instructions.py, see docs/instructions.md.
+# At events, the knee is that of the leg that carries the weight.
+ERRORS = {
+    ("knee", "entry"): Error(20, 1.7, 55),
+    ("knee", "takeoff"): Error(7, 1.2, 28),
+    ("knee", "flight"): Error(4.6, 0.9, 24),
+    ("knee", "landing"): Error(7.4, 1.5, 22),
+    ("trunk_tilt", "entry"): Error(10.4, 2.3, 21),
+    ("trunk_tilt", "takeoff"): Error(6.4, 0.7, 16),
+    ("trunk_tilt", "landing"): Error(4.4, 0.8, 12),
+    ("trunk_tilt", "exit"): Error(8.4, 3.2, 19),
+    ("axis_tilt", "entry"): Error(7.6, 2.9, 49),
+    ("axis_tilt", "takeoff"): Error(5.8, 2.2, 26),
+    ("axis_tilt", "flight"): Error(5.1, 1.7, 0),
+    ("axis_tilt", "landing"): Error(4.4, 1.7, 12),
+    ("ankle_gap", "entry"): Error(0.25, 1.9, 1.3),
+    ("ankle_gap", "flight"): Error(0.085, 1.0, 0.54),
+    ("ankle_gap", "landing"): Error(0.11, 1.4, 0.27),
+    ("free_leg_height", "entry"): Error(0.21, 1.8, 0.16),
+    ("free_leg_height", "landing"): Error(0.088, 1.5, 0.16),
+    ("free_leg_height", "exit"): Error(0.18, 1.8, 0),
+}
 EDGE_ON = 45.0  # degrees around the front and the back
 SIDES = ("left", "right")
 WRISTS = tuple(JOINTS.index(f"{side}_wrist") for side in SIDES)
@@ -66,11 +106,11 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         measure: of MEASURES, where "knee" stands for "left_knee" and "right_knee", or of
             QUANTITIES.
         at: event or phase of a measure; empty for a quantity.
+        leg: "carrying": only the leg that carries the weight at the event is compared.
         part: the part of the body.
         when: the event or phase in words.
         tolerance: usual difference between two good executions, in the unit of the measure.
-        error: median error of a measure. A quantity carries its own.
-        source: of the numbers.
+        source: of the tolerance.
         low: text for a value that is too low.
         high: text for a value that is too high.
         sides: the words for left and right.
@@ -80,10 +120,10 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     topic: Words
     measure: Words
     at: str = ""
+    leg: Literal["carrying", "both"] = "both"
     part: Words
     when: Words
     tolerance: Positive
-    error: Positive | None = None
     source: Words
     low: Text
     high: Text
@@ -220,20 +260,17 @@ def _check(rule: Rule, where: str) -> None:
             raise UserError(f"{where}: at: {rule.measure} is one number of a jump; leave out at")
         return
     measure = MEASURES.get(next(iter(rule.keys().values()))[0])
-    offered = sorted({name.split("_")[-1] if name.startswith(SIDES) else name
-                      for name, known in MEASURES.items() if known.places})  # fmt: skip
-    if measure is None or not measure.places:
+    offered = dict.fromkeys(name for name, _ in ERRORS)
+    if measure is None or rule.measure not in offered:
         raise UserError(
             f"{where}: measure: {rule.measure} is not offered; choose from "
             f"{', '.join([*offered, *QUANTITIES])}"
         )
-    if rule.at not in measure.places:
+    if (rule.measure, rule.at) not in ERRORS:
         raise UserError(
             f"{where}: at: {rule.measure} is not offered at {rule.at or 'no event'}; choose from "
             f"{', '.join(measure.places)}"
         )
-    if rule.error is None:
-        raise UserError(f"{where}: error: missing; give the median error of {rule.measure}")
 
 
 def spread(performances: Sequence[Performance], standard: Performance) -> Spread:
@@ -275,7 +312,7 @@ def advise(
     """Return the instructions for a learner, and why nothing is said about the rest.
 
     The score of a rule is w |x - c| / sqrt(d^2 + e^2). x is the learner's value; c and d are centre
-    and deviation of good executions; e is the error of what is compared, see `_error`; w is the
+    and deviation of good executions; e is the error, see `_error`; w is the
     weight, see `_weight`. A rule speaks if its score is at least NOTICED. Of one topic, the rule
     with the largest score speaks, if no other rule of the topic says the opposite.
 
@@ -292,7 +329,11 @@ def advise(
     topics: dict[str, list[_Finding]] = defaultdict(list)
     silent: dict[str, list[str]] = defaultdict(list)
     for rule in rules:
-        for side, key in rule.keys().items():
+        keys = rule.keys()
+        if rule.leg == "carrying" and rule.at in learner.events and rule.at in standard.events:
+            side = rule.sides[_carrying(rule.at, learner, standard)]
+            keys = {side: keys[side]}
+        for side, key in keys.items():
             if reason := _reason(rule, key, learner, standard, spread):
                 silent[reason].append(f"{rule.part.format(side=side)} {rule.when}")
             else:
@@ -317,6 +358,21 @@ def advise(
     return Advice(instructions, silence)
 
 
+def _carrying(at: str, learner: Performance, standard: Performance) -> int:
+    """Return 0 if the left leg carries the weight at an event, 1 for the right leg.
+
+    It is the leg with the lower ankle in the picture, averaged over both clips.
+    """
+    lower = 0.0
+    for performance in (learner, standard):
+        clip = performance.clip
+        keypoints = flip(clip.keypoints) if performance.mirrored else clip.keypoints
+        points = fill_joints(keypoints, MIN_CONFIDENCE)
+        below = (points[:, ANKLES[0], 1] - points[:, ANKLES[1], 1]) / torso_length(points, clip.fps)
+        lower += float(np.median(below[_near(performance, at, AT_S)]))
+    return int(lower < 0)
+
+
 def _compare(
     rule: Rule,
     key: Key,
@@ -332,29 +388,62 @@ def _compare(
         deviation = rule.tolerance
     compared = [learner, standard] if count == 1 else [learner]
     difference = _number(learner, key) - centre
-    error = float(np.linalg.norm([_error(rule, key, performance) for performance in compared]))
+    error = _error(key, compared)
     weight = min(1.0, confidence / CONFIDENT)
     weight *= min(_weight(key, performance) for performance in compared)
     score = weight * abs(difference) / float(np.hypot(deviation, error))
     return _Finding(rule, key, side, difference, error, deviation, score)
 
 
-def _error(rule: Rule, key: Key, performance: Performance) -> float:
-    """Return the standard deviation of a value: that of the quantity, or that of the measure.
+def _error(key: Key, compared: Sequence[Performance]) -> float:
+    """Return the standard deviation of the error of a learner's value, or of a difference.
 
-    The variance of a measure at an event is that of its error, plus the variance of its curve
-    within one standard deviation of the event.
+    A quantity carries its own. The variance of a measure is the sum of: base^2 of each clip;
+    (noise r)^2 of each, where r is the median distance of the raw from the filtered curve; the
+    variance of the filtered curve within one standard deviation of the event, of each; and
+    (view (p - q))^2, where p and q are the squared cosines of the azimuths of both cameras. q is 0,
+    a camera at the side, if the learner is compared with many clips.
+
+    Args:
+        key: what is compared.
+        compared: the learner, and the standard if there are no other good executions.
     """
     name, at = key
     if name in QUANTITIES:
-        return performance.quantities[name].uncertainty
-    assert rule.error is not None  # `read_rules` requires it
-    error = TO_DEVIATION * rule.error
-    if at in PHASES:
-        return error
-    times_s, event = performance.clip.times_s, performance.events[at]
-    near = np.abs(times_s - times_s[event.frame]) <= event.uncertainty_s + 1e-9
-    return float(np.hypot(error, performance.curves[name].filtered[near].std()))
+        parts = [performance.quantities[name].uncertainty for performance in compared]
+        return float(np.linalg.norm(parts))
+    error = ERRORS[_without_side(name), at]
+    parts, views = [], []
+    for performance in compared:
+        curve = performance.curves[name]
+        noise = np.abs(curve.raw - curve.filtered)[_near(performance, at, NOISE_S)]
+        parts += [error.base, error.noise * float(np.median(noise))]
+        if at in performance.events:
+            late_s = performance.events[at].uncertainty_s
+            parts.append(float(curve.filtered[_near(performance, at, late_s)].std()))
+        sides, angle = MEASURES[name].places[at], curve.azimuth[_near(performance, at, AT_S)]
+        angle = angle[(sides.low <= angle) & (angle <= sides.high)]
+        views.append(float(np.mean(np.cos(np.radians(angle)) ** 2)))
+    return float(np.linalg.norm([*parts, error.view * (views[0] - sum(views[1:]))]))
+
+
+def _near(performance: Performance, at: str, within_s: float) -> NDArray[np.bool_]:
+    """Return (F,) which frames are in a phase, or at most `within_s` from an event."""
+    times_s = performance.clip.times_s
+    if at not in PHASES:
+        near: NDArray[np.bool_] = (
+            np.abs(times_s - times_s[performance.events[at].frame]) <= within_s + 1e-9
+        )
+        return near
+    start, end = performance.phases[at]
+    near = np.zeros(len(times_s), bool)
+    near[start:end] = True
+    return near
+
+
+def _without_side(name: str) -> str:
+    side, _, part = name.partition("_")
+    return part if side in SIDES else name
 
 
 def _weight(key: Key, performance: Performance) -> float:
@@ -413,13 +502,8 @@ def _reason(
 def _unseen(name: str, at: str, performance: Performance) -> str:
     """Return why a measure has no valid frame at an event or in a phase."""
     sides, clip = MEASURES[name].places[at], performance.clip
-    times_s, azimuth = clip.times_s, performance.curves[name].azimuth
-    if at in PHASES:
-        near = np.zeros(len(times_s), bool)
-        near[slice(*performance.phases[at])] = True
-    else:
-        near = np.abs(times_s - times_s[performance.events[at].frame]) <= AT_S + 1e-9
-    angle = float(np.median(azimuth[near]))
+    azimuth = performance.curves[name].azimuth
+    angle = float(np.median(azimuth[_near(performance, at, AT_S)]))
     if sides.low <= angle <= sides.high:
         return f"the detector is not sure of the joints in {clip.name}"
     if angle < EDGE_ON:

@@ -35,6 +35,9 @@ WIDTHS = ((SHOULDERS, 0.62), (HIPS, 0.42))
 AT_S = 0.05  # the value at an event is the median of the valid frames at most this long from it
 TURN_S = 0.067  # standard deviation of the Gaussian that averages the speed of the turn
 CLOSED = 0.5  # the arms are closed if the wrists are nearer to the trunk, torso lengths
+STAY_CLOSED = 0.6  # and stay so while they are nearer than this
+HOLD_S = 0.167  # for so long; arms that swing past the trunk are near it for 0.1 s
+ARMS_S = 0.067  # standard deviation of the time until the arms are closed, see docs/measures.md
 SWING_S = 0.15  # the arms do not close earlier before the take-off than this
 
 
@@ -180,8 +183,8 @@ def arms_closing(
     """Return the time from the take-off until the arms are closed, s; 0: closed at the take-off.
 
     This is the first frame, from SWING_S before the take-off, in which the mean distance of the
-    wrists from the trunk is below CLOSED; it is the air time if there is none before the landing.
-    All sides show it about equally well.
+    wrists from the trunk is below CLOSED and from which it is below STAY_CLOSED for HOLD_S. It is
+    the air time if there is none before the landing. All sides show it about equally well.
 
     Args:
         found: from `curves`.
@@ -193,9 +196,15 @@ def arms_closing(
     takeoff, landing = events["takeoff"], events["landing"]
     start = int(np.searchsorted(times_s, times_s[takeoff.frame] - SWING_S - 1e-9))
     wrists = np.stack([found[name].filtered for name in ("left_wrist", "right_wrist")])
-    closed = np.flatnonzero(wrists[:, start : landing.frame].mean(axis=0) < CLOSED)
-    frame = start + int(closed[0]) if len(closed) else landing.frame
-    return Quantity(float(times_s[frame] - times_s[takeoff.frame]), takeoff.uncertainty_s)
+    distance = wrists.mean(axis=0)
+    frame = landing.frame
+    for first in start + np.flatnonzero(distance[start : landing.frame] < CLOSED):
+        end = int(np.searchsorted(times_s, times_s[first] + HOLD_S))
+        if (distance[first:end] < STAY_CLOSED).all():
+            frame = int(first)
+            break
+    uncertainty_s = float(np.hypot(takeoff.uncertainty_s, ARMS_S))
+    return Quantity(float(times_s[frame] - times_s[takeoff.frame]), uncertainty_s)
 
 
 def fastest_turn(points: Array, events: Mapping[str, Event], times_s: Times) -> float | None:
