@@ -310,10 +310,11 @@ def write_text(
     cv2.putText(image, text, corner_px, FONT, fitted, color, 1, cv2.LINE_AA)
 
 
+@lru_cache(maxsize=8)
 def banner(width_px: int, text: str, is_doubtful: bool) -> Image:
     """Return a bar (BANNER_PX, width_px, 3) of one line to put above all panels.
 
-    It is orange if the result is doubtful.
+    It is orange if the result is doubtful. Do not change it.
     """
     ground, ink = (MARK, DARK) if is_doubtful else (DARK, LIGHT)
     bar = np.full((BANNER_PX, width_px, 3), ground, np.uint8)
@@ -349,12 +350,21 @@ def progress_bar(width_px: int, frame: int, num_frames: int, span: tuple[int, in
     return bar
 
 
-def grid(panels: Sequence[Image], columns: int) -> Image:
-    """Arrange panels of one size in rows of `columns`; unused places are dark."""
-    blank = np.full_like(panels[0], 0) + np.uint8(DARK[0])
-    filled = [*panels, *[blank] * (-len(panels) % columns)]
-    rows = [
-        np.concatenate(filled[row : row + columns], axis=1)
-        for row in range(0, len(filled), columns)
-    ]
-    return np.concatenate(rows)
+def grid(head: Image, panels: Sequence[Image], columns: int) -> Image:
+    """Arrange panels of one size in rows of `columns` below a bar; unused places are dark.
+
+    Args:
+        head: (H, columns * width of a panel, 3).
+        panels: the panels.
+        columns: panels in a row.
+    """
+    height, width, _ = panels[0].shape
+    head_px, rows = len(head), -(-len(panels) // columns)
+    picture = np.empty((head_px + rows * height, columns * width, 3), np.uint8)
+    picture[:head_px] = head
+    if unused := -len(panels) % columns:
+        picture[-height:, -unused * width :] = DARK
+    for index, panel in enumerate(panels):
+        y, x = head_px + index // columns * height, index % columns * width
+        picture[y : y + height, x : x + width] = panel
+    return picture

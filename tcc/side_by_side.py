@@ -128,6 +128,11 @@ def video_fps(leader: Clip) -> float:
     return min(leader.fps, MAX_FPS)
 
 
+def pace(speed: float) -> str:
+    """Return how people write the speed of a video."""
+    return "own speed" if speed == 1 else f"slow motion {speed:g}x"
+
+
 def draw(
     shown: Sequence[Shown],
     times_s: Array,
@@ -161,7 +166,9 @@ def draw(
         places = tuple(row[index] for row in rows)
         if drawn != (places, speed):  # in slow motion, several frames of the video are the same
             drawn = (places, speed)
+            head = banner(columns * panel_size[0], f"{text}   {pace(speed)}", is_doubtful)
             picture = grid(
+                head,
                 [
                     panel.draw(frame, item.title, state, item.span, is_held)
                     for item, panel, (frame, state, is_held) in zip(
@@ -170,9 +177,6 @@ def draw(
                 ],
                 columns,
             )
-            pace = "own speed" if speed == 1 else f"slow motion {speed:g}x"
-            head = banner(picture.shape[1], f"{text}   {pace}", is_doubtful)
-            picture = np.concatenate([head, picture])
         yield picture
 
 

@@ -178,17 +178,6 @@ def test_neck_and_middle_of_the_hips_are_means_and_feet_are_missing() -> None:
     np.testing.assert_allclose(body[:, 4], keypoints[:, 10], rtol=1e-6)  # right wrist
 
 
-def test_files_of_an_earlier_longer_clip_are_replaced_and_others_are_kept(tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").write_text("mine")
-    (tmp_path / "pose_1_keypoints.json").write_text("mine")
-    write_openpose(tmp_path, jump(first_frame=500))
-    performance = jump()
-    write_openpose(tmp_path, performance)
-    names = {path.name for path in tmp_path.iterdir()}
-    assert {"notes.txt", "pose_1_keypoints.json"} < names
-    assert len(names) == 2 + performance.clip.num_frames
-
-
 def test_ten_minutes_of_openpose_files_are_written_in_seconds(tmp_path: Path) -> None:
     performance = jump()
     keypoints = np.resize(performance.clip.keypoints, (18_000, 17, 3))

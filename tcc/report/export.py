@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import msgspec
 import numpy as np
@@ -97,7 +96,7 @@ def write_openpose(folder: Path, performance: Performance) -> None:
     are 0. The skater is the one in the picture, also where the report shows the mirror image.
 
     Args:
-        folder: of the files; files of an earlier run are replaced.
+        folder: of the files, which `tcc.files.whole_folder` makes whole.
         performance: of the clip.
     """
     clip = performance.clip
@@ -108,17 +107,12 @@ def write_openpose(folder: Path, performance: Performance) -> None:
         for part in ("pose", "face", "hand_left", "hand_right")
     }
     folder.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=folder) as temporary:
-        for frame, (numbers, observed) in enumerate(
-            zip(people.round(3).tolist(), clip.track.observed, strict=True), clip.first_frame
-        ):
-            person = {"person_id": [-1], **empty, "pose_keypoints_2d": numbers}
-            content = {"version": 1.3, "people": [person] if observed else []}
-            Path(temporary, OPENPOSE_FILE.format(frame)).write_bytes(msgspec.json.encode(content))
-        for path in folder.glob(OPENPOSE_FILE.replace("{:012d}", "[0-9]" * 12)):
-            path.unlink()
-        for path in Path(temporary).iterdir():
-            path.replace(folder / path.name)
+    for frame, (numbers, observed) in enumerate(
+        zip(people.round(3).tolist(), clip.track.observed, strict=True), clip.first_frame
+    ):
+        person = {"person_id": [-1], **empty, "pose_keypoints_2d": numbers}
+        content = {"version": 1.3, "people": [person] if observed else []}
+        (folder / OPENPOSE_FILE.format(frame)).write_bytes(msgspec.json.encode(content))
 
 
 def to_body_25(keypoints: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -27,7 +27,7 @@ from tcc.report.events import EVENTS
 from tcc.report.export import phase_at
 from tcc.report.measures import low_pass
 from tcc.report.performance import Performance
-from tcc.side_by_side import make_panels, schedule, video_fps
+from tcc.side_by_side import make_panels, pace, schedule, video_fps
 
 KEYFRAME_PX = (320, 400)  # width, height of a picture of the key frames
 REACH = 2.5  # farthest from the hips that a joint is, in torso lengths
@@ -65,10 +65,7 @@ def draw_overlay(
     flight = learner.phases.get("flight")
     span = None if flight is None else (flight[0] - rows[0, 0], flight[1] - rows[0, 0])
     title = f"{learner.clip.name}, ghost: {standard.clip.name}{' (mirrored)' * standard.mirrored}"
-    heads = {
-        speed: banner(size_px[0], f"{title}   {pace(speed)}", comparison.confidence < CONFIDENT)
-        for speed in set(speeds.tolist())
-    }
+    is_doubtful = comparison.confidence < CONFIDENT
     drawn: tuple[int, float] | None = None
     for row, speed in zip(
         (nearest(times_s, shown_s) - rows[0, 0]).tolist(), speeds.tolist(), strict=True
@@ -88,8 +85,9 @@ def draw_overlay(
                 thickness_px=thickness_px,
             )  # fmt: skip
             lines = (f"learner   {_moment(learner, first)}", f"ghost   {_moment(standard, second)}")
+            head = banner(size_px[0], f"{title}   {pace(speed)}", is_doubtful)
             image = np.concatenate(
-                [heads[speed], header(size_px[0], *lines), picture,
+                [head, header(size_px[0], *lines), picture,
                  progress_bar(size_px[0], row, len(rows), span)]
             )  # fmt: skip
         yield image
@@ -120,14 +118,13 @@ def draw_keyframes(comparison: Comparison, threshold: float) -> Image:
         for name, moments in columns
         for frame, note in [moments[side]]
     ]
-    picture = grid(cells, len(columns))
     names = [performance.clip.name for performance in performances]
     mirrored = " (mirrored)" * comparison.standard.mirrored
     head = banner(
-        picture.shape[1], f"learner: {names[0]}   standard: {names[1]}{mirrored}",
+        len(columns) * KEYFRAME_PX[0], f"learner: {names[0]}   standard: {names[1]}{mirrored}",
         comparison.confidence < CONFIDENT,
     )  # fmt: skip
-    return np.concatenate([head, picture])
+    return grid(head, cells, len(columns))
 
 
 def page_pictures(
@@ -173,11 +170,6 @@ def page_pictures(
             pictures[role] = [encode(shown[0])] * len(shown)
         keypoints[role] = np.stack([panel.keypoints(frame) for frame in shown])
     return pictures, keypoints
-
-
-def pace(speed: float) -> str:
-    """Return how people write the speed of a video."""
-    return "own speed" if speed == 1 else f"slow motion {speed:g}x"
 
 
 def _body(performance: Performance, threshold: float) -> NDArray[np.float32]:
