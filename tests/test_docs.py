@@ -43,7 +43,11 @@ FEWER = {
     "benchmarks/measures.py": " --cameras 1 --jumps 20",
     "benchmarks/keypoints.py": " --megabytes 1 --frames 20",
 }
-SHORT = {"losses.py": ("ROUNDS = 30", "ROUNDS = 1"), "pose.py": ("(10, 60, 600)", "(10,)")}
+SHORT = {
+    "losses.py": ("ROUNDS = 30", "ROUNDS = 1"),
+    "pose.py": ("(10, 60, 600)", "(10,)"),
+    "rendering.py": ("FRAMES, PLOTTED, ROUNDS = 60, 30, 3", "FRAMES, PLOTTED, ROUNDS = 10, 2, 1"),
+}
 # Settings for a quick training.
 QUICK = {
     "HIDDEN_SIZE": "16",
