@@ -149,10 +149,16 @@ def make_features(clip: Clip, config: Config, mirrored: bool = False) -> NDArray
     return extract(flip(points) if mirrored else points, rate(times_s))
 
 
-def clip_turn(clip: Clip, config: Config) -> float:
-    """Return the direction in which the skater turns, positive for left: see `features.turn`."""
-    points = fill_joints(clip.keypoints, config.SKELETON_CONF_THRESHOLD)
-    return turn(points, clip.keypoints[..., 2], clip.fps)
+def clip_turn(clip: Clip, config: Config, start: int = 0, end: int | None = None) -> float:
+    """Return the direction in which the skater turns, positive for left: see `features.turn`.
+
+    Args:
+        clip: F frames.
+        config: SKELETON_CONF_THRESHOLD is used.
+        start, end: first frame and end (exclusive) of the part that counts; None: the end is F.
+    """
+    points = fill_joints(clip.keypoints, config.SKELETON_CONF_THRESHOLD)[start:end]
+    return turn(points, clip.keypoints[start:end, :, 2], clip.fps)
 
 
 def resample_points(clip: Clip, config: Config) -> NDArray[np.float32]:

@@ -47,6 +47,7 @@ def main() -> None:
     run(args, "tcc_get_start.py", "--mode", "test")
     run(args, "tcc_align.py", "--mode", args.mode)
     run(args, "tcc_get_kendalls_tau.py", "--mode", args.mode)
+    run(args, "tcc_report.py", "--mode", "test")
 
     start = args.result_dir / f"start_{motion}_{learner}_vs_{standard}"
     found = json.loads(Path(f"{start}.json").read_text(encoding="utf-8"))["start_frame"]
@@ -55,6 +56,7 @@ def main() -> None:
     output = args.result_dir / f"output_{motion}_{args.mode}"
     tau = args.result_dir / f"kendalls_tau_{motion}_{args.mode}.png"
     print(f"  {start}.mp4\n  {start}.png\n  {output}.mp4\n  {output}.jpg\n  {tau}")
+    print(f"open this page first:\n  {args.result_dir / f'{learner}_vs_{standard}'}/report.html")
 
 
 def film(motion_dir: Path) -> None:

@@ -123,7 +123,12 @@ def load_pair(
 
 
 def find_start(
-    encoder: Encoder, learner: Clip, standard: Clip, method: str, settings: Config
+    encoder: Encoder,
+    learner: Clip,
+    standard: Clip,
+    method: str,
+    settings: Config,
+    is_opposed: bool | None = None,
 ) -> Result:
     """Find the standard, or its mirror image, in the learner's clip.
 
@@ -133,7 +138,10 @@ def find_start(
         standard: the clip that is searched for.
         method: "dtw" or "sliding", see `tcc.dtw.search`.
         settings: as returned by `load_encoder`.
+        is_opposed: whether the skaters turn in opposite directions; None: find it out.
     """
+    if is_opposed is None:
+        is_opposed = opposed(clip_turn(standard, settings), clip_turn(learner, settings))
     variants = [
         embed(encoder, make_features(standard, settings, mirrored)) for mirrored in (False, True)
     ]
@@ -142,7 +150,7 @@ def find_start(
         embed(encoder, make_features(learner, settings)),
         method,
         CONFIG.TOP_K + 1,
-        opposed(clip_turn(standard, settings), clip_turn(learner, settings)),
+        is_opposed,
     )
     rows, columns = (
         nearest(feature_times(clip, settings), clip.times_s) for clip in (standard, learner)

@@ -72,32 +72,39 @@ def _unwritable(path: Path, error: OSError) -> UserError:
 
 
 @contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside `path`, to write files to.
+def whole_folder(folder: Path, inputs: dict[str, Any], json_name: str) -> Iterator[Path]:
+    """Yield a temporary folder beside `folder`, to write the files of a result to.
 
-    The files are moved to the folder `path` if the block succeeds, and deleted if it fails. Other
-    files in `path` are kept.
+    They are moved to `folder` if the block succeeds, and deleted if it fails. Other files in
+    `folder` are kept. If it holds a result that was made from other inputs, it is renamed to
+    <folder>_earlier_1, or _2 if there is one already, and so on.
+
+    Args:
+        folder: of the result.
+        inputs: see `keep_earlier`.
+        json_name: of the file in the folder that holds its inputs.
 
     Raises:
-        UserError: `path` can't be written.
+        UserError: `folder` can't be written, or it holds files but is not a result.
     """
-    temporary = path.with_name(f".{secrets.token_hex(8)}")
+    temporary = folder.with_name(f".{secrets.token_hex(8)}")
     try:
         temporary.mkdir(parents=True)
-        path.mkdir(exist_ok=True)
-    except OSError as error:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise _unwritable(path, error) from None
-    try:
+        if folder.exists() and any(folder.iterdir()) and _inputs(folder / json_name) is None:
+            raise UserError(
+                f"{folder}: this folder has no {json_name}, so it is not a result of this program; "
+                "choose another --result-dir"
+            )
         yield temporary
-        move_files(temporary, path)
+        _keep_earlier_folder(folder, inputs, json_name)
+        _move_files(temporary, folder)
+    except OSError as error:
+        raise _unwritable(folder, error) from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-        with suppress(OSError):
-            path.rmdir()  # if it is empty, because the block failed
 
 
-def move_files(source: Path, target: Path) -> None:
+def _move_files(source: Path, target: Path) -> None:
     """Move all files below a folder to the same places below another one."""
     for path in sorted(source.rglob("*")):
         if path.is_file():
@@ -164,39 +171,18 @@ def keep_earlier(stem: Path, inputs: dict[str, Any], suffixes: Iterable[str]) ->
     )  # fmt: skip
 
 
-def keep_earlier_folder(folder: Path, inputs: dict[str, Any], json_name: str) -> None:
-    """Rename the folder of an earlier result, unless it was made from the same inputs.
-
-    It is called <folder>_earlier_1, or _2 if there is one already, and so on.
-
-    Args:
-        folder: of the result.
-        inputs: see `keep_earlier`.
-        json_name: of the file in the folder that holds its inputs.
-
-    Raises:
-        UserError: there is a folder of this name that is not a result.
-    """
-    if not folder.is_dir() or not any(folder.iterdir()):
-        return
+def _keep_earlier_folder(folder: Path, inputs: dict[str, Any], json_name: str) -> None:
+    """Rename the folder of an earlier result, unless it was made from the same inputs."""
     found = _inputs(folder / json_name)
-    if found is None:
-        raise UserError(
-            f"{folder}: this folder has no {json_name}, so it is not a result of this program; "
-            "choose another --result-dir"
-        )
-    if found == json.loads(msgspec.json.encode(inputs)):
+    if found is None or found == json.loads(msgspec.json.encode(inputs)):
         return
     number = 1
     while (kept := folder.with_name(f"{folder.name}_earlier_{number}")).exists():
         if _inputs(kept / json_name) == found:
             break  # the same result was kept before
         number += 1
-    if kept.exists():
-        move_files(folder, kept)
-        shutil.rmtree(folder)
-    else:
-        folder.rename(kept)
+    _move_files(folder, kept)
+    shutil.rmtree(folder)
     log.info(
         "%s: the report of other clips, persons, settings or another checkpoint is kept as %s",
         folder, kept.name,

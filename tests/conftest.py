@@ -101,7 +101,7 @@ def write_frames(folder: Path, num_frames: int, size_px: tuple[int, int] = (641,
     """Write vis/ of a clip: width x height, odd on purpose, with the frame number as grey value."""
     (folder / "vis").mkdir()
     for frame in range(num_frames):
-        image = np.full((*size_px[::-1], 3), 2 * frame, np.uint8)
+        image = np.full((*size_px[::-1], 3), 2 * frame % 256, np.uint8)
         cv2.imwrite(str(folder / "vis" / f"{frame}.jpg"), image)
 
 

@@ -131,6 +131,7 @@ def test_this_file_runs_every_command_or_another_does() -> None:
         "tcc_get_pose.py",
         "tcc_demo.py",
         "tcc_evaluate.py",
+        "tcc_report.py",
         "tcc_train_generic.py",
     }
     commands = {p.name for p in ROOT.glob("tcc_*.py") if "__main__" in p.read_text()}

@@ -170,9 +170,10 @@ def test_the_whole_demo(demo_dir: Path, run: Run) -> None:
     done = run("tcc_demo.py", *options, cwd=demo_dir.parent)
     assert done.returncode == 0, done.stderr
     assert "warning" not in done.stderr
-    assert done.stdout.count("\n$ python3 tcc_") == 5
+    assert done.stdout.count("\n$ python3 tcc_") == 6
     names = [line.strip() for line in done.stdout.splitlines() if line.startswith("  result")]
-    assert len(names) == 5
+    assert len(names) == 6
+    assert done.stdout.endswith("  result/1_learner_vs_2_standard/report.html\n")
     assert all((demo_dir.parent / name).stat().st_size > 1000 for name in names)
     found = json.loads((demo_dir.parent / names[0]).with_suffix(".json").read_text())
     true = true_start(demo_dir)

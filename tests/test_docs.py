@@ -1,6 +1,6 @@
 """README.md and docs/: every command runs, and every file, link, setting and field exists.
 
-python3 -m tests.test_docs    writes the table of docs/settings.md again
+python3 -m tests.test_docs    writes the table of docs/settings.md and docs/summary.schema.json
 """
 
 from __future__ import annotations
@@ -18,13 +18,16 @@ from pathlib import Path
 from typing import Annotated, Literal, get_args, get_origin, get_type_hints
 
 import cv2
+import msgspec
 import pytest
 
+from tcc.report.summary import Summary
 from tcc_config import Config
 from tests.conftest import ROOT, wave, write_clip, write_frames
 
 README = ROOT / "README.md"
 SETTINGS = ROOT / "docs" / "settings.md"
+SCHEMA = ROOT / "docs" / "summary.schema.json"
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 TABLE = re.compile(r"(<!-- settings.*?-->\n)(.*?)(<!-- end of settings -->)", re.DOTALL)
 # Commands that are slow or need packages that are not installed here: the test that runs them.
@@ -32,6 +35,7 @@ ELSEWHERE = {
     "make demo": "test_demo.py",
     "python3 tcc_get_pose.py": "test_pose.py",
     "python3 tcc_get_start.py my.mov coach.mp4": "test_clip_cache.py",
+    "python3 tcc_report.py my.mov coach.mp4": "test_report.py",
     "python3 -m pip install -r requirements-pose.txt": "test_pose.py",
 }
 # Commands on recorded data, and arguments that are added here to make them short.
@@ -290,6 +294,7 @@ def test_every_command_runs(copy: Path) -> None:
 
 
 if __name__ == "__main__":
+    SCHEMA.write_text(json.dumps(msgspec.json.schema(Summary), indent=1) + "\n")
     SETTINGS.write_text(
         TABLE.sub(lambda found: found[1] + settings_table() + found[3], SETTINGS.read_text())
     )

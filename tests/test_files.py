@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tcc.files import UserError, keep_earlier_folder, whole_folder, write_json
+from tcc.files import UserError, whole_folder, write_json
 
 
 def write_result(folder: Path, inputs: dict[str, str], *names: str) -> None:
     """Write a result: its JSON file and some others."""
-    keep_earlier_folder(folder, inputs, "summary.json")
-    with whole_folder(folder) as made:
+    with whole_folder(folder, inputs, "summary.json") as made:
         write_json(made / "summary.json", {"inputs": inputs})
         for name in names:
             (made / name).parent.mkdir(exist_ok=True)
@@ -31,12 +30,13 @@ def test_a_folder_appears_as_a_whole_and_other_files_in_it_are_kept(tmp_path: Pa
 
 
 def test_nothing_is_left_if_the_work_fails(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), whole_folder(tmp_path / "a_vs_b") as made:
+    result = tmp_path / "a_vs_b", {"learner": "2"}, "summary.json"
+    with pytest.raises(ZeroDivisionError), whole_folder(*result) as made:
         (made / "page.html").write_text("half")
         assert 1 / 0
     assert not list(tmp_path.iterdir())
     write_result(tmp_path / "a_vs_b", {"learner": "1"}, "page.html")
-    with pytest.raises(ZeroDivisionError), whole_folder(tmp_path / "a_vs_b") as made:
+    with pytest.raises(ZeroDivisionError), whole_folder(*result) as made:
         (made / "page.html").write_text("half")
         assert 1 / 0
     assert (tmp_path / "a_vs_b" / "page.html").read_text() == "page.html"
@@ -62,19 +62,13 @@ def test_the_result_of_other_inputs_is_kept_under_another_name(tmp_path: Path) -
 def test_a_folder_of_the_user_is_not_touched(tmp_path: Path) -> None:
     folder = tmp_path / "a_vs_b"
     folder.mkdir()
-    keep_earlier_folder(folder, {}, "summary.json")  # an empty folder may be filled
-    (folder / "mine.txt").touch()
+    write_result(folder, {})  # an empty folder may be filled
+    (folder / "summary.json").rename(folder / "mine.json")
     with pytest.raises(UserError, match=r"a_vs_b: this folder has no summary.json, so it is not a"):
-        keep_earlier_folder(folder, {}, "summary.json")
+        write_result(folder, {})
     (tmp_path / "file").touch()
-    with (
-        pytest.raises(UserError, match=r"can't write .*file \(File exists\); fix this or choose"),
-        whole_folder(tmp_path / "file"),
-    ):
-        pass
-    with (
-        pytest.raises(UserError, match=r"can't write .*inside \(Not a directory\)"),
-        whole_folder(tmp_path / "file" / "inside"),
-    ):
-        pass
+    for name in ("file", "file/inside"):
+        with pytest.raises(UserError, match=rf"can't write .*{name} \(Not a directory\); fix this"):
+            write_result(tmp_path / name, {})
     assert {path.name for path in tmp_path.iterdir()} == {"a_vs_b", "file"}
+    assert [path.name for path in folder.iterdir()] == ["mine.json"]

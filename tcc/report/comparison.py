@@ -37,6 +37,42 @@ class Comparison:
         return row if 0 <= row < len(self.rows) else None
 
 
+def through_events(path: WarpingPath, learner: Performance, standard: Performance) -> WarpingPath:
+    """Return a path on which take-off and landing of both skaters are at the same place.
+
+    The events are known better than the path alone, because they also come from the learner's
+    motion. At each event, the standard is shifted in time by what is missing. Between the events,
+    and from them to the ends of the path, the shift changes linearly.
+
+    Args:
+        path: (K, 2) pairs of a standard's and a learner's frame.
+        learner, standard: the two performances.
+
+    Returns:
+        A pair for each frame of the learner that is on the path.
+    """
+    pairs_s = pair_times(path[:, ::-1], learner.clip, standard.clip)
+    frames = np.arange(path[0, 1], path[-1, 1] + 1)
+    times_s = learner.clip.times_s[frames]
+    at_s = follow_times(pairs_s, times_s)
+    known = [
+        (learner.clip.times_s[learner.events[name].frame],
+         standard.clip.times_s[standard.events[name].frame])
+        for name in ("takeoff", "landing")
+        if name in learner.events and name in standard.events
+    ]  # fmt: skip
+    inside = [
+        pair for pair in known
+        if times_s[0] < pair[0] < times_s[-1] and at_s[0] < pair[1] < at_s[-1]
+    ]  # fmt: skip
+    if inside:
+        event_s, target_s = np.array(inside).T
+        shift_s = target_s - follow_times(pairs_s, event_s)
+        knots_s = [times_s[0], *event_s, times_s[-1]]
+        at_s = np.maximum.accumulate(at_s + np.interp(times_s, knots_s, [0, *shift_s, 0]))
+    return np.stack([nearest(standard.clip.times_s, at_s), frames], axis=1)
+
+
 def compare(
     learner: Performance, standard: Performance, path: WarpingPath, confidence: float
 ) -> Comparison:
