@@ -40,11 +40,11 @@
     instruction: null,
   };
 
-  // Where the page opens: the first instruction, else the take-off, else the first matched row.
+  // The take-off, else the first matched row. The clocks are 0 here at first, and the page opens
+  // here unless there is an instruction.
   function opening() {
     const takeoff = events.find((event) => event.name === "takeoff" && event.row !== null);
-    const matched = rows.findIndex((row) => row[2]);
-    return instructions.length ? instructions[0].row : takeoff ? takeoff.row : Math.max(matched, 0);
+    return takeoff ? takeoff.row : Math.max(rows.findIndex((row) => row[2]), 0);
   }
 
   const order = () => (state.swapped ? ["standard", "learner"] : SIDES);
@@ -783,13 +783,9 @@
   listen();
   addTicks();
   fit();
-  const takeoff = events.find((event) => event.name === "takeoff" && event.row !== null);
-  const opened = state.row;
-  state.row = takeoff ? takeoff.row : 0;
-  setZero(); // the clock counts from the take-off until it is zeroed elsewhere
-  state.row = opened;
+  setZero();
   drawCurve();
   if (instructions.length) choose(0);
-  else go(opened);
+  else go(state.row);
   load();
 })();
