@@ -51,7 +51,7 @@ def seen_from(joints_m: Array, degrees: float, elevation: float = 0.0) -> Array:
 # The limbs of a faultless Axel at each of PHASES: left leg, right leg, both arms.
 LIMBS = (
     ("under", "soft", "wide"), ("soft", "trail", "side"), ("soft", "trail", "side"),
-    ("bent", "reach", "rear"), ("straight", "knee", "scoop"), ("cross", "back", "fold"),
+    ("bent", "reach", "rear"), ("straight", "knee", "scoop"), ("cross", "back", "scoop"),
     ("cross", "back", "fold"), ("landed", "soft", "guard"), ("landed", "bent", "wide"),
     ("landed", "edge", "side"), ("landed", "soft", "side"),
 )  # fmt: skip
@@ -157,16 +157,12 @@ def tilt_axis(motion: Motion, degrees: float) -> Motion:
     return replace(motion, joints_m=joints_m)
 
 
-def _arms(keys: Array, phases: list[int], name: str) -> None:
-    keys[phases, BOTH_ARMS] = [*ARMS[name], *ARMS[name]]
-
-
 def _arms_late(keys: Array, times_s: Array) -> None:
-    keys[CLOSED, BOTH_ARMS] = keys[TAKEOFF, BOTH_ARMS]
+    keys[OPENING, BOTH_ARMS] = keys[TAKEOFF, BOTH_ARMS]
 
 
 def _arms_early(keys: Array, times_s: Array) -> None:
-    keys[TAKEOFF, BOTH_ARMS] = keys[CLOSED, BOTH_ARMS]
+    keys[[TAKEOFF, CLOSED], BOTH_ARMS] = keys[OPENING, BOTH_ARMS]
 
 
 def _reach(column: int, phases: list[int], reach: float) -> Alter:

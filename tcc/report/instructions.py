@@ -18,20 +18,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tcc.clips import MIN_CONFIDENCE
-from tcc.coco import JOINTS
 from tcc.dtw import CONFIDENT, certainty
 from tcc.features import ANKLES, HIPS, fill_joints, flip, torso_length
 from tcc.files import UserError
-from tcc.report.events import PHASES
+from tcc.report.events import PHASES, TEMPO
 from tcc.report.measures import AT_S, MEASURES
-from tcc.report.performance import QUANTITIES, Performance
+from tcc.report.performance import QUANTITIES, WRISTS, Performance
 
 RULES = Path(__file__).with_name("rules.toml")
 MOST = 3  # instructions
 MIN_CLIPS = 8  # the standard deviation of 8 values is known to 27 %: 1 / sqrt(2 (8 - 1))
-NOTICED = 1.5  # smallest score of an instruction; see docs/instructions.md
+NOTICED = 1.2  # smallest score of an instruction; see docs/instructions.md
 CERTAIN = 1.5  # an instruction with this many times NOTICED is called certain
-MAX_EVENT_S = 0.15  # nothing is said about an event whose standard deviation is larger
+# Nothing is said about take-off, landing and flight if their standard deviation is larger. Entry
+# and exit may be uncertain: the knee is bent for long there, so the value hardly changes.
+MAX_EVENT_S = 0.15
 TO_DEVIATION = 1.4826  # standard deviation of a normal distribution, over its median distance
 NOISE_S = 0.3  # the noise of a measure is that of the frames at most this long from the event
 
@@ -73,14 +74,13 @@ ERRORS = {
 }
 EDGE_ON = 45.0  # degrees around the front and the back
 SIDES = ("left", "right")
-WRISTS = tuple(JOINTS.index(f"{side}_wrist") for side in SIDES)
 # Of each quantity: the joints that show it, and the events that it needs.
 SHOWN: dict[str, tuple[tuple[int, ...], tuple[str, ...]]] = {
     "push": (tuple(HIPS), ("entry", "takeoff")),
     "flight": (tuple(HIPS), ("takeoff", "landing")),
     "height": (tuple(HIPS), ("takeoff", "landing")),
     "rise": (tuple(HIPS), ("takeoff", "landing")),
-    "arms_closing": (WRISTS, ("takeoff", "landing")),
+    "arms_closing": (tuple(WRISTS), ("takeoff", "landing")),
     "fastest_turn": (tuple(HIPS), ("takeoff", "landing")),
 }
 Key = tuple[str, str]  # measure and its event or phase, or quantity and ""
@@ -369,7 +369,7 @@ def _carrying(at: str, learner: Performance, standard: Performance) -> int:
         keypoints = flip(clip.keypoints) if performance.mirrored else clip.keypoints
         points = fill_joints(keypoints, MIN_CONFIDENCE)
         below = (points[:, ANKLES[0], 1] - points[:, ANKLES[1], 1]) / torso_length(points, clip.fps)
-        lower += float(np.median(below[_near(performance, at, AT_S)]))
+        lower += float(np.median(below[near_frames(performance, at, AT_S)]))
     return int(lower < 0)
 
 
@@ -416,18 +416,18 @@ def _error(key: Key, compared: Sequence[Performance]) -> float:
     parts, views = [], []
     for performance in compared:
         curve = performance.curves[name]
-        noise = np.abs(curve.raw - curve.filtered)[_near(performance, at, NOISE_S)]
+        noise = np.abs(curve.raw - curve.filtered)[near_frames(performance, at, NOISE_S)]
         parts += [error.base, error.noise * float(np.median(noise))]
         if at in performance.events:
             late_s = performance.events[at].uncertainty_s
-            parts.append(float(curve.filtered[_near(performance, at, late_s)].std()))
-        sides, angle = MEASURES[name].places[at], curve.azimuth[_near(performance, at, AT_S)]
+            parts.append(float(curve.filtered[near_frames(performance, at, late_s)].std()))
+        sides, angle = MEASURES[name].places[at], curve.azimuth[near_frames(performance, at, AT_S)]
         angle = angle[(sides.low <= angle) & (angle <= sides.high)]
         views.append(float(np.mean(np.cos(np.radians(angle)) ** 2)))
     return float(np.linalg.norm([*parts, error.view * (views[0] - sum(views[1:]))]))
 
 
-def _near(performance: Performance, at: str, within_s: float) -> NDArray[np.bool_]:
+def near_frames(performance: Performance, at: str, within_s: float) -> NDArray[np.bool_]:
     """Return (F,) which frames are in a phase, or at most `within_s` from an event."""
     times_s = performance.clip.times_s
     if at not in PHASES:
@@ -447,7 +447,7 @@ def _without_side(name: str) -> str:
 
 
 def _weight(key: Key, performance: Performance) -> float:
-    """Return in [0, 1] how much a value counts: the square root of the share of valid frames.
+    """Return in [0, 1] how much a value counts: the share of the valid frames.
 
     In a phase, a skater who turns is seen from the sides of the measure for a part of the frames
     only. So all of the frames from these sides are the whole.
@@ -459,7 +459,7 @@ def _weight(key: Key, performance: Performance) -> float:
     if at in PHASES:
         sides = MEASURES[name].places[at]
         share = min(1.0, share / ((sides.high - sides.low) / 180))
-    return float(np.sqrt(share))
+    return share
 
 
 def _number(performance: Performance, key: Key) -> float:
@@ -488,7 +488,7 @@ def _reason(
             if event not in performance.events:
                 return f"the {word} is not known in {clip}"
             sure_s = performance.events[event].uncertainty_s
-            if sure_s > MAX_EVENT_S:
+            if event in TEMPO["flight"] and sure_s > MAX_EVENT_S:
                 return f"the {word} is only known to {sure_s:.2f} s in {clip}"
         if not np.isfinite(_number(performance, key)):
             return (
@@ -503,7 +503,7 @@ def _unseen(name: str, at: str, performance: Performance) -> str:
     """Return why a measure has no valid frame at an event or in a phase."""
     sides, clip = MEASURES[name].places[at], performance.clip
     azimuth = performance.curves[name].azimuth
-    angle = float(np.median(azimuth[_near(performance, at, AT_S)]))
+    angle = float(np.median(azimuth[near_frames(performance, at, AT_S)]))
     if sides.low <= angle <= sides.high:
         return f"the detector is not sure of the joints in {clip.name}"
     if angle < EDGE_ON:

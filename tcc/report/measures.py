@@ -35,10 +35,9 @@ WIDTHS = ((SHOULDERS, 0.62), (HIPS, 0.42))
 AT_S = 0.05  # the value at an event is the median of the valid frames at most this long from it
 TURN_S = 0.067  # standard deviation of the Gaussian that averages the speed of the turn
 CLOSED = 0.5  # the arms are closed if the wrists are nearer to the trunk, torso lengths
-STAY_CLOSED = 0.6  # and stay so while they are nearer than this
-HOLD_S = 0.167  # for so long; arms that swing past the trunk are near it for 0.1 s
-ARMS_S = 0.067  # standard deviation of the time until the arms are closed, see docs/measures.md
-SWING_S = 0.15  # the arms do not close earlier before the take-off than this
+STAY_CLOSED = 0.6  # and if they stay nearer than this
+HOLD_S = 0.1  # for so long
+ARMS_S = 0.08  # standard deviation of the time until the arms are closed; see docs/measures.md
 
 
 class Place(NamedTuple):
@@ -182,9 +181,10 @@ def arms_closing(
 ) -> Quantity | None:
     """Return the time from the take-off until the arms are closed, s; 0: closed at the take-off.
 
-    This is the first frame, from SWING_S before the take-off, in which the mean distance of the
-    wrists from the trunk is below CLOSED and from which it is below STAY_CLOSED for HOLD_S. It is
-    the air time if there is none before the landing. All sides show it about equally well.
+    This is the first frame, from the take-off on, in which the mean distance of the wrists from the
+    trunk is below CLOSED and from which it is below STAY_CLOSED for HOLD_S. It is the air time if
+    there is none before the landing. All sides show it about equally well. The time before the
+    take-off is left out: seen from the side, arms that swing past the trunk look closed.
 
     Args:
         found: from `curves`.
@@ -194,12 +194,11 @@ def arms_closing(
     if not {"takeoff", "landing"} <= events.keys():
         return None
     takeoff, landing = events["takeoff"], events["landing"]
-    start = int(np.searchsorted(times_s, times_s[takeoff.frame] - SWING_S - 1e-9))
     wrists = np.stack([found[name].filtered for name in ("left_wrist", "right_wrist")])
     distance = wrists.mean(axis=0)
     frame = landing.frame
-    for first in start + np.flatnonzero(distance[start : landing.frame] < CLOSED):
-        end = int(np.searchsorted(times_s, times_s[first] + HOLD_S))
+    for first in takeoff.frame + np.flatnonzero(distance[takeoff.frame : landing.frame] < CLOSED):
+        end = int(np.searchsorted(times_s, times_s[first] + HOLD_S - 1e-9))
         if (distance[first:end] < STAY_CLOSED).all():
             frame = int(first)
             break

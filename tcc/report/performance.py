@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from tcc.clips import Clip
+from tcc.coco import JOINTS
 from tcc.features import fill_joints, flip
 from tcc.report.events import (
     Event,
@@ -57,6 +60,7 @@ QUANTITIES = {
         "when the turn is fastest, as a share of the flight", "", "at the take-off", 0.28
     ),
 }
+WRISTS = [JOINTS.index(f"{side}_wrist") for side in ("left", "right")]
 TURN_ERROR = 0.18  # median error of "fastest_turn", a share of the flight; see docs/measures.md
 
 
@@ -91,6 +95,9 @@ def perform(
 ) -> Performance:
     """Measure the jump in a clip.
 
+    While a wrist is hidden, the arms may close unseen. So half of the time in the flight in which
+    one is hidden is added to the uncertainty of the time until they are closed, as a variance.
+
     Args:
         clip: F frames.
         events: of the clip, see `tcc.report.events`.
@@ -107,13 +114,19 @@ def perform(
         for place, value in at_places(found[name], measure, events, times_s).items()
     }
     spans = tempo(events, times_s)
+    closing = arms_closing(found, events, times_s)
+    if closing:
+        flight = slice(events["takeoff"].frame, events["landing"].frame)
+        hidden = (keypoints[flight, WRISTS, 2] < threshold).any(axis=1).mean()
+        hidden_s = float(hidden) * spans["flight"].value
+        closing = Quantity(closing.value, float(np.hypot(closing.uncertainty, hidden_s / 2)))
     turn = fastest_turn(points, events, times_s)
     quantities = {
         "push": spans.get("push"),
         "flight": spans.get("flight"),
         "height": height_from_air_time(spans["flight"]) if "flight" in spans else None,
         "rise": rise_of_hips(events, points, times_s),
-        "arms_closing": arms_closing(found, events, times_s),
+        "arms_closing": closing,
         "fastest_turn": None if turn is None else Quantity(turn, TURN_ERROR),
     }
     return Performance(
