@@ -129,7 +129,7 @@ def jumper(
         heading=(0, 0), variety=variety, alter=alter,
     )  # fmt: skip
     tilt = 0.0 if fault is None else fault.tilt if planted else fault.base_tilt
-    return tilt_axis(motion, tilt) if tilt else motion
+    return tilt_axis(motion, -tilt if clockwise else tilt) if tilt else motion
 
 
 def fly(times_s: Array, flight_s: float) -> None:
@@ -141,10 +141,10 @@ def fly(times_s: Array, flight_s: float) -> None:
 
 
 def tilt_axis(motion: Motion, degrees: float) -> Motion:
-    """Return the motion with the body tilted backwards around its centre of mass in the flight.
+    """Return the motion with the body tilted against the x axis, around its centre of mass.
 
-    Backwards is against the direction of travel, the x axis. The tilt rises from 0 at the take-off
-    to `degrees` in the middle, and falls to 0 at the landing.
+    The skater travels along this axis, or against it if the turn is clockwise. The tilt rises from
+    0 at the take-off to `degrees` in the middle, and falls to 0 at the landing.
     """
     start, end = motion.events["takeoff"], motion.events["landing"]
     share = (np.arange(start, end) - start + 0.5) / (end - start)

@@ -53,24 +53,24 @@ class Error(NamedTuple):
 # Fitted to skaters A and B of FS-Jump3D by benchmarks/instructions.py, see docs/instructions.md.
 # At events, the knee is that of the leg that carries the weight.
 ERRORS = {
-    ("knee", "entry"): Error(20, 1.7, 55),
-    ("knee", "takeoff"): Error(7, 1.2, 28),
-    ("knee", "flight"): Error(4.6, 0.9, 24),
-    ("knee", "landing"): Error(7.4, 1.5, 22),
-    ("trunk_tilt", "entry"): Error(10.4, 2.3, 21),
-    ("trunk_tilt", "takeoff"): Error(6.4, 0.7, 16),
-    ("trunk_tilt", "landing"): Error(4.4, 0.8, 12),
-    ("trunk_tilt", "exit"): Error(8.4, 3.2, 19),
-    ("axis_tilt", "entry"): Error(7.6, 2.9, 49),
-    ("axis_tilt", "takeoff"): Error(5.8, 2.2, 26),
-    ("axis_tilt", "flight"): Error(5.1, 1.7, 0),
-    ("axis_tilt", "landing"): Error(4.4, 1.7, 12),
-    ("ankle_gap", "entry"): Error(0.25, 1.9, 1.3),
-    ("ankle_gap", "flight"): Error(0.085, 1.0, 0.54),
-    ("ankle_gap", "landing"): Error(0.11, 1.4, 0.27),
-    ("free_leg_height", "entry"): Error(0.21, 1.8, 0.16),
-    ("free_leg_height", "landing"): Error(0.088, 1.5, 0.16),
-    ("free_leg_height", "exit"): Error(0.18, 1.8, 0),
+    ("knee", "entry"): Error(18, 2.4, 63),
+    ("knee", "takeoff"): Error(6.2, 1.2, 11),
+    ("knee", "flight"): Error(4.7, 0.71, 21),
+    ("knee", "landing"): Error(7.8, 1.5, 16),
+    ("trunk_tilt", "entry"): Error(9.7, 3.3, 26),
+    ("trunk_tilt", "takeoff"): Error(5.9, 1.3, 12),
+    ("trunk_tilt", "landing"): Error(4.3, 1.4, 12),
+    ("trunk_tilt", "exit"): Error(8.1, 2.8, 19),
+    ("axis_tilt", "entry"): Error(7.3, 5.8, 53),
+    ("axis_tilt", "takeoff"): Error(5.8, 0, 0),
+    ("axis_tilt", "flight"): Error(4.8, 0.99, 0),
+    ("axis_tilt", "landing"): Error(4.3, 1.9, 14),
+    ("ankle_gap", "entry"): Error(0.24, 2.8, 1.6),
+    ("ankle_gap", "flight"): Error(0.086, 0.96, 0),
+    ("ankle_gap", "landing"): Error(0.11, 1.4, 0.24),
+    ("free_leg_height", "entry"): Error(0.21, 1.3, 0.2),
+    ("free_leg_height", "landing"): Error(0.084, 1.5, 0.17),
+    ("free_leg_height", "exit"): Error(0.18, 1.8, 0.084),
 }
 EDGE_ON = 45.0  # degrees around the front and the back
 SIDES = ("left", "right")
@@ -312,9 +312,11 @@ def advise(
     """Return the instructions for a learner, and why nothing is said about the rest.
 
     The score of a rule is w |x - c| / sqrt(d^2 + e^2). x is the learner's value; c and d are centre
-    and deviation of good executions; e is the error, see `_error`; w is the
-    weight, see `_weight`. A rule speaks if its score is at least NOTICED. Of one topic, the rule
-    with the largest score speaks, if no other rule of the topic says the opposite.
+    and deviation of good executions; e is the error, see `_error`; w is the weight, the share of
+    valid frames, see `_weight`, times the confidence of the match over CONFIDENT, at most 1. If c
+    is that of many clips, the difference from the standard counts where it is smaller: who does as
+    the standard does is told nothing. A rule speaks if its score is at least NOTICED. Of one topic,
+    the rule with the largest score speaks, if no other rule of the topic says the opposite.
 
     Args:
         learner: left and right in the texts are those of this skater.
@@ -387,11 +389,13 @@ def _compare(
     if count == 1:
         deviation = rule.tolerance
     compared = [learner, standard] if count == 1 else [learner]
-    difference = _number(learner, key) - centre
+    value, shown = _number(learner, key), _number(standard, key)
+    low, high = sorted((centre, shown)) if np.isfinite(shown) else (centre, centre)
+    difference = value - float(np.clip(value, low, high))
     error = _error(key, compared)
     weight = min(1.0, confidence / CONFIDENT)
     weight *= min(_weight(key, performance) for performance in compared)
-    score = weight * abs(difference) / float(np.hypot(deviation, error))
+    score = weight * abs(difference) / max(float(np.hypot(deviation, error)), 1e-9)
     return _Finding(rule, key, side, difference, error, deviation, score)
 
 
