@@ -308,7 +308,7 @@ def test_words_numbers_and_frame() -> None:
     assert told.cause == BY_NAME["knee at the entry"].high.cause
     assert told.sure == (
         "certain: the difference is 100 degrees, 16 would be usual, and the measurement is "
-        "uncertain by 28 degrees"
+        "uncertain by 25 degrees"
     )
     (told,) = advice(performance(values={("left_knee", "entry"): 50.0})).instructions
     assert told.title == "The left knee is bent too much before the take-off"
