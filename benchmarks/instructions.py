@@ -183,7 +183,10 @@ def synthetic(
 
 
 def planted(cases: Sequence[Case], rules: Sequence[Rule]) -> list[list[Any]]:
-    """Return the rows of the first table, in shares of the cases in which the fault is offered."""
+    """Return for each fault how often it is offered, first, among the three, with the right text.
+
+    The last number is that of the instructions about something else.
+    """
     by_name = {rule.name: rule for rule in rules}
     rows = []
     for name in FAULTS:
@@ -204,9 +207,20 @@ def planted(cases: Sequence[Case], rules: Sequence[Rule]) -> list[list[Any]]:
                 side = case.own(fault.names[0])[0].partition("_")[0]
                 text = rule.high if fault.sign > 0 else rule.low
                 right += instruction.title == text.title.format(side=side)
-        shares = [count / max(seen, 1) for count in (first, among, other)]
-        rows.append([name, seen, *shares[:2], right / max(among, 1), shares[2]])
+        rows.append([name, seen, first, among, right, other])
     return rows
+
+
+def shares(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
+    """Return the counts of `planted` as shares, with a row for all faults.
+
+    The right text is a share of the faults that are among the three, NaN if there are none.
+    """
+    total = ["all", *np.sum([row[1:] for row in rows], axis=0)]
+    return [
+        [name, seen, first / seen, among / seen, right / among if among else np.nan, other / seen]
+        for name, seen, first, among, right, other in [*rows, total]
+    ]
 
 
 def quiet(cases: Sequence[Case], rules: Sequence[Rule]) -> float:
@@ -390,9 +404,7 @@ def main() -> None:
     seeds = range(args.seeds)
     for noise, chain in ((0.0, None), (MODEST, None), (MODEST, (encoder, settings))):
         cases = list(synthetic(["", *FAULTS], seeds, noise, chain))
-        rows = planted(cases, rules)
-        means = np.average([row[2:] for row in rows], axis=0, weights=[row[1] for row in rows])
-        rows.append(["all", sum(row[1] for row in rows), *means])
+        rows = shares(planted(cases, rules))
         what = "events by path and motion" if chain else "known events"
         show(f"Planted faults, errors of the detector times {noise:g}, {what}",
              ["fault", "cases", "first", "among three", "right text", "others"], rows)  # fmt: skip

@@ -65,3 +65,16 @@ def test_without_a_flight_only_the_curves_are_known() -> None:
     assert not found.quantities
     assert not found.phases
     assert len(found.curves["left_knee"].raw) == clip.num_frames
+
+
+def test_a_hidden_wrist_makes_the_closing_of_the_arms_uncertain() -> None:
+    motion = axel(3, False)
+    keypoints = keypoints_of(seen_from(motion.joints_m, 90))
+    plain = make_clip(keypoints.copy())
+    start, end = motion.events["takeoff"], motion.events["landing"]
+    half = (end - start) // 2
+    keypoints[start : start + half, 9, 2] = 0.1
+    marks = events.mark({"takeoff": start, "landing": end}, plain.times_s)
+    sure = perform(plain, marks, 0.2).quantities["arms_closing"]
+    hidden = perform(make_clip(keypoints), marks, 0.2).quantities["arms_closing"]
+    assert hidden.uncertainty == pytest.approx(np.hypot(sure.uncertainty, half / 30 / 2))
