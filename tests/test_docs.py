@@ -45,6 +45,7 @@ FEWER = {
     "benchmarks/real_data.py": " --cameras 2",
     "benchmarks/pose.py": " --frames 1 --weights {models}/movenet_multipose_as_rtmo.onnx",
     "benchmarks/measures.py": " --cameras 1 --jumps 20",
+    "benchmarks.instructions": " --seeds 1 --jumps 24",
     "benchmarks/keypoints.py": " --megabytes 1 --frames 20",
 }
 SHORT = {
@@ -221,7 +222,8 @@ def copy(tmp_path: Path) -> Path:
         shutil.copy(path, tmp_path)
     shutil.copytree(ROOT / "tcc", tmp_path / "tcc")
     (tmp_path / "tests").mkdir()
-    shutil.copy(ROOT / "tests" / "test_metrics.py", tmp_path / "tests")
+    for name in ("test_metrics.py", "jumpers.py"):
+        shutil.copy(ROOT / "tests" / name, tmp_path / "tests")
     config = (tmp_path / "tcc_config.py").read_text()
     for name, value in QUICK.items():
         config, count = re.subn(rf"({name}: .*?) = \w+", rf"\1 = {value}", config)
@@ -272,7 +274,7 @@ def test_every_command_on_recorded_data_runs(
     typed = [line for line in commands() if any(word in line for word in RECORDED)]
     assert len(typed) >= 5
     for index, line in enumerate(typed):
-        program = line.split()[1]
+        program = line.removeprefix("python3 -m ").removeprefix("python3 ").split()[0]
         line = line.replace("$TCC_REAL_DATA", str(real_data)).replace("/tmp/real", str(made))
         typed[index] = line.replace("--seeds 3", "--seeds 1") + FEWER.get(program, "").format(
             models=real_data.parent / "models"
