@@ -325,6 +325,20 @@ def test_words_numbers_and_frame() -> None:
     assert 40 <= told.frame < 56
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        (("left_knee", "entry"), 1.2, "1 degree"),
+        (("left_knee", "entry"), -0.2, "0 degrees"),
+        (("rise", ""), 0.104, "10 cm"),
+        (("flight", ""), 0.5, "0.50 s"),
+        (("fastest_turn", ""), 0.5, "0.50"),
+    ],
+)
+def test_numbers_are_written_as_people_do(key: tuple[str, str], value: float, told: str) -> None:
+    assert instructions._told(key, value) == told
+
+
 def test_only_the_leg_that_carries_the_weight_is_compared() -> None:
     values = {("right_knee", "entry"): 300.0}
     assert not advice(performance(values=values)).instructions

@@ -570,7 +570,9 @@ def _told(key: Key, value: float, unit: bool = True) -> str:
     if kind == "m":
         value, kind = 100 * value, "cm"
     digits = {"degrees": 0, "cm": 0}.get(kind, 2)
-    return f"{round(value, digits) + 0.0:.{digits}f}{f' {kind}' if unit and kind else ''}"
+    text = f"{round(value, digits) + 0.0:.{digits}f}"
+    kind = "degree" if (text, kind) == ("1", "degrees") else kind
+    return f"{text} {kind}" if unit and kind else text
 
 
 def _frame(key: Key, performance: Performance) -> int:
