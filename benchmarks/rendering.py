@@ -3,10 +3,10 @@
     python3 -m benchmarks.rendering
 
 Shows two clips of 1280 x 720 px, synthetic jumps on JPEG pictures. The videos are those of the
-report: every frame at own speed, and then four times in slow motion. Matplotlib's FuncAnimation
-draws the same clips in a figure as large as the side-by-side video: both pictures with the limbs
-and a title. "redraws" clears the axes and draws all again for each frame; "updates" only changes
-the data of pictures and limbs. The JPEG files are decoded before, for all alike.
+report: every frame at own speed, and then four times in slow motion, where it is drawn once.
+Matplotlib's FuncAnimation draws the same clips in a figure as large as the side-by-side video: both
+pictures with the limbs and a title. "redraws" clears the axes and draws all again for each frame;
+"updates" only changes the data of pictures and limbs. The JPEG files are decoded before, for all.
 
 Prints ms for each frame of the video, the median of ROUNDS rounds: for the drawing alone, until the
 pixels are in memory, and with the encoding. The report encodes H.264; Matplotlib without ffmpeg
@@ -79,6 +79,12 @@ def main() -> None:
                 lambda: timed(lambda: sum(1 for _ in side(found))),
                 lambda: timed(lambda: write_video(mp4, side(found), FPS, hold_repeated=True)),
             ),
+            "side by side, own speed only": (
+                lambda: timed(lambda: sum(1 for _ in side(found, slow=1))),
+                lambda: timed(
+                    lambda: write_video(mp4, side(found, slow=1), FPS, hold_repeated=True)
+                ),
+            ),
             "overlay": (
                 lambda: timed(lambda: sum(1 for _ in overlay(found))),
                 lambda: timed(lambda: write_video(mp4, overlay(found), FPS, hold_repeated=True)),
@@ -108,7 +114,7 @@ def make(folder: Path, seed: int) -> Clip:
     return load_clip(folder, Config())
 
 
-def side(found: Comparison) -> Iterable[Image]:
+def side(found: Comparison, slow: float = SLOW) -> Iterable[Image]:
     """Return the frames of the side-by-side video."""
     clips = (found.learner.clip, found.standard.clip)
     pairs_s = pair_times(found.rows, *clips)
@@ -116,7 +122,7 @@ def side(found: Comparison) -> Iterable[Image]:
         Shown(clip, clip.name, "", False, pairs_s[:, [0, place]], (0, clip.num_frames), ("",) * 3)
         for place, clip in enumerate(clips)
     ]
-    times_s, speeds = schedule((0, clips[0].times_s[-1]), FPS, SLOW)
+    times_s, speeds = schedule((0, clips[0].times_s[-1]), FPS, slow)
     return side_by_side.draw(shown, times_s, speeds, "axel", False, THRESHOLD, PANEL_SIZE, 2)
 
 

@@ -26,6 +26,7 @@ from tcc.draw import (
     banner,
     draw_skeleton,
     follow,
+    grid,
     header,
     measure_body,
     progress_bar,
@@ -253,6 +254,15 @@ def test_panel_tells_frame_and_time_of_the_whole_video(monkeypatch: pytest.Monke
     clip = make_clip(wave(20, 0), first_frame=40, total_frames=90)
     ClipPanel(clip, (WIDTH, HEIGHT), 0.2).draw(3, "learner: my", "motion", None)
     assert told == ["learner: my", f"frame 43 of 90   {43 / 30:.2f} s   motion"]
+
+
+def test_grid_puts_panels_into_rows_below_the_bar_and_leaves_unused_places_dark() -> None:
+    panels = [np.full((4, 6, 3), value, np.uint8) for value in (60, 70, 80)]
+    picture = grid(np.full((2, 12, 3), 50, np.uint8), panels, 2)
+    expected = [(0, 2, 0, 12, 50), (2, 6, 0, 6, 60), (2, 6, 6, 12, 70), (6, 10, 0, 6, 80)]
+    for top, bottom, left, right, value in [*expected, (6, 10, 6, 12, DARK[0])]:
+        assert (picture[top:bottom, left:right] == value).all()
+    assert picture.shape == (10, 12, 3)
 
 
 def test_dimmed_picture_is_darker() -> None:

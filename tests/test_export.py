@@ -30,11 +30,15 @@ from tests.jumpers import axel, keypoints_of, seen_from
 
 
 def jump(
-    fps: float = 30, first_frame: int = 0, mirrored: bool = False, marked: bool = True
+    fps: float = 30,
+    first_frame: int = 0,
+    mirrored: bool = False,
+    marked: bool = True,
+    num_frames: int | None = None,
 ) -> Performance:
     """Return the performance of a synthetic Axel whose clip begins at a frame of a longer video."""
     motion = axel(3, clockwise=False, fps=fps)
-    keypoints = keypoints_of(seen_from(motion.joints_m, 80))
+    keypoints = keypoints_of(seen_from(motion.joints_m, 80))[:num_frames]
     times_s = (first_frame + np.arange(len(keypoints))) / fps
     clip = make_clip(keypoints, times_s=times_s, first_frame=first_frame)
     points = fill_joints(keypoints, 0.2)
@@ -125,6 +129,16 @@ def test_subtitles_follow_each_other_and_begin_with_the_first_frame_of_a_phase(
         assert text.startswith(f"{phase}: ")
     flight = learner.quantities["flight"]
     assert f"{flight.value:.2f} s +/- {flight.uncertainty:.2f} s in the air" in content
+
+
+def test_the_last_subtitle_ends_with_the_last_frame_of_the_clip(tmp_path: Path) -> None:
+    exit_frame = jump().events["exit"].frame
+    learner = jump(num_frames=exit_frame + 7)
+    write_phases(tmp_path / "phases.srt", learner)
+    last = (tmp_path / "phases.srt").read_text().split("\n\n")[-2].splitlines()
+    assert last[2] == "glide: first 0.23 s"  # 7 frames
+    end_s = float(last[1].split(":")[-1].replace(",", "."))
+    assert end_s == pytest.approx((exit_frame + 7) / 30, abs=0.0011)
 
 
 def test_without_phases_there_are_no_subtitles(tmp_path: Path) -> None:

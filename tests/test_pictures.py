@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from tcc import draw
 from tcc.clips import Clip
 from tcc.coco import FLIP
-from tcc.draw import BANNER_PX, BAR_PX, HEADER_PX, LEFT, RIGHT
-from tcc.images import PLAIN
+from tcc.draw import BANNER_PX, BAR_PX, HEADER_PX, LEFT, MARK, RIGHT, TRUNK
+from tcc.images import PLAIN, read_image, write_image
 from tcc.report import pictures
-from tcc.report.comparison import Comparison
+from tcc.report.comparison import Comparison, compare
 from tcc.report.events import Event
 from tcc.report.pictures import (
     GHOST_OPACITY,
@@ -113,14 +113,18 @@ def test_a_mirrored_standard_lies_on_the_learner_with_its_sides(mirrored: bool) 
 def test_the_ghost_is_wider_and_paler_and_fainter_outside_of_the_match() -> None:
     learner = jump()
     moved = learner.clip.keypoints.copy()
-    moved[:, 7:11, 0] += 60  # the arms are elsewhere
+    moved[:, [*range(5), *range(7, 11)], 0] += 60  # head and arms are elsewhere
     found = comparison(learner, replace(learner, clip=make_clip(moved)))
-    frames = overlay(found)
+    frames, heads = overlay(found), []
     for frame, matched in zip(frames, found.matched, strict=True):
         same, other = (
             ink(frame, RIGHT, GHOST_OPACITY[bool(state)]).sum() for state in (matched, not matched)
         )
         assert same > 5 * other + 20
+        opacities = (1, GHOST_OPACITY[bool(matched)])
+        heads.append([ink(frame, TRUNK, opacity).sum() for opacity in opacities])
+    learner_px, ghost_px = np.sum(heads, axis=0)
+    assert ghost_px > 1.5 * learner_px
     assert GHOST_OPACITY[False] < GHOST_OPACITY[True] < 0.6
     assert {True, False} == set(found.matched.tolist())
 
@@ -134,10 +138,54 @@ def test_joints_of_low_confidence_are_not_drawn_and_do_not_move_the_body() -> No
     plain, shown = overlay(comparison(learner, learner)), overlay(comparison(hidden, learner))
     for frame in shown[45:55]:
         assert 0 < ink(frame, LEFT).sum() < 0.9 * ink(plain[50], LEFT).sum()
-    places = [
-        np.argwhere((figure(frame) == (115, 158, 0)).all(axis=-1)).mean(axis=0) for frame in shown
-    ]
+    places = [np.argwhere((figure(frame) == TRUNK).all(axis=-1)).mean(axis=0) for frame in shown]
     assert np.abs(np.diff(places, axis=0)[37:46]).max() < 12  # px; the shoulders and the head
+
+
+def test_errors_of_the_hips_do_not_shake_the_body() -> None:
+    learner = jump()
+    bad = learner.clip.keypoints.copy()
+    bad[::2, 11:13, 1] += 4  # px, up and down in every second frame
+    shaken = pictures._body(replace(learner, clip=make_clip(bad)), 0.2)
+    still = pictures._body(learner, 0.2)
+    torso_px = np.linalg.norm(bad[0, 5:7, :2].mean(axis=0) - bad[0, 11:13, :2].mean(axis=0))
+    moves = np.abs(np.diff((shaken - still)[5:-5, 5, 1], axis=0))
+    assert moves.max() < 0.3 * 4 / torso_px
+
+
+def test_one_joint_far_away_does_not_make_the_body_small_and_nothing_is_cut_off() -> None:
+    learner = jump()
+    bad = learner.clip.keypoints.copy()
+    bad[30, 9, :2] = (-5000, 300)
+    ground = np.array(PLAIN)
+    plain = overlay(comparison(learner, learner))
+    wrong = overlay(comparison(replace(learner, clip=make_clip(bad)), learner))
+    heights = [np.ptp(np.argwhere((figure(found[60]) != ground).any(axis=-1))[:, 0])
+               for found in (plain, wrong)]  # fmt: skip
+    assert heights[1] > 0.5 * heights[0]
+    for frame in plain:
+        picture = figure(frame)
+        for edge in (picture[0], picture[-1], picture[:, 0], picture[:, -1]):
+            assert (edge == ground).all()
+
+
+def test_time_line_shows_the_flight_of_the_learner() -> None:
+    learner = jump()
+    path = np.stack([np.arange(60), np.arange(20, 80)], axis=1)
+    found = compare(learner, jump(), path, 0.9)
+    first, count = int(found.rows[0, 0]), len(found.rows)
+    assert first > 10
+    bar = (overlay(found)[0][-1] == MARK).all(axis=-1)
+    takeoff, landing = (learner.events[name].frame for name in ("takeoff", "landing"))
+    for column, frame in zip(np.flatnonzero(bar)[[0, -1]], (takeoff, landing), strict=True):
+        assert abs(column - SIZE[0] * (frame - first) / count) <= 2
+
+
+def test_a_png_is_written_without_loss(tmp_path: Path) -> None:
+    image = draw_keyframes(comparison(jump(), jump()), 0.2)
+    write_image(tmp_path / "keyframes.png", image)
+    assert (tmp_path / "keyframes.png").read_bytes().startswith(b"\x89PNG")
+    np.testing.assert_array_equal(read_image(tmp_path / "keyframes.png"), image)
 
 
 def test_header_names_event_phase_and_frames(monkeypatch: pytest.MonkeyPatch) -> None:
