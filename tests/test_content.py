@@ -170,11 +170,12 @@ def test_instructions_lead_to_a_row() -> None:
     frame = compared.learner.events["takeoff"].frame
     item = Instruction(
         "low jump", "Jump higher", "flight", "legs", frame, (13, 14), "0.2 m", "0.4 m", None, "why",
-        "Push the ice away.", "sure", 3.0,
+        "Push the ice away.", "sure", 3.0, "left_knee",
     )  # fmt: skip
     told = describe(compared, advice=Advice([item], []))["instructions"]
     assert told[0]["row"] == compared.row(frame)
     assert told[0]["joints"] == [13, 14]
+    assert told[0]["curve"] == "left_knee"
     assert told[0]["advice"] == "Push the ice away."
 
 

@@ -110,6 +110,7 @@ def page_data(
                 "standard": item.standard, "usual": item.usual, "cause": item.cause,
                 "advice": item.advice, "sure": item.sure, "row": comparison.row(item.frame),
                 "joints": list(item.joints),
+                "curve": item.measure if item.measure in MEASURES else None,
             }
             for item in advice.instructions
         ],

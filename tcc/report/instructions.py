@@ -173,6 +173,7 @@ class Instruction:
         advice: what to try.
         sure: how sure this is.
         score: how far the value is outside; the larger, the more important.
+        measure: name in MEASURES or QUANTITIES.
     """
 
     rule: str
@@ -188,6 +189,7 @@ class Instruction:
     advice: str
     sure: str
     score: float
+    measure: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -560,6 +562,7 @@ def _word(
         text.advice.format(side=side),
         sure,
         finding.score,
+        key[0],
     )
 
 
