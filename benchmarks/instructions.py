@@ -58,9 +58,11 @@ Array = NDArray[np.float64]
 # front and then from behind.
 CAMERAS = ((90.0, 0.0), (110.0, 8.0), (-80.0, 15.0), (10.0, 5.0))
 COACH_CAMERA = (90.0, 0.0)
+GOOD = 2000  # seed of the first clip that shows what is usual
 COACH = 1000  # number added to the seed of a learner for the seed of the faultless standard
 FITTED = (0.0, 0.5, 1.0, 1.8)  # factors of the detector's errors to which ERRORS are fitted
 MODEST = 0.5  # of the detector's errors on amateurs
+CLIPS = 24  # that show what is usual, if there are any
 STANDARDS = 4  # other skaters' jumps with which a jump of FS-Jump3D is compared, at most
 
 
@@ -76,10 +78,11 @@ class Case:
     learner: Performance
     standard: Performance
     confidence: float
+    good: Sequence[Performance] = ()
 
     def advice(self, rules: Sequence[Rule]) -> Advice:
         """Return what the report says."""
-        around = spread([], self.standard)
+        around = spread(self.good, self.standard)
         return advise(self.learner, self.standard, around, rules, self.confidence)
 
     def offered(self) -> bool:
@@ -153,7 +156,7 @@ def filmed(
 
 
 def synthetic(
-    names: Sequence[str], seeds: Sequence[int], noise: float, chain: Any = None
+    names: Sequence[str], seeds: Sequence[int], noise: float, chain: Any = None, clips: int = 0
 ) -> Iterator[Case]:
     """Yield all cases; the name "" is the faultless skater.
 
@@ -162,9 +165,16 @@ def synthetic(
         seeds: of the learners.
         noise: factor of the detector's errors.
         chain: encoder and settings that find the events; None: the events are known.
+        clips: number of clips of other faultless skaters, which show what is usual.
     """
     for name in names:
         fault = FAULTS.get(name)
+        good: dict[bool, list[Performance]] = {False: [], True: []}
+        for seed in range(GOOD, GOOD + clips):
+            motion = jumper(seed, fault=fault, planted=False)
+            clip = filmed(motion, CAMERAS[seed % (len(CAMERAS) - 1)], noise, [seed], "good")
+            for mirrored, performances in good.items():
+                performances.append(marked(clip, motion.events, mirrored))
         for seed in seeds:
             coach = jumper(COACH + seed, fault=fault, planted=False, variety=0)
             clip = filmed(coach, COACH_CAMERA, noise, [COACH + seed], "standard")
@@ -178,8 +188,9 @@ def synthetic(
                 else:
                     learner, sure, mirrored = marked(learner_clip, motion.events), 1.0, clockwise
                 yield Case(
-                    name, fault, clockwise, camera, noise, learner, standards[mirrored], sure
-                )
+                    name, fault, clockwise, camera, noise, learner, standards[mirrored], sure,
+                    good[mirrored],
+                )  # fmt: skip
 
 
 def planted(cases: Sequence[Case], rules: Sequence[Rule]) -> list[list[Any]]:
@@ -402,14 +413,19 @@ def main() -> None:
     rules = read_rules()
     encoder, settings, _ = load_encoder(GENERIC, source, Config(), torch.device("cpu"))
     seeds = range(args.seeds)
-    for noise, chain in ((0.0, None), (MODEST, None), (MODEST, (encoder, settings))):
-        cases = list(synthetic(["", *FAULTS], seeds, noise, chain))
+    real = (encoder, settings)
+    for noise, chain, clips in (
+        (0.0, None, 0), (MODEST, None, 0), (MODEST, real, 0),
+        (0.0, None, CLIPS), (MODEST, None, CLIPS), (MODEST, real, CLIPS),
+    ):  # fmt: skip
+        cases = list(synthetic(["", *FAULTS], seeds, noise, chain, clips))
         rows = shares(planted(cases, rules))
         what = "events by path and motion" if chain else "known events"
+        what += f", {clips} clips of good executions"
         show(f"Planted faults, errors of the detector times {noise:g}, {what}",
              ["fault", "cases", "first", "among three", "right text", "others"], rows)  # fmt: skip
         print(f"faultless learners without an instruction: {quiet(cases, rules):.2f}\n")
-        if not noise:
+        if not noise and not clips:
             show("Errors of the measures with exact keypoints",
                  ["measure", "values", "median", "90 %"], exact_errors(cases, seeds))  # fmt: skip
     jumps = recorded(source, "ABC", 3, args.jumps)

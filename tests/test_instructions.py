@@ -30,6 +30,7 @@ from tcc.report.events import Event, Quantity
 from tcc.report.instructions import (
     ERRORS,
     NOTICED,
+    OUTSIDE,
     RULES,
     Advice,
     Spread,
@@ -289,13 +290,16 @@ def test_many_clips_replace_the_standard() -> None:
     standard = performance("standard", {key: 120.0})
     (told,) = advice(performance(values={key: 200.0}), standard, around).instructions
     base = ERRORS["knee", "entry"].base
-    assert told.score == pytest.approx(80 / np.linalg.norm([1.4826 * 4, base]))
+    assert told.score == pytest.approx(80 / np.linalg.norm([OUTSIDE * 1.4826 * 4, base]))
     assert told.usual == "94 to 106 degrees in two of three of 9 clips"
     assert told.standard == "120 degrees"
     assert not advice(performance(values={key: 120.0}), standard, around).instructions
     assert not advice(performance(values={key: 110.0}), standard, around).instructions
     (low,) = advice(performance(values={key: 10.0}), standard, around).instructions
-    assert low.score == pytest.approx(90 / np.linalg.norm([1.4826 * 4, base]))
+    assert low.score == pytest.approx(90 / np.linalg.norm([OUTSIDE * 1.4826 * 4, base]))
+    alike = Spread({**around.of, key: (100, 0.1, 9)})  # good executions that hardly differ
+    (told,) = advice(performance(values={key: 200.0}), standard, alike).instructions
+    assert told.score == pytest.approx(80 / np.linalg.norm([16 / 2, base]))
 
 
 def test_words_numbers_and_frame() -> None:

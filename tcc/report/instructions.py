@@ -28,6 +28,9 @@ from tcc.report.performance import QUANTITIES, WRISTS, Performance
 RULES = Path(__file__).with_name("rules.toml")
 MOST = 3  # instructions
 MIN_CLIPS = 8  # the standard deviation of 8 values is known to 27 %: 1 / sqrt(2 (8 - 1))
+# With many clips, so many of their deviations count as one tolerance. Chosen on synthetic skaters:
+# 1, 2 and 2.5 were tried, and 0, 0.3 and 0.5 as the least share of the tolerance.
+OUTSIDE = 2.5
 NOTICED = 1.2  # smallest score of an instruction; see docs/instructions.md
 CERTAIN = 1.5  # an instruction with this many times NOTICED is called certain
 # Nothing is said about take-off, landing and flight if their standard deviation is larger. Entry
@@ -313,12 +316,14 @@ def advise(
 ) -> Advice:
     """Return the instructions for a learner, and why nothing is said about the rest.
 
-    The score of a rule is w |x - c| / sqrt(d^2 + e^2). x is the learner's value; c and d are centre
-    and deviation of good executions; e is the error, see `_error`; w is the weight, the share of
-    valid frames, see `_weight`, times the confidence of the match over CONFIDENT, at most 1. If c
-    is that of many clips, the difference from the standard counts where it is smaller: who does as
-    the standard does is told nothing. A rule speaks if its score is at least NOTICED. Of one topic,
-    the rule with the largest score speaks, if no other rule of the topic says the opposite.
+    The score of a rule is w |x - c| / sqrt(d^2 + e^2). x is the learner's value; c is the centre of
+    good executions; d is OUTSIDE times their deviation, at least half of the tolerance, or the
+    tolerance if only the standard is known; e is the error, see `_error`; w is the weight, the
+    share of valid frames, see `_weight`, times the confidence of the match over CONFIDENT, at most
+    1. If c is that of many clips, the difference from the standard counts where it is smaller: who
+    does as the standard does is told nothing. A rule speaks if its score is at least NOTICED. Of
+    one topic, the rule with the largest score speaks, if no other rule of the topic says the
+    opposite.
 
     Args:
         learner: left and right in the texts are those of this skater.
@@ -388,8 +393,7 @@ def _compare(
 ) -> _Finding:
     """Return how far the learner is outside of what is usual; see `advise`."""
     centre, deviation, count = spread.of[key]
-    if count == 1:
-        deviation = rule.tolerance
+    usual = rule.tolerance if count == 1 else max(OUTSIDE * deviation, rule.tolerance / 2)
     compared = [learner, standard] if count == 1 else [learner]
     value, shown = _number(learner, key), _number(standard, key)
     low, high = sorted((centre, shown)) if np.isfinite(shown) else (centre, centre)
@@ -397,8 +401,8 @@ def _compare(
     error = _error(key, compared)
     weight = min(1.0, confidence / CONFIDENT)
     weight *= min(_weight(key, performance) for performance in compared)
-    score = weight * abs(difference) / max(float(np.hypot(deviation, error)), 1e-9)
-    return _Finding(rule, key, side, difference, error, deviation, score)
+    score = weight * abs(difference) / max(float(np.hypot(usual, error)), 1e-9)
+    return _Finding(rule, key, side, difference, error, usual, score)
 
 
 def _error(key: Key, compared: Sequence[Performance]) -> float:

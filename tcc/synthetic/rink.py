@@ -16,6 +16,7 @@ from tcc.alphapose import to_detections, write_detections
 from tcc.coco import LIMBS
 from tcc.images import write_image
 from tcc.synthetic.camera import Camera, detect, sample_camera
+from tcc.synthetic.jumps import BEND, TAKEOFF
 from tcc.synthetic.skater import Motion, sample_motion
 
 Array = NDArray[np.float64]
@@ -39,6 +40,7 @@ MISSED = 0.01  # share of frames in which a person is not found, one frame at a 
 BEARING = 30.0  # degrees; the directions of travel are from -BEARING to BEARING
 BESIDE_M, BEHIND_M = (8, 14), (8, 16)  # distances of a bystander from the skater
 AZIMUTH, ELEVATION = (80.0, 100.0), (1.0, 8.0)
+LEAN = 25.0  # degrees by which a learner leans too far forward at the take-off
 
 
 def write_dataset(
@@ -49,8 +51,8 @@ def write_dataset(
 ) -> None:
     """Write data/<motion>/ with train, val and test clips and labels.csv, completely or not at all.
 
-    In test, every first clip shows a learner, who glides before a slow jump. Every second clip is a
-    standard, which starts and ends with the motion.
+    In test, every first clip shows a learner, who glides before a slow jump and leans too far
+    forward at its take-off. Every second clip is a standard, which starts and ends with the motion.
 
     Args:
         motion_dir: data/<motion>, which must not exist.
@@ -89,12 +91,18 @@ def _sample(generator: Generator, role: str) -> Motion:
         clockwise=not role and generator.random() < 0.2,
         heading=(-BEARING, BEARING),
         variety=VARIETY,
+        alter=_lean if role == "learner" else None,
     )
     middle = motion.joints_m.mean(axis=(0, 1)) * [1, 1, 0]
     motion = replace(motion, joints_m=motion.joints_m - middle)
     return (
         motion.cut(motion.events["start"], motion.events["end"]) if role == "standard" else motion
     )
+
+
+def _lean(keys: Array, _: Array) -> None:
+    """Bend the trunk forward from the deepest bend to the take-off, in place."""
+    keys[BEND : TAKEOFF + 1, 0] += LEAN
 
 
 def write_clip(folder: Path, generator: Generator, motion: Motion) -> None:
