@@ -52,7 +52,7 @@ from tcc_pair import (
     find_start,
     headline,
     load_pair,
-    print_sheets,
+    write_sheets,
 )
 
 log = logging.getLogger("tcc")
@@ -85,7 +85,8 @@ def main() -> None:
         args.result_dir, "start_{}_{}_vs_{}", CONFIG.DATASET, learner.name, standard.name
     )
     if any(source.is_file() for source in sources):
-        print_sheets(args, learner, standard, stem.with_name(f"check_{stem.name}"), settings)
+        check = stem.with_name(f"check_{stem.name}")
+        print(*write_sheets(args, learner, standard, check, settings), sep="\n")
 
     result = find_start(encoder, learner, standard, args.method, settings)
     events = find_events(result.matches[0], standard, args.data_dir, args.mode)

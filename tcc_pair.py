@@ -201,16 +201,16 @@ def find_start(
     )
 
 
-def print_sheets(
+def write_sheets(
     args: argparse.Namespace, learner: Clip, standard: Clip, stem: Path, settings: Config
-) -> None:
-    """Write pictures that show who is followed in both clips, and print their paths."""
+) -> list[Path]:
+    """Write pictures that show who is followed in both clips, and return their paths."""
     _, _, sheets = check_clips(
         (learner.folder, standard.folder), stem, f"{learner.name}, {standard.name}", CONFIG.FPS,
         settings.SKELETON_CONF_THRESHOLD,
         [(args.person, args.trim), (args.standard_person, args.standard_trim)],
     )  # fmt: skip
-    print(*sheets, sep="\n")
+    return sheets
 
 
 def event_word(name: str) -> str:

@@ -49,7 +49,7 @@ from tcc_pair import (
     draw_video,
     find_start,
     load_pair,
-    print_sheets,
+    write_sheets,
 )
 
 log = logging.getLogger("tcc")
@@ -144,7 +144,7 @@ def main() -> None:
             draw_video(made / "side_by_side.mp4", result, learner, standard, args.speed, threshold)
             draw_overlay(made / "overlay.mp4", comparison, args.speed, threshold)
         if any(source.is_file() for source in sources):
-            print_sheets(args, learner, standard, made / "check", settings)
+            write_sheets(args, learner, standard, made / "check", settings)
         images, keypoints = pictures.page_pictures(comparison, PICTURE_SIZE, JPEG_QUALITY)
         bands = measure_bands(good, standard.num_frames)
         content = page_data(

@@ -97,6 +97,8 @@ def test_the_page_gets_the_shown_frames_of_both_clips() -> None:
         assert clip["total_frames"] == own.total_frames
     assert data["trust"] == {"state": "sure", "text": "confidence 0.90", "warnings": ["a doubt"]}
     assert data["silence"] == ["why"]
+    unsure = describe(replace(compared, confidence=0.5))["trust"]
+    assert (unsure["state"], unsure["text"]) == ("unsure", "confidence 0.50")
 
 
 def test_events_and_phases_are_rows_of_the_learner_and_frames_of_whole_videos() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tcc.dtw import WarpingPath, certainty, describe_confidence, map_frames
+from tcc.dtw import WarpingPath, certainty, map_frames
 from tcc.report.comparison import Comparison
 from tcc.report.events import EVENTS, PHASES
 from tcc.report.instructions import Advice, Spread
@@ -72,7 +72,7 @@ def page_data(
         "motion": motion,
         "trust": {
             "state": certainty(comparison.confidence),
-            "text": describe_confidence(comparison.confidence),
+            "text": f"confidence {comparison.confidence:.2f}",
             "warnings": list(doubts),
         },
         "clips": {
