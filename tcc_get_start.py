@@ -38,6 +38,7 @@ from tcc.dtw import (
 from tcc.evaluate.labels import carry_events, mark_events, order_events, read_marks
 from tcc.files import keep_earlier, result_stem, sha256, write_json
 from tcc.plots import Moment, plot_start
+from tcc.report.events import event_word
 from tcc_config import AFTER_TRAINING, CONFIG
 from tcc_data import (
     clip_doubts,
@@ -48,7 +49,6 @@ from tcc_pair import (
     Result,
     choose_pair,
     draw_video,
-    event_word,
     find_start,
     headline,
     load_pair,

@@ -213,11 +213,6 @@ def write_sheets(
     return sheets
 
 
-def event_word(name: str) -> str:
-    """Return the name of an event as people write it."""
-    return "take-off" if name == "takeoff" else name.replace("_", " ")
-
-
 def headline(result: Result) -> str:
     """Return the motion and how sure the match is, for video and picture."""
     return f"{CONFIG.DATASET}, {describe_confidence(result.confidences[0])}"

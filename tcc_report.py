@@ -36,9 +36,10 @@ from tcc.report import export, pictures
 from tcc.report.comparison import Comparison, compare, through_events
 from tcc.report.content import measure_bands, page_data, word
 from tcc.report.events import EVENTS, Event, carry_over, combine, complete, find_flight, mark
-from tcc.report.instructions import MIN_CLIPS, RULES, Advice, advise, read_rules, spread
+from tcc.report.instructions import MIN_CLIPS, Advice, advise, spread
 from tcc.report.page import write_page
 from tcc.report.performance import Performance, perform
+from tcc.report.rules import RULES, read_rules
 from tcc.report.summary import summarise
 from tcc_config import CONFIG, Config
 from tcc_data import clip_doubts, clip_turn, load_clip, make_features, match_frames, tell_doubts

@@ -29,20 +29,12 @@ from benchmarks.real_data import fs_events, joints_3d, load
 from tcc import cli
 from tcc.clips import Clip
 from tcc.features import ANKLES, HIPS, fill_joints, torso_length
+from tcc.report.accuracy import ERRORS, NOISE_S, Key, near_frames, number_of
 from tcc.report.events import BEND_S, carry_over, combine, complete, find_flight, mark, tempo
-from tcc.report.instructions import (
-    ERRORS,
-    NOISE_S,
-    Advice,
-    Key,
-    Rule,
-    advise,
-    near_frames,
-    read_rules,
-    spread,
-)
+from tcc.report.instructions import Advice, advise, spread
 from tcc.report.measures import AT_S, MEASURES, arms_closing, at_places, mirror_name
 from tcc.report.performance import Performance, perform
+from tcc.report.rules import Rule, read_rules
 from tcc.synthetic.camera import NOISE, detect, sample_camera
 from tcc.synthetic.skater import Motion
 from tcc.tracking import Track
@@ -90,17 +82,11 @@ class Case:
         assert self.fault is not None
         keys = [self.own(key) for key in self.fault.names]
         clips = (self.learner, self.standard)
-        return all(any(np.isfinite(number(clip, key)) for key in keys) for clip in clips)
+        return all(any(np.isfinite(number_of(clip, key)) for key in keys) for clip in clips)
 
     def own(self, key: Key) -> Key:
         """Return a key of the fault with the learner's own left and right."""
         return (mirror_name(key[0]), key[1]) if self.clockwise and key[1] else key
-
-
-def number(performance: Performance, key: Key) -> float:
-    """Return a value or a quantity, NaN if it is not known."""
-    known = performance.values.get(key) or performance.quantities.get(key[0])
-    return known.value if known else float("nan")
 
 
 def clip_of(keypoints: NDArray[np.float32], fps: float, name: str) -> Clip:
@@ -278,7 +264,7 @@ def exact_errors(cases: Sequence[Case], seeds: Sequence[int]) -> list[list[Any]]
     keys = [key for key in product(seeds, (False, True)) for _ in CAMERAS]
     for case, key in zip((case for case in cases if not case.name), keys, strict=True):
         for (name, place), true in truths[key].items():
-            if np.isfinite(found := number(case.learner, (name, place))):
+            if np.isfinite(found := number_of(case.learner, (name, place))):
                 label = f"{name.removeprefix('left_').removeprefix('right_')} {place}".strip()
                 errors.setdefault(label, []).append(found - true)
     return [[name, len(wrong), float(np.median(np.abs(wrong))),

@@ -26,20 +26,12 @@ from tcc.clips import Clip
 from tcc.features import flip
 from tcc.files import UserError
 from tcc.report import instructions
+from tcc.report.accuracy import ERRORS, without_side
 from tcc.report.events import Event, Quantity
-from tcc.report.instructions import (
-    ERRORS,
-    NOTICED,
-    OUTSIDE,
-    RULES,
-    Advice,
-    Spread,
-    advise,
-    read_rules,
-    spread,
-)
+from tcc.report.instructions import NOTICED, OUTSIDE, Advice, Spread, advise, spread
 from tcc.report.measures import MEASURES, Curve, Value, mirror_name
 from tcc.report.performance import QUANTITIES, Performance
+from tcc.report.rules import RULES, read_rules
 from tcc.synthetic.skater import sample_motion
 from tests.conftest import make_clip
 from tests.jumpers import FAULTS, STANDING, jumper, keypoints_of, seen_from
@@ -135,7 +127,7 @@ def test_no_rule_speaks_of_what_17_joints_can_not_show() -> None:
 
 def test_each_measure_has_an_error_where_it_is_offered() -> None:
     offered = {
-        (instructions._without_side(name), place)
+        (without_side(name), place)
         for name, measure in MEASURES.items()
         for place in measure.places
     }

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tcc.dtw import WarpingPath, certainty, map_frames
 from tcc.report.comparison import Comparison
-from tcc.report.events import EVENTS, PHASES
+from tcc.report.events import EVENTS, PHASES, event_word
 from tcc.report.instructions import Advice, Spread
 from tcc.report.measures import MEASURES, Measure
 from tcc.report.performance import QUANTITIES, Performance
@@ -26,7 +26,7 @@ LIMITS = (
 MIN_BAND = 5  # clips that must have a value for a band to be drawn
 BAND = (10, 90)  # percentiles of the good executions
 WORDS = {
-    "takeoff": "take-off", "knee": "knee", "hip": "hip", "elbow": "elbow",
+    "knee": "knee", "hip": "hip", "elbow": "elbow",
     "wrist": "wrist, distance from the trunk", "trunk_tilt": "tilt of the trunk",
     "axis_tilt": "tilt of the body, from ankles to shoulders",
     "ankle_gap": "distance of the ankles", "free_leg_height": "height of the free leg",
@@ -38,7 +38,7 @@ def word(name: str) -> str:
     side, _, part = name.partition("_")
     if side in ("left", "right"):
         return f"{side} {WORDS[part]}"
-    return WORDS.get(name, name)
+    return WORDS.get(name, event_word(name))
 
 
 def page_data(

@@ -75,6 +75,11 @@ class Quantity:
     uncertainty: float
 
 
+def event_word(name: str) -> str:
+    """Return the name of an event as people write it."""
+    return "take-off" if name == "takeoff" else name.replace("_", " ")
+
+
 def mark(frames: Mapping[str, int], times_s: Times) -> dict[str, Event]:
     """Return the events that a person marked.
 

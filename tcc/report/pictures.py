@@ -23,7 +23,7 @@ from tcc.dtw import CONFIDENT
 from tcc.features import fill_joints, flip, normalize
 from tcc.images import plain_image
 from tcc.report.comparison import Comparison
-from tcc.report.events import EVENTS
+from tcc.report.events import EVENTS, event_word
 from tcc.report.export import phase_at
 from tcc.report.measures import low_pass
 from tcc.report.performance import Performance
@@ -205,7 +205,7 @@ def _moment(performance: Performance, frame: int) -> str:
     """Return number and time of a frame in the whole video, and its event or phase."""
     clip = performance.clip
     events = [name for name, event in performance.events.items() if event.frame == frame]
-    what = events[0].replace("takeoff", "take-off") if events else phase_at(performance, frame)
+    what = event_word(events[0]) if events else phase_at(performance, frame)
     number = f"frame {clip.first_frame + frame} of {clip.total_frames}"
     return f"{number}   {clip.times_s[frame]:.2f} s   {what}"
 
@@ -224,7 +224,7 @@ def _key_moments(
             row = int(np.abs(rows[:, known[0]] - (found[known[0]] or 0)).argmin())
             columns.append(
                 (
-                    name.replace("takeoff", "take-off"),
+                    event_word(name),
                     [
                         (int(rows[row, side]), "by the alignment")
                         if (frame := found[side]) is None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from dataclasses import replace
+from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -12,10 +13,11 @@ from msgspec import Meta
 from tcc.dtw import State, certainty
 from tcc.report.comparison import Comparison
 from tcc.report.events import EVENTS, PHASES, Event, Quantity, Source
-from tcc.report.instructions import Advice, Spread
+from tcc.report.instructions import MOST, Advice, Instruction, Spread
 from tcc.report.measures import MEASURES, Value
 from tcc.report.performance import QUANTITIES, Performance
 
+T = TypeVar("T")
 Frame = Annotated[int, Meta(ge=0, description="number of a frame in the whole video, from 0")]
 Seconds = Annotated[float, Meta(description="seconds")]
 
@@ -29,13 +31,6 @@ class Moment(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     source: Source
 
 
-class Moments(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An event of both clips; null where it is not known."""
-
-    learner: Moment | None
-    standard: Moment | None
-
-
 class Span(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A phase of one clip; the end is exclusive."""
 
@@ -44,11 +39,11 @@ class Span(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     duration_s: Seconds
 
 
-class Spans(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A phase of both clips; null where it is not known."""
+class Both(msgspec.Struct, Generic[T], frozen=True, forbid_unknown_fields=True):
+    """An event or a phase of both clips; null where it is not known."""
 
-    learner: Span | None
-    standard: Span | None
+    learner: T | None
+    standard: T | None
 
 
 class Number(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -83,24 +78,6 @@ class Compared(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     usual: Usual | None
 
 
-class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An instruction: what to change, where it is seen, and why."""
-
-    rule: Annotated[str, Meta(description="name of the rule in rules.toml")]
-    title: str
-    when: str
-    frame: Frame
-    part: str
-    joints: Annotated[list[int], Meta(description="COCO joints to look at")]
-    learner: str
-    standard: str
-    usual: str | None
-    cause: str
-    advice: str
-    sure: str
-    score: Annotated[float, Meta(description="how far outside the spread; the order of the list")]
-
-
 class Summary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All numbers of a report. Left and right are those of the learner."""
 
@@ -119,10 +96,12 @@ class Summary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     end_frame: Annotated[int, Meta(description="first frame after the motion")]
     standard_start_frame: Frame
     standard_end_frame: int
-    events: dict[str, Moments]
-    phases: dict[str, Spans]
+    events: dict[str, Both[Moment]]
+    phases: dict[str, Both[Span]]
     numbers: list[Compared]
-    instructions: Annotated[list[Change], Meta(max_length=3)]
+    instructions: Annotated[
+        list[Instruction], Meta(max_length=MOST, description="frames are those of the whole video")
+    ]
     silence: Annotated[list[str], Meta(description="about what nothing is said, and why")]
 
 
@@ -152,22 +131,18 @@ def summarise(
         "standard_start_frame": end + first[1],
         "standard_end_frame": end + last[1] + 1,
         "events": {
-            name: Moments(_moment(learner, name), _moment(standard, name))
+            name: Both(_moment(learner, name), _moment(standard, name))
             for name in EVENTS
             if name in learner.events or name in standard.events
         },
         "phases": {
-            name: Spans(_span(learner, name), _span(standard, name))
+            name: Both(_span(learner, name), _span(standard, name))
             for name in PHASES
             if name in learner.phases or name in standard.phases
         },
         "numbers": compare_numbers(learner, standard, spread),
         "instructions": [
-            Change(
-                item.rule, item.title, item.when, start + item.frame, item.part, list(item.joints),
-                item.learner, item.standard, item.usual, item.cause, item.advice, item.sure,
-                item.score,
-            )
+            replace(item, frame=start + item.frame)
             for item in advice.instructions
         ],
         "silence": advice.silence,
