@@ -28,14 +28,15 @@ from tcc.clip_folders import list_clips
 from tcc.clips import Clip
 from tcc.dtw import CONFIDENT, WarpingPath, describe_confidence, locate
 from tcc.evaluate.labels import read_marks
-from tcc.features import fill_joints, opposed
+from tcc.features import opposed
 from tcc.files import UserError, result_stem, sha256, whole_folder, write_json
 from tcc.images import write_image
 from tcc.progress import progress
 from tcc.report import export, pictures
 from tcc.report.comparison import Comparison, compare, through_events
 from tcc.report.content import measure_bands, page_data, word
-from tcc.report.events import EVENTS, Event, carry_over, combine, complete, find_flight, mark
+from tcc.report.events import EVENTS, Event, mark
+from tcc.report.found_events import find_events, learner_events
 from tcc.report.instructions import MIN_CLIPS, Advice, advise, spread
 from tcc.report.page import write_page
 from tcc.report.performance import Performance, perform
@@ -65,7 +66,6 @@ FILES = {
 }  # fmt: skip
 MAX_CLIPS = 50  # of the motion that show what is usual
 TURN_S = 0.1  # the turn of a flight also counts this long before and after it
-NEAR_S = 0.5  # a flight is searched for in the matched part, and this long before and after it
 
 
 def main() -> None:
@@ -100,14 +100,14 @@ def main() -> None:
     learner, standard = load_pair(args, sources, settings)
     folder = result_stem(args.result_dir, "{}_vs_{}", learner.name, standard.name)
 
+    threshold = settings.SKELETON_CONF_THRESHOLD
     marked = standard_events(standard, args, settings)
     result = find_start(encoder, learner, standard, "dtw", settings)
-    events = learner_events(learner, standard, marked, result.matches[0].path, settings)
+    events = learner_events(learner, standard, marked, result.matches[0].path, threshold)
     turns = flight_turn(standard, marked, settings), flight_turn(learner, events, settings)
     if opposed(*turns) not in (None, result.mirrored):
         result = find_start(encoder, learner, standard, "dtw", settings, opposed(*turns))
-        events = learner_events(learner, standard, marked, result.matches[0].path, settings)
-    threshold = settings.SKELETON_CONF_THRESHOLD
+        events = learner_events(learner, standard, marked, result.matches[0].path, threshold)
     mine = perform(learner, events, threshold)
     theirs = perform(standard, marked, threshold, result.mirrored)
     best = replace(result.matches[0], path=through_events(result.matches[0].path, mine, theirs))
@@ -197,7 +197,7 @@ def standard_events(standard: Clip, args: argparse.Namespace, settings: Config) 
             )
     marks = args.events or read_marks(standard, args.data_dir, CONFIG.DATASET, args.mode)
     known = marked_events(standard, marks)
-    return find_events(standard, known, (0, standard.num_frames), settings)
+    return find_events(standard, known, (0, standard.num_frames), settings.SKELETON_CONF_THRESHOLD)
 
 
 def marked_events(clip: Clip, marks: Mapping[str, int]) -> dict[str, Event]:
@@ -205,53 +205,6 @@ def marked_events(clip: Clip, marks: Mapping[str, int]) -> dict[str, Event]:
     frames = {name: frame - clip.first_frame for name, frame in marks.items()}
     inside = {name: frame for name, frame in frames.items() if 0 <= frame < clip.num_frames}
     return mark(inside, clip.times_s)
-
-
-def learner_events(
-    learner: Clip, standard: Clip, events: Mapping[str, Event], path: WarpingPath, settings: Config
-) -> dict[str, Event]:
-    """Return the events of a clip: those of the standard by the path, and those of its own motion.
-
-    Args:
-        learner: the clip.
-        standard: the clip with events.
-        events: of the standard. Those that are not marked are found again in the learner's motion,
-            except take-off and landing.
-        path: pairs of a standard's and a learner's frame.
-        settings: SKELETON_CONF_THRESHOLD is used.
-    """
-    used = {
-        name: event
-        for name, event in events.items()
-        if name in ("takeoff", "landing") or event.source == "marked"
-    }
-    carried = carry_over(used, path, standard.times_s, learner.times_s)
-    near_s = learner.times_s[path[[0, -1], 1]] + (-NEAR_S, NEAR_S)
-    near = np.searchsorted(learner.times_s, near_s)
-    return find_events(learner, carried, (int(near[0]), int(near[1])), settings)
-
-
-def find_events(
-    clip: Clip, known: Mapping[str, Event], part: tuple[int, int], settings: Config
-) -> dict[str, Event]:
-    """Add the events that are found in the motion of a clip to those that are known.
-
-    Args:
-        clip: F frames.
-        known: marked, or carried over.
-        part: first frame and end (exclusive) of the part of the clip that is searched for a flight.
-        settings: SKELETON_CONF_THRESHOLD is used.
-    """
-    points = fill_joints(clip.keypoints, settings.SKELETON_CONF_THRESHOLD)
-    start, end = part
-    flight = {
-        name: replace(event, frame=start + event.frame)
-        for name, event in find_flight(points[start:end], clip.times_s[start:end]).items()
-    }
-    if any(event.source == "marked" for event in known.values()):
-        flight = {} if {"takeoff", "landing"} & known.keys() else flight
-        return complete({**flight, **known}, points, clip.times_s)
-    return complete(combine(known, flight, clip.times_s), points, clip.times_s)
 
 
 def flight_turn(clip: Clip, events: Mapping[str, Event], settings: Config) -> float:
@@ -281,6 +234,7 @@ def good_executions(
     if len(folders) < MIN_CLIPS:
         return []
     learner, standard = comparison.learner.clip, comparison.standard.clip
+    threshold = settings.SKELETON_CONF_THRESHOLD
     variants = [
         embed(encoder, make_features(standard, settings, mirrored)) for mirrored in (False, True)
     ]
@@ -301,13 +255,13 @@ def good_executions(
         path = match_frames(found.matches[0], standard, clip, settings).path
         own = marked_events(clip, read_marks(clip, args.data_dir, CONFIG.DATASET, "train"))
         if {"takeoff", "landing"} <= own.keys():
-            own = find_events(clip, own, (0, clip.num_frames), settings)
+            own = find_events(clip, own, (0, clip.num_frames), threshold)
         else:
-            own = learner_events(clip, standard, comparison.standard.events, path, settings)
+            own = learner_events(clip, standard, comparison.standard.events, path, threshold)
         is_opposed = opposed(turn, flight_turn(clip, own, settings))
         if is_opposed is None:  # it turns too little to tell; both directions match about equally
             is_opposed = found.mirrored != comparison.standard.mirrored
-        performance = perform(clip, own, settings.SKELETON_CONF_THRESHOLD, is_opposed)
+        performance = perform(clip, own, threshold, is_opposed)
         good.append((performance, through_events(path, performance, comparison.standard)))
     return good if len(good) >= MIN_CLIPS else []
 
@@ -379,7 +333,7 @@ def print_report(motion: str, comparison: Comparison, advice: Advice) -> None:
             f"\n   {item.advice}"
         )
     if not advice.instructions:
-        print("nothing to change stands out" + "".join(f"\n  {why}" for why in advice.silence))
+        print("no instruction", *advice.silence, sep="\n  ")
 
 
 if __name__ == "__main__":

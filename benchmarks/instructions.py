@@ -30,7 +30,8 @@ from tcc import cli
 from tcc.clips import Clip
 from tcc.features import ANKLES, HIPS, fill_joints, torso_length
 from tcc.report.accuracy import ERRORS, NOISE_S, Key, near_frames, number_of
-from tcc.report.events import BEND_S, carry_over, combine, complete, find_flight, mark, tempo
+from tcc.report.events import BEND_S, complete, mark, tempo
+from tcc.report.found_events import learner_events
 from tcc.report.instructions import Advice, advise, spread
 from tcc.report.measures import AT_S, MEASURES, arms_closing, at_places, mirror_name
 from tcc.report.performance import Performance, perform
@@ -123,14 +124,8 @@ def matched(chain: Any, clip: Clip, standard: Performance) -> tuple[Performance,
     """Return a performance as the report finds it, the confidence, and whether it is mirrored."""
     encoder, settings = chain
     result = find_start(encoder, clip, standard.clip, "dtw", settings)
-    points = fill_joints(clip.keypoints, THRESHOLD)
-    carried = {name: event for name, event in standard.events.items() if event.source == "marked"}
-    found = combine(
-        carry_over(carried, result.matches[0].path, standard.clip.times_s, clip.times_s),
-        find_flight(points, clip.times_s),
-        clip.times_s,
-    )
-    found = complete(found, points, clip.times_s)
+    path = result.matches[0].path
+    found = learner_events(clip, standard.clip, standard.events, path, THRESHOLD)
     return perform(clip, found, THRESHOLD), result.confidences[0], result.mirrored
 
 

@@ -266,6 +266,10 @@ def test_small_differences_are_not_told() -> None:
         assert len(found.instructions) == told
         quiet_ = "Nothing that can be measured is clearly different from what is usual."
         assert (quiet_ in found.silence) != told
+    nothing = advice(performance(), performance("standard"))
+    assert nothing.silence[0] == quiet_
+    unknown = advice(replace(performance(), events={}), performance("standard"))
+    assert unknown.silence[0] == "Nothing could be compared."
 
 
 def test_many_clips_replace_the_standard() -> None:

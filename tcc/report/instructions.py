@@ -175,6 +175,7 @@ def advise(
         return Advice([], [f"Nothing is said: nothing in {clips} (confidence {confidence:.2f})."])
     topics: dict[str, list[_Finding]] = defaultdict(list)
     silent: dict[str, list[str]] = defaultdict(list)
+    is_compared = False
     for rule in rules:
         keys = rule.keys()
         if rule.leg == "carrying" and rule.at in learner.events and rule.at in standard.events:
@@ -184,6 +185,7 @@ def advise(
             if reason := _reason(rule, key, learner, standard, spread):
                 silent[reason].append(f"{rule.part.format(side=side)} {rule.when}")
             else:
+                is_compared = True
                 finding = _compare(rule, key, side, learner, standard, spread, confidence)
                 if finding.score >= NOTICED:
                     topics[rule.topic].append(finding)
@@ -200,7 +202,12 @@ def advise(
     silence = [f"Nothing is said about the {_listed(parts)}: {reason}."
                for reason, parts in silent.items()]  # fmt: skip
     if not chosen:
-        silence.insert(0, "Nothing that can be measured is clearly different from what is usual.")
+        silence.insert(
+            0,
+            "Nothing that can be measured is clearly different from what is usual."
+            if is_compared
+            else "Nothing could be compared.",
+        )
     instructions = [_word(finding, learner, standard, spread) for finding in chosen[:MOST]]
     return Advice(instructions, silence)
 
