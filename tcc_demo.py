@@ -51,7 +51,11 @@ def main() -> None:
 
     start = args.result_dir / f"start_{motion}_{learner}_vs_{standard}"
     found = json.loads(Path(f"{start}.json").read_text(encoding="utf-8"))["start_frame"]
-    print(f"\nstart found at frame {found}, true start {true}: error {abs(found - true)} frames")
+    error = abs(found - true)
+    print(
+        f"\nstart found at frame {found}, true start {true}: error {error} "
+        f"{'frame' if error == 1 else 'frames'}"
+    )
     print("results:")
     output = args.result_dir / f"output_{motion}_{args.mode}"
     tau = args.result_dir / f"kendalls_tau_{motion}_{args.mode}.png"
