@@ -29,20 +29,14 @@ from tcc import side_by_side
 from tcc.clip_cache import VideoCache
 from tcc.clip_folders import find_source, list_sources
 from tcc.clips import Clip
+from tcc.confidence import ALIKE, certainty, describe_confidence
 from tcc.contact_sheet import check_clips
-from tcc.dtw import (
-    ALIKE,
-    Match,
-    WarpingPath,
-    certainty,
-    describe_confidence,
-    locate,
-    map_frames,
-)
+from tcc.dtw import Match, WarpingPath, map_frames
 from tcc.features import opposed
 from tcc.files import UserError, keep_earlier, result_stem, sha256, write_json
 from tcc.plots import plot_tsne
 from tcc.progress import long_step, progress
+from tcc.search import locate
 from tcc.side_by_side import Shown
 from tcc_config import AFTER_TRAINING, CONFIG, Config
 from tcc_data import clip_turn, load_clips, make_features, match_frames, per_frame

@@ -37,7 +37,7 @@ import torch
 from numpy.typing import NDArray
 
 from tcc.clip_folders import clip_folders
-from tcc.dtw import CONFIDENT
+from tcc.confidence import CONFIDENT
 from tcc.evaluate.errors import Comparison, Errors, list_pairs, pool
 from tcc.evaluate.intervals import calibrate, fold, lower_median, share_within
 from tcc.evaluate.labels import (

@@ -28,13 +28,8 @@ import numpy as np
 
 from tcc import side_by_side
 from tcc.clips import Clip
-from tcc.dtw import (
-    CONFIDENT,
-    Match,
-    certainty,
-    describe_confidence,
-    map_frames,
-)
+from tcc.confidence import CONFIDENT, certainty, describe_confidence
+from tcc.dtw import Match, map_frames
 from tcc.evaluate.labels import carry_events, mark_events, order_events, read_marks
 from tcc.files import keep_earlier, result_stem, sha256, write_json
 from tcc.plots import Moment, plot_start

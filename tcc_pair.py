@@ -16,18 +16,13 @@ from tcc.clip_cache import VideoCache
 from tcc.clip_folders import find_source, list_sources, place_of
 from tcc.clips import Clip
 from tcc.clock import nearest
+from tcc.confidence import CONFIDENT, certainty, describe_confidence
 from tcc.contact_sheet import check_clips
-from tcc.dtw import (
-    CONFIDENT,
-    Match,
-    certainty,
-    confidence,
-    describe_confidence,
-    locate,
-)
+from tcc.dtw import Match
 from tcc.features import opposed
 from tcc.files import UserError
 from tcc.progress import progress
+from tcc.search import locate
 from tcc.side_by_side import Shown
 from tcc_config import CONFIG, Config
 from tcc_data import clip_turn, feature_times, load_clip, make_features, match_frames
@@ -159,7 +154,7 @@ def find_start(
     # is at the frame that match_frames gives for its tick.
     curve = np.full(learner.num_frames, np.nan)
     np.fmin.at(curve, nearest(learner.times_s, feature_times(learner, settings)), found.curve())
-    confidences = [confidence(match, found.cost) for match in found.matches]
+    confidences = found.confidences
     best = found.matches[: CONFIG.TOP_K]
     matches = [match_frames(match, standard, learner, settings) for match in best]
     warnings = []
@@ -182,15 +177,13 @@ def find_start(
             "TOP_K to see all of them"
         )
     if not found.is_whole:
-        first, last = matches[0].path[[0, -1], 0]
-        start_s, end_s = standard.times_s[[first, last]]
-        warnings.append(
-            f"{learner.name} shows only a part of {standard.name}, its frames "
-            f"{standard.first_frame + first} to {standard.first_frame + last} of "
-            f"{standard.total_frames}; film the motion from before its start to after its end, or "
-            f"cut {standard.name} to the motion, for example with --standard-trim "
-            f"{start_s:.2f}-{end_s:.2f}"
-        )
+        first, last = matches[0].path[[0, -1]]
+        log.info(
+            "%s and %s have a part in common: frames %d to %d of %s and %d to %d of %s",
+            learner.name, standard.name,
+            learner.first_frame + first[1], learner.first_frame + last[1], learner.name,
+            standard.first_frame + first[0], standard.first_frame + last[0], standard.name,
+        )  # fmt: skip
     return Result(
         matches,
         confidences[: CONFIG.TOP_K],

@@ -26,7 +26,8 @@ import numpy as np
 from tcc import side_by_side
 from tcc.clip_folders import list_clips
 from tcc.clips import Clip
-from tcc.dtw import CONFIDENT, WarpingPath, describe_confidence, locate
+from tcc.confidence import CONFIDENT, describe_confidence
+from tcc.dtw import WarpingPath
 from tcc.evaluate.labels import read_marks
 from tcc.features import opposed
 from tcc.files import UserError, result_stem, sha256, whole_folder, write_json
@@ -42,6 +43,7 @@ from tcc.report.page import write_page
 from tcc.report.performance import Performance, perform
 from tcc.report.rules import RULES, read_rules
 from tcc.report.summary import summarise
+from tcc.search import locate
 from tcc_config import CONFIG, Config
 from tcc_data import clip_doubts, clip_turn, load_clip, make_features, match_frames, tell_doubts
 from tcc_model import Encoder, embed, load_encoder

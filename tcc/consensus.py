@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tcc.dtw import WarpingPath, locate, map_frames
+from tcc.dtw import WarpingPath, map_frames
 from tcc.features import opposed
+from tcc.search import locate
 
 Array = NDArray[np.floating[Any]]
 Bar = Callable[[Sequence[tuple[int, int]]], Iterable[tuple[int, int]]]

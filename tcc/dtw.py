@@ -1,10 +1,9 @@
-"""Dynamic time warping of two embedded clips, and the search for one clip inside another."""
+"""Dynamic time warping of two embedded clips: costs, paths, and the places where they match."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,18 +11,7 @@ from scipy.spatial.distance import cdist
 
 Array = NDArray[np.floating[Any]]
 WarpingPath = NDArray[np.int64]
-CONFIDENT = 0.8  # smallest confidence of a match that is called sure
-# Below this confidence, nothing is alike. Few right pairs may be below it. Measured with encoders
-# trained on the motion: 0 of 1190 pairs of jumps (lowest 0.67; generic encoder 0.50) are below it,
-# and 44 of 2760 pairs of five other actions, 29 of these with one and the same clip. Of wrong
-# pairs, it is 32 % (a jump and a clip in which the jump is cut out), 8 and 23 % (two actions). See
-# docs/accuracy.md.
-ALIKE = 0.15
-SPEED_COST = 0.15  # to compare matches, the cost at speed s is multiplied by s**0.15
 CLEARLY = 0.8  # a part must cost less than this share of the whole; 0.5 to 1 give equal accuracy
-
-
-State = Literal["sure", "unsure", "not found"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,75 +28,6 @@ class Match:
     end_frame: int
     cost: float
     path: WarpingPath
-
-
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """The result of a search: where the learner's clip shows the standard.
-
-    `matches` are the places, the best first. `cost` (N, M) is the cost matrix in which they were
-    found. If `mirrored` is True, it is that of the standard's mirror image. `confidence` is that of
-    the best match. `searched` (K, M) are the rows of `cost` at the speed of the matches; they were
-    searched by `method`. `is_whole` is True if all of the standard was matched.
-    """
-
-    matches: list[Match]
-    cost: Array
-    mirrored: bool
-    confidence: float
-    searched: Array
-    method: str
-    is_whole: bool
-
-    def curve(self) -> Array:
-        """Return (M,) the cost, as in `Match.cost`, of the cheapest match starting at each frame.
-
-        Its minimum is the start of the best match. NaN where no match starts, and everywhere if
-        only a part of the standard was matched.
-        """
-        if self.is_whole:
-            return start_curve(self.searched, self.method)
-        return np.full(self.cost.shape[1], np.nan)
-
-
-def locate(
-    variants: Sequence[Array],
-    learner: Array,
-    method: str = "dtw",
-    top_k: int = 3,
-    opposed: bool | None = None,
-) -> Placement:
-    """Search for the standard or its mirror image, at single and double speed; take the cheapest.
-
-    Double speed matches every second frame of the standard. This finds a standard in slow motion.
-
-    Args:
-        variants: embeddings (N, D) of the standard, and (N, D) of its mirror image if the learner
-            may turn in the other direction.
-        learner: embeddings (M, D).
-        method: as in `search`; "sliding" tries single speed only.
-        top_k: maximum number of matches to return.
-        opposed: True if the two skaters turn in opposite directions, so that the mirror image is
-            searched for; False if in the same direction; None if unknown: both are searched for.
-    """
-    num_frames = len(variants[0])
-    searches = []
-    for index, variant in enumerate(variants):
-        if opposed is not None and len(variants) > 1 and opposed != (index > 0):
-            continue
-        cost = cost_matrix(variant, learner)
-        for speed in (1, 2) if method == "dtw" and num_frames > 2 else (1,):
-            rows = np.linspace(0, num_frames - 1, -(-num_frames // speed)).round().astype(np.int64)
-            matches, is_whole = _search(cost[rows], method, top_k)
-            penalized = matches[0].cost * speed**SPEED_COST
-            searches.append((penalized, matches, is_whole, cost, rows, index > 0))
-    _, matches, is_whole, cost, rows, mirrored = min(searches, key=lambda result: result[0])
-    matches = [
-        replace(match, path=np.stack([rows[match.path[:, 0]], match.path[:, 1]], axis=1))
-        for match in matches
-    ]
-    best_confidence = confidence(matches[0], cost)
-    return Placement(matches, cost, mirrored, best_confidence, cost[rows], method, is_whole)
 
 
 def cost_matrix(standard: Array, learner: Array) -> Array:
@@ -159,9 +78,54 @@ def accumulate(cost: Array) -> tuple[Array, NDArray[np.int64], NDArray[np.int8]]
     return total, start, step
 
 
-def backtrack(step: NDArray[np.int8], end_column: int) -> WarpingPath:
-    """Return the path (K, 2) of cells to `end_column` of the last row, in increasing order."""
-    cell = (len(step) - 1, end_column)
+def accumulate_common(gain: Array) -> tuple[Array, NDArray[np.int8]]:
+    """Accumulate the gains of the parts that two clips have in common.
+
+    A path starts and ends anywhere, with the steps of `accumulate`. Each cell counts once for the
+    row and once for the column that it is the first to reach: a step to the next row and column
+    adds twice the gain of its end, and the steps (1, 2) and (2, 1) add twice the gain of the cell
+    that they pass and once that of their end (Sakoe and Chiba, as above, symmetric form). As frames
+    that differ have a negative gain, the path of the highest gain is neither extended over them nor
+    cut before frames that are alike (Smith and Waterman, "Identification of common molecular
+    subsequences", 1981).
+
+    Args:
+        gain: (..., N, M), positive where two frames are alike.
+
+    Returns:
+        total (..., N, M), the gain of the best path to each cell;
+        step (..., N, M), its last step as in `accumulate`, 0 where the path starts.
+    """
+    total, step = np.empty(gain.shape), np.empty(gain.shape, np.int8)
+    doubled = 2 * gain
+    for row in range(gain.shape[-2]):
+        totals = np.full((4, *gain.shape[:-2], gain.shape[-1]), -np.inf)
+        totals[0] = doubled[..., row, :]
+        if row > 0:
+            before = total[..., row - 1, :]
+            totals[1, ..., 1:] = before[..., :-1] + doubled[..., row, 1:]
+            totals[2, ..., 2:] = before[..., :-2] + doubled[..., row, 1:-1] + gain[..., row, 2:]
+        if row > 1:
+            totals[3, ..., 1:] = (
+                total[..., row - 2, :-1] + doubled[..., row - 1, 1:] + gain[..., row, 1:]
+            )
+        step[..., row, :] = totals.argmax(axis=0)
+        total[..., row, :] = totals.max(axis=0)
+    return total, step
+
+
+def sum_along(path: WarpingPath, gain: Array) -> float:
+    """Return the gain of a path (K, 2) over `gain` (N, M), counted as in `accumulate_common`."""
+    rows, columns = path[1:].T
+    moved = np.diff(path, axis=0)
+    passed = gain[rows - (moved[:, 0] > 1), columns - (moved[:, 1] > 1)]
+    ends = gain[rows, columns][moved.sum(axis=1) > 2]
+    return float(2 * (gain[tuple(path[0])] + passed.sum()) + ends.sum())
+
+
+def backtrack(step: NDArray[np.int8], end_column: int, end_row: int = -1) -> WarpingPath:
+    """Return the path (K, 2) of cells to a cell, by default of the last row, in order."""
+    cell = (end_row % len(step), end_column)
     path = [cell]
     while step[cell]:
         rows, columns = ((1, 1), (1, 2), (2, 1))[step[cell] - 1]
@@ -224,10 +188,10 @@ def search(cost: Array, method: str = "dtw", top_k: int = 3) -> list[Match]:
     Raises:
         ValueError: the method is unknown, or a clip has no frames.
     """
-    return _search(cost, method, top_k)[0]
+    return find(cost, method, top_k)[0]
 
 
-def _search(cost: Array, method: str, top_k: int) -> tuple[list[Match], bool]:
+def find(cost: Array, method: str, top_k: int) -> tuple[list[Match], bool]:
     """Return the matches of `search`, and whether the whole standard was matched."""
     if method not in ("dtw", "sliding"):
         raise ValueError(f"method {method!r}; expected dtw or sliding")
@@ -235,11 +199,11 @@ def _search(cost: Array, method: str, top_k: int) -> tuple[list[Match], bool]:
         raise ValueError(f"cost matrix of shape {cost.shape}: a clip has no frames")
     num_standard, num_learner = cost.shape
     longest = 2 * num_learner - 1 if method == "dtw" else num_learner
-    find = find_warped if method == "dtw" else find_rigid
-    whole = find(cost, top_k) if num_standard <= longest else []
+    find_path = find_warped if method == "dtw" else find_rigid
+    whole = find_path(cost, top_k) if num_standard <= longest else []
     if num_standard <= num_learner:
         return whole, True
-    part = find(cost.T, 1)[0]
+    part = find_path(cost.T, 1)[0]
     if whole and whole[0].cost * CLEARLY <= part.cost:
         return whole, True
     return [Match(0, num_learner, part.cost, part.path[:, ::-1])], False
@@ -277,28 +241,6 @@ def start_curve(cost: Array, method: str = "dtw") -> Array:
     reached = np.isfinite(total)
     curve[reached] = total[reached]
     return curve
-
-
-def confidence(match: Match, cost: Array) -> float:
-    """Return in [0, 1] how much less a match costs than an average pair of frames.
-
-    1 means that the matched frames are equal, 0 that they are as different as any two frames. If
-    all frames of both clips are equal, it is 0, because nothing tells one place from another.
-    """
-    if float(cost.max()) <= 1e-9:
-        return 0.0
-    return float(np.clip(1 - match.cost / max(float(cost.mean()), 1e-12), 0, 1))
-
-
-def certainty(confidence: float) -> State:
-    """Return in words how far to trust a match of this confidence."""
-    return "sure" if confidence >= CONFIDENT else "unsure" if confidence >= ALIKE else "not found"
-
-
-def describe_confidence(confidence: float) -> str:
-    """Return a confidence as text; it says so if the match is unsure or not found."""
-    state = certainty(confidence)
-    return f"{'' if state == 'sure' else f'{state}, '}confidence {confidence:.2f}"
 
 
 def find_warped(cost: Array, top_k: int) -> list[Match]:

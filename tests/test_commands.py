@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -21,9 +22,9 @@ import tcc_align
 import tcc_get_embed
 import tcc_get_kendalls_tau
 import tcc_get_start
-import tcc_pair
 import tcc_train
-from tcc import plots
+from tcc import plots, search
+from tcc.confidence import CONFIDENT
 from tcc.draw import ClipPanel, banner
 from tcc.features import flip
 from tcc.files import UserError
@@ -184,7 +185,7 @@ def test_start_has_the_fields_of_its_contract(work: Path) -> None:
     assert {name: content[name] for name in best} == best
     assert all(best["cost"] <= other["cost"] for other in others)
     assert content["warnings"] is not None
-    assert content["state"] == ("sure" if content["confidence"] >= 0.8 else "unsure")
+    assert content["state"] == ("sure" if content["confidence"] >= CONFIDENT else "unsure")
     assert content["end_s"] == pytest.approx((content["end_frame"] - 1) / 30)
     assert (content["events"], set(content["air_time_s"].values())) == ({}, {None})
     printed = (work / "tcc_get_start.py.out").read_text().splitlines()[0]
@@ -454,7 +455,7 @@ def test_every_clear_place_is_printed_and_more_than_top_k_are_told(
         call(tcc_get_start.main, *pair, "--set", f"TOP_K={top_k}", cwd=copy)
         *lines, _ = capsys.readouterr().out.splitlines()
         content = read_json(copy / "result" / f"start_{MOTION}_z0_vs_b0.json")
-        sure = [place for place in content["candidates"] if place["confidence"] >= 0.8]
+        sure = [place for place in content["candidates"] if place["confidence"] >= CONFIDENT]
         assert len(lines) == len(sure) == clear
         assert len(content["candidates"]) <= top_k
         assert lines[0].startswith(f"z0: the {MOTION} starts at frame {content['start_frame']} ")
@@ -596,6 +597,7 @@ def test_unreadable_frame_leaves_no_result(copy: Path, call: Call) -> None:
 def test_learner_shorter_than_the_standard_is_told_and_keeps_its_role(
     copy: Path, call: Call, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO, "tcc")
     for num_frames in (1, 8):
         learner = copy / "data" / MOTION / "test" / f"a{num_frames}"
         write_clip(learner, wave(26, 31, 1.1)[10 : 10 + num_frames])
@@ -606,9 +608,10 @@ def test_learner_shorter_than_the_standard_is_told_and_keeps_its_role(
         assert content["original_seq_len"] == num_frames
         assert 0 < content["aligned_std_end_frame"] - content["aligned_std_start_frame"] < 26
         assert len(content["candidates"]) == 1
+        assert content["state"] != "sure"
         first, end = content["aligned_std_start_frame"], content["aligned_std_end_frame"]
-        shown = f"shows only a part of b0, its frames {first} to {end - 1} of 26; film the motion"
-        assert f"a{num_frames} {shown}" in caplog.text
+        shown = f"0 to {num_frames - 1} of a{num_frames} and {first} to {end - 1} of b0"
+        assert f"a{num_frames} and b0 have a part in common: frames {shown}" in caplog.text
         _, _, frames = probe(copy / "result" / f"start_{MOTION}_a{num_frames}_vs_b0.mp4")
         assert len(frames) == num_frames + 4 * (num_frames - 1) + 1
 
@@ -675,7 +678,8 @@ def test_mirrored_clip_is_aligned_mirrored_and_told(
     assert content["maps"]["m0"] == content["maps"]["b0"]
     np.testing.assert_allclose(projected[0][:26], projected[0][26:52], atol=1e-4)
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "m0 to b0: mean distance 0.0000, confidence 1.00, mirrored"
+    trust = f"confidence {content['confidences']['m0']:.2f}"
+    assert lines[0] == f"m0 to b0: mean distance 0.0000, {trust}, mirrored"
     assert lines[1].startswith(f"c0 to b0: mean distance {content['costs']['c0']:.4f}, ")
     assert "mirrored" not in lines[1]
 
@@ -705,7 +709,8 @@ def test_mirrored_clip_is_drawn_mirrored(
     assert list(drawn) == ["reference: b0", "m0", "c0", "d0"]
     assert [mirrored for mirrored, _ in drawn.values()] == [False, True, False, False]
     assert ["mirrored" in notes for _, notes in drawn.values()] == [False, True, False, False]
-    assert "confidence 1.00" in drawn["m0"][1]
+    content = read_json(copy / "result" / f"output_{MOTION}_test.json")
+    assert f"confidence {content['confidences']['m0']:.2f}" in drawn["m0"][1]
     drawn.clear()
     call(tcc_get_start.main, *SMALL, "--learner", "m0", "--standard", "b0", cwd=copy)
     assert drawn["learner: m0"] == (False, {"motion"})
@@ -851,7 +856,7 @@ def test_doubt_is_printed_drawn_and_in_the_json(
 ) -> None:
     labels = copy / "data" / MOTION / "labels.csv"
     labels.write_text("mode,video,takeoff_frame,landing_frame\ntest,b0,11,20\n")
-    monkeypatch.setattr(tcc_pair, "confidence", lambda *_: confidence)
+    monkeypatch.setattr(search, "confidences", lambda paths, _: [confidence] * len(paths))
     told: dict[str, Any] = {"notes": set(), "spans": set()}
     draw, plot = ClipPanel.draw, plots.plot_start
 

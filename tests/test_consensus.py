@@ -10,7 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from tcc.consensus import carry, common_clock
-from tcc.dtw import Match, Placement
+from tcc.dtw import Match
+from tcc.search import Placement
 
 Array = NDArray[np.float64]
 
@@ -118,7 +119,9 @@ class PlannedAlignments:
         path = self.paths.get(pair, np.repeat(np.arange(20)[:, None], 2, axis=1))
         match = Match(0, 20, 0.0, path)
         cost = np.zeros((20, 20))
-        return Placement([match], cost, False, self.confidences.get(pair, 0.5), cost, "dtw", True)
+        trust = self.confidences.get(pair, 0.5)
+        frames = np.arange(20)
+        return Placement([match], [trust], cost, False, (frames, frames), "dtw", True)
 
     def clock(self, turns: list[float] | None = None) -> list[Array]:
         """Return the common clock of the clips."""

@@ -1,4 +1,4 @@
-"""Subsequence DTW and the rigid window against exhaustive oracles and planted clips."""
+"""Dynamic time warping and the rigid window against exhaustive oracles and planted clips."""
 
 from __future__ import annotations
 
@@ -9,18 +9,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tcc.dtw import (
-    ALIKE,
-    CONFIDENT,
     accumulate,
+    accumulate_common,
     backtrack,
-    certainty,
-    confidence,
     cost_matrix,
-    describe_confidence,
-    locate,
     map_frames,
     search,
     start_curve,
+    sum_along,
     suppress,
 )
 
@@ -164,18 +160,6 @@ def test_two_repetitions_are_both_found_and_do_not_overlap() -> None:
     assert first.cost < second.cost
 
 
-def test_a_standard_in_slow_motion_is_found_and_its_path_is_in_its_own_frames() -> None:
-    learner = walk(10, 120)
-    rows = np.arange(120)
-    standard = np.stack([np.interp(np.arange(40, 70, 0.4), rows, c) for c in learner.T], axis=1)
-    match = locate([standard], learner).matches[0]
-    assert abs(match.start_frame - 40) <= 1
-    assert abs(match.end_frame - 70) <= 1
-    mapped = map_frames(match.path, len(standard))
-    assert np.nanmax(np.abs(mapped - np.arange(40, 70, 0.4))) <= 1.5
-    assert (match.path[0, 0], match.path[-1, 0]) == (0, len(standard) - 1)
-
-
 @pytest.mark.parametrize("method", ["dtw", "sliding"])
 @settings(deadline=None, max_examples=60)
 @given(st.integers(1, 7), st.integers(0, 5), st.integers(0, 2**32 - 1))
@@ -186,63 +170,6 @@ def test_curve_equals_trying_every_match_from_every_start(
     np.testing.assert_allclose(start_curve(cost, method), naive_curve(cost, method))
 
 
-@settings(deadline=None, max_examples=300)
-@given(
-    st.sampled_from(["dtw", "sliding"]),
-    st.integers(1, 25),
-    st.integers(1, 60),
-    st.booleans(),
-    st.booleans(),
-    st.integers(0, 2**32 - 1),
-)
-def test_minimum_of_the_curve_is_the_start_that_is_found(
-    method: str, num_standard: int, num_learner: int, slow: bool, mirrored: bool, seed: int
-) -> None:
-    """Also at double speed, of the mirror image, and where several starts cost the same."""
-    generator = np.random.default_rng(seed)
-    standard, mirror = generator.random((2, num_standard, 3))
-    learner = generator.random((num_learner, 3))
-    if slow and num_standard // 2 < num_learner:
-        first = generator.integers(num_learner - num_standard // 2)
-        shown = (mirror if mirrored else standard)[: 2 * (num_standard // 2) : 2]
-        learner[first : first + len(shown)] = shown
-    placement = locate([standard, mirror], learner, method)
-    matches, curve = placement.matches, placement.curve()
-    assert curve.shape == (num_learner,)
-    if num_standard > num_learner and np.isnan(curve).all():
-        assert len(matches) == 1  # a part of the standard
-        return
-    assert np.nanargmin(curve) == matches[0].start_frame
-    assert np.nanmin(curve) == pytest.approx(matches[0].cost, abs=1e-12)
-    for match in matches:  # no place is cheaper than the curve says
-        assert curve[match.start_frame] <= match.cost + 1e-12
-
-
-def test_a_learner_who_shows_a_part_has_no_curve_and_one_who_shows_all_has() -> None:
-    standard = walk(8, 60)
-    assert np.isnan(locate([standard], standard[10:45]).curve()).all()
-    assert np.isnan(locate([standard], standard[10:45], "sliding").curve()).all()
-    quick = np.stack([np.interp(np.linspace(0, 59, 40), np.arange(60), x) for x in standard.T], 1)
-    quick += np.random.default_rng(0).normal(0, 1, quick.shape)
-    assert np.nanargmin(locate([standard], quick).curve()) == 0
-
-
-@pytest.mark.parametrize(("ratio", "doubled"), [(0.925, False), (0.86, True)])
-def test_double_speed_must_be_a_tenth_cheaper(ratio: float, doubled: bool) -> None:
-    """At double speed the match is exact, but for an offset; at single speed 10 rows of 21 differ.
-
-    Double speed costs `ratio` of single speed, and counts 2 ** 0.15 = 1.11 times.
-    """
-    extra = 10 / 21
-    offset = np.sqrt(extra * ratio / (1 - ratio))
-    standard = np.stack([np.arange(21.0), np.zeros(21)], axis=1)
-    shown = np.stack([np.arange(0.0, 21, 2), np.full(11, offset)], axis=1)
-    filler = np.full((10, 2), 1000.0)
-    match = locate([standard], np.concatenate([filler, shown, filler])).matches[0]
-    assert (match.start_frame, match.end_frame) == (10, 21)
-    assert match.cost * 2 == pytest.approx(offset**2 + (0 if doubled else extra))  # mean over 2
-
-
 @pytest.mark.parametrize(("whole_cost", "is_whole"), [(1.2, True), (1.3, False)])
 def test_a_part_must_be_a_fifth_cheaper_than_the_whole(whole_cost: float, is_whole: bool) -> None:
     """The part, on the diagonal, costs 1; the whole has to enter one dearer cell."""
@@ -251,32 +178,6 @@ def test_a_part_must_be_a_fifth_cheaper_than_the_whole(whole_cost: float, is_who
     match = search(cost)[0]
     assert match.cost == pytest.approx(whole_cost if is_whole else 1)
     assert match.path[-1, 0] == (3 if is_whole else 2)
-
-
-@pytest.mark.parametrize(("standard", "expected"), [([0, 4], 1 - 1 / 9), ([4, 0], 0)])
-def test_confidence_compares_the_match_with_all_pairs_of_frames(
-    standard: list[float], expected: float
-) -> None:
-    """Squared distances of 0, 4 and 1, 5: 1, 25, 9, 1; the match costs 1, or backwards 17."""
-    learner = np.array([[1.0], [5.0]])
-    placement = locate([np.array(standard)[:, None]], learner)
-    assert placement.confidence == pytest.approx(expected)
-
-
-def test_known_turns_decide_the_mirroring_and_the_cost_only_where_they_do_not() -> None:
-    learner, mirror = walk(11, 60), walk(12, 30)
-    views = [learner[20:50], mirror]
-    for opposed, mirrored in ((None, False), (False, False), (True, True)):
-        assert locate(views, learner, opposed=opposed).mirrored is mirrored
-
-
-def test_confidence_is_one_for_a_copy_and_two_copies_do_not_lower_it() -> None:
-    standard, filler = walk(13, 30), walk(14, 25)
-    once = locate([standard], np.concatenate([filler, standard, filler]))
-    twice = locate([standard], np.concatenate([standard, filler, standard]))
-    assert once.confidence == pytest.approx(1)
-    assert twice.confidence == pytest.approx(1)
-    assert locate([standard], walk(15, 60)).confidence < 0.9
 
 
 def test_a_short_place_inside_a_better_one_is_no_other_place() -> None:
@@ -302,24 +203,42 @@ def test_wrong_method_and_empty_clip_are_named() -> None:
         search(np.ones((3, 0)))
 
 
-@pytest.mark.parametrize(
-    ("confidence", "state", "text"),
-    [
-        (1.0, "sure", "confidence 1.00"),
-        (CONFIDENT, "sure", "confidence 0.80"),
-        (CONFIDENT - 0.01, "unsure", "unsure, confidence 0.79"),
-        (ALIKE, "unsure", "unsure, confidence 0.15"),
-        (ALIKE - 0.01, "not found", "not found, confidence 0.14"),
-        (0.0, "not found", "not found, confidence 0.00"),
-    ],
-)
-def test_confidence_is_told_in_words(confidence: float, state: str, text: str) -> None:
-    assert certainty(confidence) == state
-    assert describe_confidence(confidence) == text
+def naive_gain(gain: Array) -> float:
+    """Gain of the best path from any cell to any cell, by trying all of them."""
+    num_rows, num_columns = gain.shape
+
+    def onward(row: int, column: int) -> float:
+        options = [0.0]
+        if row + 1 < num_rows and column + 1 < num_columns:
+            options.append(2 * gain[row + 1, column + 1] + onward(row + 1, column + 1))
+        if row + 1 < num_rows and column + 2 < num_columns:
+            both = 2 * gain[row + 1, column + 1] + gain[row + 1, column + 2]
+            options.append(both + onward(row + 1, column + 2))
+        if row + 2 < num_rows and column + 1 < num_columns:
+            both = 2 * gain[row + 1, column + 1] + gain[row + 2, column + 1]
+            options.append(both + onward(row + 2, column + 1))
+        return float(max(options))
+
+    return max(0.0, *(float(2 * gain[cell]) + onward(*cell) for cell in np.ndindex(*gain.shape)))
 
 
-def test_equal_frames_give_no_confidence() -> None:
-    cost = np.zeros((4, 9))
-    assert confidence(search(cost)[0], cost) == 0
-    cost[0, 0] = 1
-    assert confidence(search(cost)[0], cost) > 0
+@settings(deadline=None, max_examples=60)
+@given(st.integers(1, 6), st.integers(1, 6), st.floats(-0.5, 1.5), st.integers(0, 2**32 - 1))
+def test_common_part_equals_trying_every_path(
+    rows: int, columns: int, level: float, seed: int
+) -> None:
+    gain = level - np.random.default_rng(seed).random((rows, columns))
+    total, step = accumulate_common(gain)
+    assert max(total.max(), 0) == pytest.approx(naive_gain(gain), abs=1e-12)
+    if total.max() > 0:
+        row, column = np.unravel_index(total.argmax(), total.shape)
+        path = backtrack(step, int(column), int(row))
+        assert sum_along(path, gain) == pytest.approx(total.max())
+
+
+def test_common_parts_of_several_clips_are_those_of_each() -> None:
+    gain = 0.5 - np.random.default_rng(0).random((3, 5, 7))
+    together = accumulate_common(gain)
+    for index, one in enumerate(gain):
+        for both, alone in zip(together, accumulate_common(one), strict=True):
+            np.testing.assert_array_equal(both[index], alone)

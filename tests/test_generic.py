@@ -10,10 +10,11 @@ import torch
 
 import tcc_train_generic
 from tcc.clock import resample
-from tcc.dtw import locate, map_frames
+from tcc.dtw import map_frames
 from tcc.features import extract, fill_joints
 from tcc.files import UserError
 from tcc.losses import correspondence_loss
+from tcc.search import locate
 from tcc.synthetic.camera import sample_clip
 from tcc_config import CONFIG, Config
 from tcc_model import GENERIC, Encoder, EncoderOptions, embed, load_encoder

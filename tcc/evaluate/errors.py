@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tcc.dtw import at_frames, locate, map_frames
+from tcc.dtw import at_frames, map_frames
 from tcc.evaluate.intervals import (
     finite_mean,
     lower_median,
@@ -33,6 +33,7 @@ from tcc.evaluate.metrics import (
 )
 from tcc.features import opposed
 from tcc.files import UserError
+from tcc.search import locate
 
 Array = NDArray[np.floating[Any]]
 Indices = NDArray[np.int64]

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tcc.dtw import WarpingPath, certainty, map_frames
+from tcc.confidence import certainty
+from tcc.dtw import WarpingPath, map_frames
 from tcc.report.comparison import Comparison
 from tcc.report.events import EVENTS, PHASES, event_word
 from tcc.report.instructions import Advice, Spread

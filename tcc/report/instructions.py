@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tcc.clips import MIN_CONFIDENCE
-from tcc.dtw import CONFIDENT, certainty
+from tcc.confidence import CONFIDENT, certainty
 from tcc.features import ANKLES, HIPS, fill_joints, flip, torso_length
 from tcc.report.accuracy import Key, error_of, near_frames, number_of, weight_of
 from tcc.report.events import PHASES, TEMPO, event_word

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tcc.clock import nearest
+from tcc.confidence import CONFIDENT
 from tcc.draw import (
     ClipPanel,
     Image,
@@ -19,7 +20,6 @@ from tcc.draw import (
     header,
     progress_bar,
 )
-from tcc.dtw import CONFIDENT
 from tcc.features import fill_joints, flip, normalize
 from tcc.images import plain_image
 from tcc.report.comparison import Comparison

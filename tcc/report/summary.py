@@ -10,7 +10,7 @@ from typing import Annotated, Any, Generic, TypeVar
 import msgspec
 from msgspec import Meta
 
-from tcc.dtw import State, certainty
+from tcc.confidence import State, certainty
 from tcc.report.comparison import Comparison
 from tcc.report.events import EVENTS, PHASES, Event, Quantity, Source
 from tcc.report.instructions import MOST, Advice, Instruction, Spread
