@@ -8,7 +8,7 @@ from importlib.util import find_spec
 
 PACKAGES = (
     "torch", "numpy", "scipy", "cv2", "matplotlib", "sklearn", "tabulate", "threadpoolctl",
-    "tslearn", "av", "PIL", "msgspec", "tensorboard", "tqdm", "jinja2",
+    "tslearn", "numba", "av", "PIL", "msgspec", "tensorboard", "tqdm", "jinja2",
 )  # fmt: skip
 
 

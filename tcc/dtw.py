@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
@@ -55,6 +56,11 @@ def accumulate(cost: Array) -> tuple[Array, NDArray[np.int64], NDArray[np.int8]]
         start (N, M), the column where this path starts;
         step (N, M), its last step: 0 for none, else 1, 2, 3 in the order above.
     """
+    return _accumulate(np.ascontiguousarray(cost, np.float64))
+
+
+@numba.njit(cache=True)
+def _accumulate(cost: Array) -> tuple[Array, NDArray[np.int64], NDArray[np.int8]]:
     num_rows, num_columns = cost.shape
     total = np.full((num_rows, num_columns), np.inf)
     start = np.zeros((num_rows, num_columns), np.int64)
@@ -62,19 +68,19 @@ def accumulate(cost: Array) -> tuple[Array, NDArray[np.int64], NDArray[np.int8]]
     total[0] = cost[0]
     start[0] = np.arange(num_columns)
     for row in range(1, num_rows):
-        totals = np.full((3, num_columns), np.inf)
-        starts = np.zeros((3, num_columns), np.int64)
-        totals[0, 1:] = total[row - 1, :-1] + cost[row, 1:]
-        starts[0, 1:] = start[row - 1, :-1]
-        totals[1, 2:] = total[row - 1, :-2] + (cost[row, 1:-1] + cost[row, 2:]) / 2
-        starts[1, 2:] = start[row - 1, :-2]
-        if row > 1:
-            totals[2, 1:] = total[row - 2, :-1] + cost[row - 1, 1:] + cost[row, 1:]
-            starts[2, 1:] = start[row - 2, :-1]
-        best = totals.argmin(axis=0)
-        columns = np.arange(num_columns)
-        total[row], start[row] = totals[best, columns], starts[best, columns]
-        step[row] = best + 1
+        for column in range(1, num_columns):
+            here = cost[row, column]
+            best, kind, from_row, from_column = total[row - 1, column - 1] + here, 1, 1, 1
+            if column > 1:
+                other = total[row - 1, column - 2] + (cost[row, column - 1] + here) / 2
+                if other < best:
+                    best, kind, from_row, from_column = other, 2, 1, 2
+            if row > 1:
+                other = total[row - 2, column - 1] + cost[row - 1, column] + here
+                if other < best:
+                    best, kind, from_row, from_column = other, 3, 2, 1
+            total[row, column], step[row, column] = best, kind
+            start[row, column] = start[row - from_row, column - from_column]
     return total, start, step
 
 
@@ -90,27 +96,33 @@ def accumulate_common(gain: Array) -> tuple[Array, NDArray[np.int8]]:
     subsequences", 1981).
 
     Args:
-        gain: (..., N, M), positive where two frames are alike.
+        gain: (N, M), positive where two frames are alike.
 
     Returns:
-        total (..., N, M), the gain of the best path to each cell;
-        step (..., N, M), its last step as in `accumulate`, 0 where the path starts.
+        total (N, M), the gain of the best path to each cell;
+        step (N, M), its last step as in `accumulate`, 0 where the path starts.
     """
-    total, step = np.empty(gain.shape), np.empty(gain.shape, np.int8)
-    doubled = 2 * gain
-    for row in range(gain.shape[-2]):
-        totals = np.full((4, *gain.shape[:-2], gain.shape[-1]), -np.inf)
-        totals[0] = doubled[..., row, :]
-        if row > 0:
-            before = total[..., row - 1, :]
-            totals[1, ..., 1:] = before[..., :-1] + doubled[..., row, 1:]
-            totals[2, ..., 2:] = before[..., :-2] + doubled[..., row, 1:-1] + gain[..., row, 2:]
-        if row > 1:
-            totals[3, ..., 1:] = (
-                total[..., row - 2, :-1] + doubled[..., row - 1, 1:] + gain[..., row, 1:]
-            )
-        step[..., row, :] = totals.argmax(axis=0)
-        total[..., row, :] = totals.max(axis=0)
+    return _accumulate_common(np.ascontiguousarray(gain, np.float64))
+
+
+@numba.njit(cache=True)
+def _accumulate_common(gain: Array) -> tuple[Array, NDArray[np.int8]]:
+    total, step = 2 * gain, np.zeros(gain.shape, np.int8)
+    for row in range(1, gain.shape[0]):
+        for column in range(1, gain.shape[1]):
+            here = gain[row, column]
+            best = max(0.0, total[row - 1, column - 1])
+            kind = 1 if best > 0 else 0
+            best += 2 * here
+            if column > 1:
+                other = total[row - 1, column - 2] + 2 * gain[row, column - 1] + here
+                if other > best:
+                    best, kind = other, 2
+            if row > 1:
+                other = total[row - 2, column - 1] + 2 * gain[row - 1, column] + here
+                if other > best:
+                    best, kind = other, 3
+            total[row, column], step[row, column] = best, kind
     return total, step
 
 
@@ -291,15 +303,11 @@ def suppress(
 
     No two of them share more than half of the shorter one. `ends` are exclusive.
     """
+    remaining, lengths = np.array(costs), ends - starts
     chosen: list[int] = []
-    for index in np.argsort(costs, kind="stable"):
-        if len(chosen) == top_k or not np.isfinite(costs[index]):
-            break
-        shared = [
-            max(0, min(ends[index], ends[other]) - max(starts[index], starts[other]))
-            / min(ends[index] - starts[index], ends[other] - starts[other])
-            for other in chosen
-        ]
-        if all(share <= 0.5 for share in shared):
-            chosen.append(int(index))
+    while len(chosen) < top_k and np.isfinite(remaining).any():
+        best = int(remaining.argmin())
+        chosen.append(best)
+        shared = np.minimum(ends, ends[best]) - np.maximum(starts, starts[best])
+        remaining[shared > 0.5 * np.minimum(lengths, lengths[best])] = np.inf
     return chosen

@@ -234,11 +234,3 @@ def test_common_part_equals_trying_every_path(
         row, column = np.unravel_index(total.argmax(), total.shape)
         path = backtrack(step, int(column), int(row))
         assert sum_along(path, gain) == pytest.approx(total.max())
-
-
-def test_common_parts_of_several_clips_are_those_of_each() -> None:
-    gain = 0.5 - np.random.default_rng(0).random((3, 5, 7))
-    together = accumulate_common(gain)
-    for index, one in enumerate(gain):
-        for both, alone in zip(together, accumulate_common(one), strict=True):
-            np.testing.assert_array_equal(both[index], alone)
