@@ -13,15 +13,20 @@ from scipy.special import expit
 from tcc.dtw import WarpingPath, accumulate_common, sum_along
 
 Array = NDArray[np.floating[Any]]
+Mask = NDArray[np.bool_]
+Airborne = tuple[Mask, Mask]
 State = Literal["sure", "unsure", "not found"]
 
 CONFIDENT = 0.7  # smallest confidence of a match that is called sure
 ALIKE = 0.15  # below this confidence, nothing is alike
 EXPECTED = 0.6  # frames that are alike cost less than this share of what their row and column cost
+EQUAL = 1e-9  # if no pair of frames costs more, nothing is known
+LEAST_TICKS = 30  # shortest part that shows a motion, one second at the usual 30 features a second
+LEAST_SHARE = 0.7  # the same for a short clip, as a share of it
 FORCED = 3  # so many equal steps in a row show that the slope is limited there
 # Logistic regression; printed by benchmarks/confidence.py, see docs/accuracy.md.
 INTERCEPT = -2.43
-WEIGHTS = {"alike": 5.01, "chance": -0.41, "forced": -0.45}
+WEIGHTS = {"alike": 5.01, "chance": -0.41, "forced": -0.45, "flight": 0.5}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +38,17 @@ class Evidence:
             Frames that are unlike most others count more.
         chance: gain of the best match if the learner's clip ran backwards, over that of the path.
         forced: share of the path in which the slope is at its limit.
+        flight: 1 if both clips are in the air at the same pairs of the path, -1 if never at the
+            same, 0 if no flight is known.
+        complete: the matched part of the standard over the least that shows its motion, at most 1;
+            0 if all frames of both clips are equal, because nothing tells one place from another.
     """
 
     alike: float
     chance: float
     forced: float
+    flight: float
+    complete: float
 
 
 def expected_cost(cost: Array) -> Array:
@@ -60,28 +71,52 @@ def gains(cost: Array) -> Array:
     return gain
 
 
-def weigh(paths: Sequence[WarpingPath], cost: Array) -> list[Evidence]:
+def weigh(
+    paths: Sequence[WarpingPath], cost: Array, airborne: Airborne | None = None
+) -> list[Evidence]:
     """Return what speaks for each of several matches.
 
     Args:
         paths: (K, 2) each.
         cost: (N, M), of the standard or its mirror image by the learner.
+        airborne: (N,) and (M,), where the standard and the learner are in the air.
     """
     gain, usual = gains(cost), expected_cost(cost)
     backwards = max(float(accumulate_common(gain[:, ::-1])[0].max()) / 2, 0.0)
-    return [_weigh(path, cost, gain, usual, backwards) for path in paths]
+    differs = float(cost.max()) > EQUAL
+    return [
+        Evidence(
+            alike=_alike(cost[tuple(path.T)], usual[tuple(path.T)]),
+            chance=min(backwards / max(sum_along(path, gain) / 2, 1e-2), 3.0),
+            forced=forced_share(path),
+            flight=flights_agree(path, *airborne) if airborne else 0.0,
+            complete=min(1.0, (np.ptp(path[:, 0]) + 1) / least_ticks(len(cost))) * differs,
+        )
+        for path in paths
+    ]
 
 
-def _weigh(
-    path: WarpingPath, cost: Array, gain: Array, expected: Array, backwards: float
-) -> Evidence:
-    spent, usual = cost[tuple(path.T)], expected[tuple(path.T)]
-    own = max(sum_along(path, gain) / 2, 1e-2)
-    return Evidence(
-        alike=1 - float((spent * usual).sum() / max(float((usual**2).sum()), 1e-12)),
-        chance=min(backwards / own, 3.0),
-        forced=forced_share(path),
-    )
+def _alike(spent: Array, usual: Array) -> float:
+    return 1 - float((spent * usual).sum() / max(float((usual**2).sum()), 1e-12))
+
+
+def least_ticks(num_ticks: int) -> float:
+    """Return how many ticks of a clip are the least that show its motion."""
+    return min(LEAST_TICKS, LEAST_SHARE * num_ticks)
+
+
+def flights_agree(path: WarpingPath, standard: Mask, learner: Mask) -> float:
+    """Return 1 if two clips are in the air at the same pairs of a path (K, 2), -1 if at no pair.
+
+    It is 2 J - 1, where J is the Jaccard index of the pairs, and 0 if neither is in the air.
+
+    Args:
+        path: (K, 2).
+        standard, learner: (N,) and (M,), where they are in the air.
+    """
+    first, second = standard[path[:, 0]], learner[path[:, 1]]
+    either = np.count_nonzero(first | second)
+    return 2 * np.count_nonzero(first & second) / either - 1 if either else 0.0
 
 
 def forced_share(path: WarpingPath) -> float:
@@ -97,24 +132,13 @@ def forced_share(path: WarpingPath) -> float:
     return float(forced.mean())
 
 
-def confidences(paths: Sequence[WarpingPath], cost: Array) -> list[float]:
-    """Return for each match the share of such matches that are right within 0.1 s, in [0, 1].
-
-    If all frames of both clips are equal, it is 0, because nothing tells one place from another.
-
-    Args:
-        paths: (K, 2) each.
-        cost: (N, M), see `weigh`.
-    """
-    if float(cost.max()) <= 1e-9:
-        return [0.0] * len(paths)
-    return [share_right(evidence) for evidence in weigh(paths, cost)]
-
-
 def share_right(evidence: Evidence) -> float:
-    """Return the share of matches with this evidence that are right, by logistic regression."""
+    """Return the share of matches with this evidence that are right, by logistic regression.
+
+    A match of too little of the standard is less confident, in proportion.
+    """
     terms = (weight * getattr(evidence, name) for name, weight in WEIGHTS.items())
-    return float(expit(INTERCEPT + sum(terms)))
+    return float(expit(INTERCEPT + sum(terms))) * evidence.complete
 
 
 def certainty(confidence: float) -> State:

@@ -282,6 +282,37 @@ def plot_error_distribution(
     _save(figure, path)
 
 
+def plot_calibration(
+    path: Path, confidences: Array, right: NDArray[np.bool_], weights: Array, sure: float
+) -> None:
+    """Plot the share of right matches in ten bins of the confidence, and the size of the bins.
+
+    Args:
+        path: file to write.
+        confidences: (P,) in [0, 1].
+        right: (P,) whether the match is right.
+        weights: (P,) of the matches.
+        sure: smallest confidence that is called sure.
+    """
+    figure = _figure(6, 6)
+    axes, below = figure.subplots(2, sharex=True, height_ratios=(3, 1))
+    edges = np.linspace(0, 1, 11)
+    bins = np.clip(np.digitize(confidences, edges) - 1, 0, 9)
+    sizes = np.bincount(bins, weights, 10)
+    used = sizes > 0
+    means, shares = (np.bincount(bins, weights * x, 10)[used] for x in (confidences, right))
+    axes.plot([0, 1], [0, 1], ":", color="gray", label="confidence = share")
+    axes.plot(means / sizes[used], shares / sizes[used], "o-", label="matches")
+    axes.set(ylabel="share right within 0.1 s", ylim=(0, 1.02), title="How far to trust a match")
+    below.bar(edges[:-1], sizes / sizes.sum(), width=0.1, align="edge", edgecolor="white")
+    below.set(xlabel="confidence", ylabel="share of matches", xlim=(0, 1))
+    for part in (axes, below):
+        part.axvline(sure, color="C1", label="sure from here on")
+        part.grid(alpha=0.3)
+    axes.legend(frameon=False)
+    _save(figure, path)
+
+
 def _literal(text: str, length: int = 100) -> str:
     """Cut a text to `length`, and escape dollar signs: Matplotlib reads a formula between them."""
     cut = text if len(text) <= length else f"{text[: length - 1]}…"

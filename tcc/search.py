@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tcc.confidence import confidences, gains
+from tcc.confidence import Airborne, Evidence, gains, least_ticks, share_right, weigh
 from tcc.dtw import (
     Match,
     WarpingPath,
@@ -27,27 +27,30 @@ Indices = NDArray[np.int64]
 SPEEDS = ((1, 1), (2, 1), (1, 2))  # every n-th frame of the standard and of the learner is used
 SPEED_COST = 0.15  # to compare matches, the cost at speed s is multiplied by s**0.15
 WHOLE = 0.8  # the whole standard is matched if it gains this share of the common part
-LEAST_TICKS = 30  # shortest common part, one second at the usual 30 features a second
-LEAST_SHARE = 0.7  # the same for a short clip, as a share of it
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
     """The result of a search: where the learner's clip shows the standard.
 
-    `matches` are the places, the best first, and `confidences` how far to trust them. `cost` (N, M)
+    `matches` are the places, the best first, and `evidence` what speaks for them. `cost` (N, M)
     is the cost matrix in which they were found. If `mirrored` is True, it is that of the standard's
     mirror image. `searched` are the rows and columns of `cost` that were searched, at the speed of
     the matches, by `method`. `is_whole` is True if all of the standard was matched.
     """
 
     matches: list[Match]
-    confidences: list[float]
+    evidence: list[Evidence]
     cost: Array
     mirrored: bool
     searched: tuple[Indices, Indices]
     method: str
     is_whole: bool
+
+    @property
+    def confidences(self) -> list[float]:
+        """How far to trust each match."""
+        return [share_right(evidence) for evidence in self.evidence]
 
     @property
     def confidence(self) -> float:
@@ -100,6 +103,7 @@ def locate(
     method: str = "dtw",
     top_k: int = 3,
     opposed: bool | None = None,
+    airborne: Airborne | None = None,
 ) -> Placement:
     """Search for what the learner's clip and the standard, or its mirror image, have in common.
 
@@ -107,8 +111,7 @@ def locate(
     than the learner's clip, the learner's clip is also searched for in the standard. The cheapest
     match is taken. It is compared with the common part of both clips: the path of the highest gain
     that may start and end anywhere. If this path gains clearly more and is long enough, only its
-    frames of the standard are searched for. A match of less of the standard than the least common
-    part is less confident, in proportion.
+    frames of the standard are searched for.
 
     Args:
         variants: embeddings (N, D) of the standard, and (N, D) of its mirror image if the learner
@@ -116,6 +119,8 @@ def locate(
         learner: embeddings (M, D).
         method: as in `tcc.dtw.search`; "sliding" tries only the whole standard at single speed.
         top_k: maximum number of matches to return.
+        airborne: (N,) and (M,), where the standard and the learner are in the air; for the
+            confidence.
         opposed: True if the two skaters turn in opposite directions, so that the mirror image is
             searched for; False if in the same direction; None if unknown: both are searched for.
     """
@@ -134,12 +139,8 @@ def locate(
             is_whole = False
     searched = (view.rows if all_rows else view.rows[:0], view.columns)
     matches = [view.to_frames(match) for match in matches]
-    paths = [match.path for match in matches]
-    trust = [
-        right * min(1.0, (np.ptp(path[:, 0]) + 1) / _least(len(view.cost)))
-        for right, path in zip(confidences(paths, view.cost), paths, strict=True)
-    ]
-    return Placement(matches, trust, view.cost, view.mirrored, searched, method, is_whole)
+    evidence = weigh([match.path for match in matches], view.cost, airborne)
+    return Placement(matches, evidence, view.cost, view.mirrored, searched, method, is_whole)
 
 
 def _views(
@@ -170,11 +171,6 @@ def _common_part(view: _View) -> tuple[float, WarpingPath, _View]:
 
 def _is_long(view: _View, path: WarpingPath) -> bool:
     """Return whether a path is long enough in both clips to be the motion."""
-    shortest = _least(min(view.cost.shape))
+    shortest = least_ticks(min(view.cost.shape))
     rows, columns = view.rows[path[[0, -1], 0]], view.columns[path[[0, -1], 1]]
     return bool(min(rows[1] - rows[0], columns[1] - columns[0]) >= shortest)
-
-
-def _least(num_ticks: int) -> float:
-    """Return how many ticks of a clip are the least that show its motion."""
-    return min(LEAST_TICKS, LEAST_SHARE * num_ticks)

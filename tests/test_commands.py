@@ -856,7 +856,7 @@ def test_doubt_is_printed_drawn_and_in_the_json(
 ) -> None:
     labels = copy / "data" / MOTION / "labels.csv"
     labels.write_text("mode,video,takeoff_frame,landing_frame\ntest,b0,11,20\n")
-    monkeypatch.setattr(search, "confidences", lambda paths, _: [confidence] * len(paths))
+    monkeypatch.setattr(search, "share_right", lambda evidence: confidence)
     told: dict[str, Any] = {"notes": set(), "spans": set()}
     draw, plot = ClipPanel.draw, plots.plot_start
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -11,11 +13,12 @@ from tcc.confidence import (
     CONFIDENT,
     Evidence,
     certainty,
-    confidences,
     describe_confidence,
     expected_cost,
+    flights_agree,
     forced_share,
     gains,
+    least_ticks,
     share_right,
     weigh,
 )
@@ -81,14 +84,37 @@ def test_forced_counts_three_and_more_equal_sloped_steps() -> None:
 
 
 def test_share_right_is_a_logistic_regression_of_every_part() -> None:
-    evidence = Evidence(alike=0.8, chance=0.4, forced=0.2)
-    expected = trust.INTERCEPT + sum(
-        trust.WEIGHTS[name] * value
-        for name, value in (("alike", 0.8), ("chance", 0.4), ("forced", 0.2))
-    )
-    assert share_right(evidence) == pytest.approx(1 / (1 + np.exp(-expected)))
-    better = (Evidence(0.9, 0.4, 0.2), Evidence(0.8, 0.3, 0.2), Evidence(0.8, 0.4, 0.1))
-    assert all(share_right(other) > share_right(evidence) for other in better)
+    values = {"alike": 0.8, "chance": 0.4, "forced": 0.2, "flight": 0.5}
+    evidence = Evidence(**values, complete=0.75)
+    assert set(trust.WEIGHTS) == set(values)
+    expected = trust.INTERCEPT + sum(trust.WEIGHTS[name] * values[name] for name in values)
+    assert share_right(evidence) == pytest.approx(0.75 / (1 + np.exp(-expected)))
+    for name, value in (("alike", 0.9), ("chance", 0.3), ("forced", 0.1), ("flight", 0.6)):
+        assert share_right(replace(evidence, **{name: value})) > share_right(evidence)
+
+
+def test_flights_agree_where_both_are_in_the_air() -> None:
+    path = np.stack([np.arange(10), np.arange(10) + 5], axis=1)
+    standard, learner = np.zeros(10, np.bool_), np.zeros(20, np.bool_)
+    assert flights_agree(path, standard, learner) == 0
+    standard[4:8] = True
+    assert flights_agree(path, standard, learner) == -1
+    learner[9:13] = True
+    assert flights_agree(path, standard, learner) == 1
+    learner[13:17] = True  # the path ends at 14: 4 of 6 pairs
+    assert flights_agree(path, standard, learner) == pytest.approx(2 * 4 / 6 - 1)
+    assert flights_agree(path[:3], standard, learner) == 0  # the part shows no flight
+    cost = np.random.default_rng(0).random((10, 20))
+    assert weigh([path], cost, (standard, learner))[0].flight == pytest.approx(1 / 3)
+    assert weigh([path], cost)[0].flight == 0
+
+
+def test_complete_is_the_matched_part_of_the_least_that_shows_the_motion() -> None:
+    assert (least_ticks(20), least_ticks(100)) == (14, 30)
+    cost = np.random.default_rng(0).random((20, 30))
+    for num_rows, complete in ((7, 0.5), (14, 1), (20, 1)):
+        path = np.repeat(np.arange(num_rows)[:, None], 2, axis=1)
+        assert weigh([path], cost)[0].complete == pytest.approx(complete)
 
 
 def test_a_copy_is_sure_two_copies_too_and_anything_else_is_not() -> None:
@@ -101,4 +127,4 @@ def test_a_copy_is_sure_two_copies_too_and_anything_else_is_not() -> None:
 
 
 def test_equal_frames_give_no_confidence() -> None:
-    assert confidences([DIAGONAL], np.zeros((4, 9))) == [0]
+    assert share_right(weigh([DIAGONAL], np.zeros((4, 9)))[0]) == 0

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tcc.confidence import Evidence
 from tcc.consensus import carry, common_clock
 from tcc.dtw import Match
 from tcc.search import Placement
@@ -102,7 +103,8 @@ def test_many_clips_are_aligned_with_a_few(monkeypatch: pytest.MonkeyPatch) -> N
 class PlannedAlignments:
     """Stands for `locate`: clips of 20 frames, aligned frame by frame unless a path is replaced.
 
-    `paths` and `confidences` are those of a (hub, clip); `opposed` collects what was asked.
+    `paths` are those of a (hub, clip), and their confidences are in proportion to `confidences`.
+    `opposed` collects what was asked.
     """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, num_clips: int) -> None:
@@ -119,9 +121,9 @@ class PlannedAlignments:
         path = self.paths.get(pair, np.repeat(np.arange(20)[:, None], 2, axis=1))
         match = Match(0, 20, 0.0, path)
         cost = np.zeros((20, 20))
-        trust = self.confidences.get(pair, 0.5)
+        evidence = Evidence(1, 0, 0, 0, complete=self.confidences.get(pair, 0.5))
         frames = np.arange(20)
-        return Placement([match], [trust], cost, False, (frames, frames), "dtw", True)
+        return Placement([match], [evidence], cost, False, (frames, frames), "dtw", True)
 
     def clock(self, turns: list[float] | None = None) -> list[Array]:
         """Return the common clock of the clips."""

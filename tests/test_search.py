@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tcc.confidence import confidences
+from tcc.confidence import share_right, weigh
 from tcc.dtw import map_frames
 from tcc.search import _is_long, _views, locate
 from tests.test_dtw import walk
@@ -135,15 +135,16 @@ def test_the_length_of_a_part_is_counted_in_both_clips_and_short_clips_need_less
     assert not _is_long(short, np.array([[0, 0], [13, 13]]))
 
 
-@pytest.mark.parametrize(("num_frames", "share"), [(6, 0.2), (29, 29 / 30), (40, 1)])
-def test_a_match_of_too_little_of_the_standard_is_less_confident(
-    num_frames: int, share: float
-) -> None:
+def test_the_confidence_weighs_the_path_and_the_flights() -> None:
     motion = walk(20, 60)
-    placement = locate([motion], motion[10 : 10 + num_frames])
-    path = placement.matches[0].path
-    assert np.ptp(path[:, 0]) + 1 == num_frames
-    assert placement.confidence == pytest.approx(confidences([path], placement.cost)[0] * share)
+    airborne = np.zeros((2, 60), np.bool_)
+    airborne[:, 20:30] = True
+    air = (airborne[0], airborne[1, 10:40])
+    placement = locate([motion], motion[10:40], airborne=air)
+    [evidence] = weigh([placement.matches[0].path], placement.cost, air)
+    assert placement.evidence == [evidence]
+    assert evidence.flight == 1
+    assert placement.confidence == placement.confidences[0] == share_right(evidence)
 
 
 def test_the_whole_standard_is_matched_if_it_gains_nearly_as_much() -> None:
