@@ -261,7 +261,11 @@ def score(seed: int, encoder: Encoder, linear: Comparison) -> Run:
         others = comparison.select(~one_recording)
         errors[name] = others.tabulate(others.find_events(), others.pairs)
         if name in methods and len(others.pairs):
-            errors[f"{name}, voting"] = others.tabulate(*others.vote())
+            offsets = others.mark_offsets() if name == "tcc" else 0
+            if name == "tcc":
+                found = others.find_events(offsets)
+                errors["tcc, marks checked"] = others.tabulate(found, others.pairs)
+            errors[f"{name}, voting"] = others.tabulate(*others.vote(offsets))
         if one_recording.any():
             frames = comparison.frame_errors()
             errors[name][EVERY_FRAME] = comparison.errors_of(frames, comparison.pairs)

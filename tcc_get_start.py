@@ -130,7 +130,7 @@ def find_events(
     frames = mark_events(marks, names, standard)
     found = carry_events(map_frames(match.path, standard.num_frames), frames)
     return {
-        name: (int(frame), int(place) if np.isfinite(place) else None)
+        name: (int(frame), round(place) if np.isfinite(place) else None)
         for name, frame, place in zip(names, frames, found, strict=True)
         if np.isfinite(frame)
     }

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tcc.dtw import at_frames, map_frames
+from tcc.dtw import map_frames
 from tcc.evaluate.intervals import (
     finite_mean,
     lower_median,
@@ -31,9 +31,8 @@ from tcc.evaluate.metrics import (
     phase_progression,
     retrieval_precision,
 )
-from tcc.features import opposed
 from tcc.files import UserError
-from tcc.search import locate
+from tcc.voting import MarkCheck, place, rank, vote
 
 Array = NDArray[np.floating[Any]]
 Indices = NDArray[np.int64]
@@ -141,14 +140,8 @@ class Comparison:
         costs, confidences, mirrored = [], [], []
         for row, column in progress(self.pairs):
             standard, learner = self.standards[row], self.learners[column]
-            placement = locate(
-                standard.features,
-                learner.features[0],
-                opposed=opposed(standard.turn, learner.turn),
-            )
-            best = at_frames(
-                placement.matches[0], standard.nearest_frames(), learner.nearest_frames()
-            )
+            placement = place(standard, learner)
+            best = placement.matches[0]
             maps.append(map_frames(best.path, standard.num_frames))
             costs.append(best.cost)
             confidences.append(placement.confidence)
@@ -180,21 +173,58 @@ class Comparison:
         """Return (P,) whether both clips of a pair show one recording."""
         return np.array([a.recording == b.recording for a, b in self.clips()], np.bool_)
 
-    def find_events(self) -> Array:
-        """Return the learners' frames (P, E) of the standards' events."""
-        found = [
-            carry_events(mapped, standard.events)
-            for mapped, (standard, _) in zip(self.maps, self.clips(), strict=True)
-        ]
-        return np.array(found).reshape(len(found), len(self.event_names))
+    def find_events(self, offsets: Array | float = 0) -> Array:
+        """Return the learners' frames (P, E) of the standards' events.
 
-    def vote(self) -> tuple[Array, Indices]:
-        """Let the standards of each learner vote: see `median_vote`.
+        Args:
+            offsets: (P, E) frames to take off the standards' marks, see `mark_offsets`.
+        """
+        return np.rint(self._carry_events(offsets))
+
+    def _carry_events(self, offsets: Array | float) -> Array:
+        shape = len(self.pairs), len(self.event_names)
+        found = [
+            carry_events(mapped, standard.correct(offset))
+            for mapped, offset, (standard, _) in zip(
+                self.maps, np.broadcast_to(offsets, shape), self.clips(), strict=True
+            )
+        ]
+        return np.array(found).reshape(shape)
+
+    def mark_offsets(self) -> Array:
+        """Return (P, E) by how much the marks of each standard are off; 0 if that is unknown.
+
+        The marks of the standards are checked against each other. Those of the learner and of other
+        clips of its recording are left out, so that the result does not depend on them.
+        """
+        check = MarkCheck(self.standards)
+        recordings = {clip.recording for clip in self.standards}
+        known: dict[tuple[int, str], Array] = {}
+        offsets = np.zeros((len(self.pairs), len(self.event_names)))
+        for pair, (_, learner) in enumerate(self.clips()):
+            row = int(self.pairs[pair, 0])
+            key = row, learner.recording if learner.recording in recordings else ""
+            if key not in known:
+                known[key] = np.nan_to_num(check.offset(row, key[1:]).frames)
+            offsets[pair] = known[key]
+        return offsets
+
+    def vote(self, offsets: Array | float = 0) -> tuple[Array, Indices]:
+        """Let the standards of each learner vote: see `tcc.voting.vote`.
+
+        Args:
+            offsets: as for `find_events`.
 
         Returns:
             (L, E) frames and (L, 1) index of each learner.
         """
-        votes, learners = median_vote(self.find_events(), self.costs, self.pairs[:, 1])
+        found, learners = self._carry_events(offsets), np.unique(self.pairs[:, 1])
+        votes = np.empty((len(learners), len(self.event_names)))
+        for row, learner in enumerate(learners):
+            pairs = np.flatnonzero(self.pairs[:, 1] == learner)
+            standards = [self.standards[index] for index in self.pairs[pairs, 0]]
+            costs = rank(standards, self.learners[learner])
+            votes[row] = np.rint(vote(found[pairs], costs).frames)
         return votes, learners[:, None]
 
     def prior_events(self) -> tuple[Array, Indices]:
@@ -374,34 +404,6 @@ def relative_interval(errors: Array, marked: Array) -> Array:
         shares = np.diff(errors)[:, 0] / np.where(unknown, np.nan, true)
     result: Array = np.where(unknown, np.nan, np.where(missed, np.inf, shares))
     return result
-
-
-def median_vote(found: Array, costs: Array, learners: Indices) -> tuple[Array, Indices]:
-    """Let all standards of a learner vote on the frame of each event.
-
-    The half (rounded up) of the standards whose matches cost least vote: the result is the median
-    of the frames that they find. It is infinite if every standard misses the event.
-
-    Args:
-        found: (P, E) frames; NaN if the standard has no such event, infinite for a miss.
-        costs: (P,) of the matches.
-        learners: (P,) index of each pair's learner.
-
-    Returns:
-        (L, E) frames and (L,) index of each learner.
-    """
-    chosen = np.unique(learners)
-    votes = np.full((len(chosen), found.shape[1]), np.nan)
-    for row, learner in enumerate(chosen):
-        rows = np.flatnonzero(learners == learner)
-        for event in range(found.shape[1]):
-            voters = rows[np.isfinite(found[rows, event])]
-            if len(voters):
-                best = voters[np.argsort(costs[voters], kind="stable")[: (len(voters) + 1) // 2]]
-                votes[row, event] = np.rint(np.median(found[best, event]))
-            elif np.isinf(found[rows, event]).any():
-                votes[row, event] = np.inf
-    return votes, chosen
 
 
 def pool(

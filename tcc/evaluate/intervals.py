@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.floating[Any]]
 Indices = NDArray[np.int64]
 
-WITHIN_FRAMES = (1, 3, 5, 10)
+WITHIN_FRAMES = (1, 2, 3, 5, 10)
 NUM_RESAMPLES = 1000
 
 

@@ -79,6 +79,10 @@ class LabelledClip:
         """Return the features at the clip's frames (F, C), not mirrored."""
         return resample(self.features[0], self.ticks_s, self.times_s)
 
+    def correct(self, offset: Array) -> Array:
+        """Return the events (E,) with offsets (E,) taken off, within the clip."""
+        return np.clip(self.events - offset, 0, self.num_frames - 1)
+
     def represent(self, function: Callable[[Any], Array]) -> LabelledClip:
         """Return the clip with `function` applied to its features and those of its mirror image."""
         return replace(self, features=tuple(map(function, self.features)))
@@ -205,15 +209,18 @@ def read_marks(clip: Clip, data_dir: Path, motion: str, mode: str) -> dict[str, 
 
 
 def carry_events(mapped: Array, events: Array) -> Array:
-    """Return the learner's frames (E,) of a standard's events, rounded; infinite for a miss.
+    """Return the learner's frames (E,) of a standard's events, interpolated; infinite for a miss.
 
     Args:
-        mapped: (N,) learner's frame of each standard's frame, NaN if there is none.
-        events: (E,) frames of the standard, NaN if not marked.
+        mapped: (N,) learner's frame of each standard's frame, NaN before and after the match.
+        events: (E,) frames of the standard, whole or between two frames; NaN if not marked.
     """
-    marked = np.isfinite(events)
     found = np.full(len(events), np.nan)
-    found[marked] = np.rint(mapped[events[marked].astype(int)])
+    marked = np.isfinite(events)
+    before = np.floor(events[marked]).astype(int)
+    share = events[marked] - before
+    after = before + (share > 0)
+    found[marked] = (1 - share) * mapped[before] + share * mapped[after]
     return np.where(marked & np.isnan(found), np.inf, found)
 
 

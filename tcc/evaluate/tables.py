@@ -30,7 +30,14 @@ def print_results(content: Mapping[str, Any], names: Sequence[str]) -> None:
         if between:
             head += ["mean", "95 %", "median", "signed", "missed"]
         else:
-            head += ["median", "ms", "mean", "signed", *(f"within {k}" for k in WITHIN_FRAMES)]
+            head += [
+                "median",
+                "ms",
+                "mean",
+                "ms",
+                "signed",
+                *(f"within {k}" for k in WITHIN_FRAMES),
+            ]
             head += ["within 3, 95 %", "missed"]
         rows = [head]
         for method, values in methods.items():
@@ -39,7 +46,8 @@ def print_results(content: Mapping[str, Any], names: Sequence[str]) -> None:
                 row += [number(values["median"]), number(values["signed"])]
             else:
                 row = [number(values["median"], 1), number(values["median_ms"], 0)]
-                row += [number(values["mean"], 1), number(values["signed"], 1)]
+                row += [number(values["mean"], 1), number(values["mean_ms"], 0)]
+                row += [number(values["signed"], 1)]
                 row += [number(values[f"within_{k}"]) for k in WITHIN_FRAMES]
                 spread = f"sd {values['within_3_spread']:.2f} " if seeds > 1 else ""
                 row += [spread + interval(values["within_3_interval"])]
