@@ -3,10 +3,11 @@
     python3 tcc_evaluate.py --dataset axel --mode val
 
 Every clip of the mode is the standard of every other clip; --standards and --learners name other
-clips, as MOTION/MODE. Each standard is searched for in the learner's clip, as in tcc_get_start.py.
-The error of an event that is marked in both clips is found - marked, in the learner's frames. Clips
-with the same value in the column `recording` of labels.csv are compared in every frame instead,
-also in the leak tests. Kendall's tau and the other scores of the embeddings use all pairs.
+clips, as MOTION/MODE, or as MOTION/MODE/PATTERN, such as 'axel/val/a*'. Each standard is searched
+for in the learner's clip, as in tcc_get_start.py. The error of an event that is marked in both
+clips is found - marked, in the learner's frames. Clips with the same value in the column
+`recording` of labels.csv are compared in every frame instead, also in the leak tests. Kendall's tau
+and the other scores of the embeddings use all pairs.
 Reads log/<motion>_checkpoint.pt (or trains encoders with --seeds), data/<motion>/<mode>/*/*.json
 and data/<motion>/labels.csv. Writes result/evaluate_<standards>_vs_<learners>.json and one picture
 for each event.
@@ -23,11 +24,13 @@ from tcc import cli  # isort: split
 import argparse
 import copy
 import logging
+import re
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -104,7 +107,9 @@ def main() -> None:
     }
     print_results(content, names)
     stem = result_stem(
-        args.result_dir, "evaluate_{}_vs_{}", *(folder.replace("/", "_") for folder in folders)
+        args.result_dir,
+        "evaluate_{}_vs_{}",
+        *(re.sub(r"[^\w.-]+", "_", folder).strip("_") for folder in folders),
     )
     inputs = {
         "standards": [clip.fingerprint() for clip in standards],
@@ -126,7 +131,7 @@ def parse_arguments() -> argparse.Namespace:
     for role in ("standards", "learners"):
         add(
             f"--{role}",
-            metavar="MOTION/MODE",
+            metavar="MOTION/MODE[/PATTERN]",
             help=f"clips to use as {role} (default: --dataset and --mode)",
         )
     add(
@@ -152,12 +157,15 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def role_folders(args: argparse.Namespace) -> tuple[str, str]:
-    """Return MOTION/MODE of the standards and of the learners."""
+    """Return MOTION/MODE or MOTION/MODE/PATTERN of the standards and of the learners."""
     default = f"{CONFIG.DATASET}/{args.mode}"
     for role in ("standards", "learners"):
         value = getattr(args, role)
-        if value and value.count("/") != 1:
-            raise UserError(f"--{role} {value}: expected MOTION/MODE, as in {default}")
+        if value and value.count("/") not in (1, 2):
+            raise UserError(
+                f"--{role} {value}: expected MOTION/MODE or MOTION/MODE/PATTERN, as in {default} "
+                f"or '{default}/a*'"
+            )
     return args.standards or default, args.learners or default
 
 
@@ -180,19 +188,25 @@ def train_encoders(args: argparse.Namespace) -> Iterator[tuple[int, Encoder]]:
 def load_role(
     args: argparse.Namespace, settings: Config, folder: str, names: Sequence[str]
 ) -> list[LabelledClip]:
-    """Read at most --clips clips of MOTION/MODE that have a marked event or a recording.
+    """Read at most --clips clips of MOTION/MODE[/PATTERN] with a marked event or a recording.
 
     Raises:
         UserError: there is no such clip, or an event lies outside its clip.
     """
-    motion, mode = folder.split("/")
+    motion, mode, pattern = f"{folder}/*".split("/")[:3]
     labels, table = read_labels(args.data_dir, motion), args.data_dir / motion / "labels.csv"
     recordings = {
         video: name
         for (row_mode, video), name in read_recordings(args.data_dir, motion).items()
         if row_mode == mode
     }
-    paths = clip_folders(args.data_dir, motion, mode)
+    paths = [
+        path
+        for path in clip_folders(args.data_dir, motion, mode)
+        if fnmatchcase(path.name, pattern)
+    ]
+    if not paths:
+        raise UserError(f"{args.data_dir / motion / mode} has no clip named {pattern}")
     marked = [
         path for path in paths
         if path.name in recordings or set(labels.get((mode, path.name), ())) & set(names)
@@ -212,7 +226,7 @@ def load_role(
     check_labels(args.data_dir, motion, mode, labels, {c.name: c.total_frames for c in clips})
     labelled = [
         LabelledClip(
-            folder=folder,
+            folder=f"{motion}/{mode}",
             name=clip.name,
             features=(make_features(clip, settings), make_features(clip, settings, True)),
             ticks_s=feature_times(clip, settings),

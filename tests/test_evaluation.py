@@ -482,15 +482,27 @@ def test_command_finds_the_events_of_clips_that_differ_in_tempo(labelled: Path, 
     marked = [match["marked"]["takeoff"] for match in content["matches"]]
     within = np.mean(np.abs(np.subtract(found, marked)) <= 3)
     assert takeoff["tcc"]["within_3"] == pytest.approx(within)
-    sure = np.mean([match["confidence"] >= 0.8 for match in content["matches"]])
+    sure = np.mean([match["confidence"] >= CONFIDENT for match in content["matches"]])
     assert content["calibration"]["takeoff"]["sure"] == pytest.approx(sure)
     assert stem.with_name(f"{stem.name}_takeoff.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_pattern_chooses_clips(labelled: Path, run: Run) -> None:
+    sides = ["--standards", "wave/val/*[01]", "--learners", "wave/val/val*"]
+    done = run("tcc_evaluate.py", "--dataset", "wave", *sides, cwd=labelled)
+    assert done.returncode == 0, done.stderr
+    path = labelled / "result" / "evaluate_wave_val_01_vs_wave_val_val.json"
+    content = json.loads(path.read_text())
+    assert content["standards"]["clips"] == ["val0", "val1"]
+    assert content["learners"]["clips"] == ["val0", "val1", "val2", "val3"]
+    assert content["pairs"] == 6
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--standards", "wave"], "--standards wave: expected MOTION/MODE, as in wave/val"),
+        (["--standards", "wave"], "--standards wave: expected MOTION/MODE or MOTION/MODE/PATTERN"),
+        (["--learners", "wave/val/z*"], "data/wave/val has no clip named z*"),
         (["--mode", "test"], "marks no event in mode test"),
         (["--learners", "wave/side"], "marks no event in mode side"),
         (["--clips", "0"], "--clips 0 --seeds 0: expected at least 1 clip"),

@@ -270,7 +270,7 @@ def shared_events(data_dir: Path, folders: Sequence[str]) -> list[str]:
     """
     found: list[list[str]] = []
     for folder in folders:
-        motion, mode = folder.split("/")
+        motion, mode = folder.split("/")[:2]
         labels = read_labels(data_dir, motion)
         found.append(
             order_events(events for (row_mode, _), events in labels.items() if row_mode == mode)
