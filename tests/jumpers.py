@@ -9,17 +9,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tcc.features import ANKLES
+from tcc.flight import TORSO_M
 from tcc.synthetic.body import MASSES
 from tcc.synthetic.jumps import ARMS, LEGS, PHASES
 from tcc.synthetic.skater import GRAVITY, Motion, sample_motion
 
 Array = NDArray[np.floating[Any]]
+Times = NDArray[np.float64]
 # A body that stands upright and faces the camera: x to the right, y up, in torso lengths.
 STANDING = np.array(
     [(0, 1.4), (0.05, 1.45), (-0.05, 1.45), (0.1, 1.4), (-0.1, 1.4), (0.31, 1), (-0.31, 1),
      (0.35, 0.5), (-0.35, 0.5), (0.35, 0), (-0.35, 0), (0.21, 0), (-0.21, 0), (0.21, -0.8),
      (-0.21, -0.8), (0.21, -1.6), (-0.21, -1.6)]
 )  # fmt: skip
+
+
+START_S, PUSH_S = 1.0, 0.2  # of `straight_up`
 
 
 def keypoints_of(points: Array, confidence: float = 0.9) -> NDArray[np.float32]:
@@ -46,6 +52,27 @@ def seen_from(joints_m: Array, degrees: float, elevation: float = 0.0) -> Array:
     towards = joints_m[..., :2] @ [np.cos(angle), np.sin(angle)]
     height = joints_m[..., 2] * np.cos(up) - towards * np.sin(up)
     return 100 * np.stack([right, -height], axis=-1) + [640, 500]
+
+
+def straight_up(flight_s: float, fps: float) -> tuple[Array, Times, dict[str, int]]:
+    """Return points (F, 17, 2) px of somebody who jumps straight up, the times, and the events.
+
+    The body rises from a bend at a constant acceleration for PUSH_S, flies, and stops in a bend
+    like the first one. The feet stay on the ice before the flight, which begins at START_S, and
+    after it.
+    """
+    times_s = np.arange(int((2 * START_S + flight_s) * fps)) / fps
+    speed = GRAVITY * flight_s / 2
+    since_s = times_s - START_S
+    push_s = (since_s + PUSH_S).clip(0, PUSH_S)
+    stop_s = (since_s - flight_s).clip(0, PUSH_S)
+    in_air_s = since_s.clip(0, flight_s)
+    flown_m = GRAVITY * in_air_s * (flight_s - in_air_s) / 2
+    bent_m = speed * (push_s**2 / 2 / PUSH_S - stop_s + stop_s**2 / 2 / PUSH_S)
+    points = STANDING * TORSO_M + (flown_m + bent_m)[:, None, None] * [0, 1]
+    points[:, ANKLES, 1] -= bent_m[:, None]
+    first, last = (int(np.ceil(since * fps - 1e-9)) for since in (START_S, START_S + flight_s))
+    return 100 * points * [1, -1], times_s, {"takeoff": first, "landing": last}
 
 
 # The limbs of a faultless Axel at each of PHASES: left leg, right leg, both arms.

@@ -16,33 +16,10 @@ from tcc.report import events as jump
 from tcc.report.events import Event, Quantity
 from tcc_config import Config
 from tcc_data import load_clip
-from tests.jumpers import STANDING, axel, seen_from
+from tests.jumpers import STANDING, START_S, axel, seen_from, straight_up
 
 Array = NDArray[np.floating[Any]]
 Times = NDArray[np.float64]
-START_S, PUSH_S = 1.0, 0.2
-
-
-def straight_up(flight_s: float, fps: float) -> tuple[Array, Times, dict[str, int]]:
-    """Return points (F, 17, 2) px of somebody who jumps straight up, the times, and the events.
-
-    The body rises from a bend at a constant acceleration for PUSH_S, flies, and stops in a bend
-    like the first one.
-    """
-    times_s = np.arange(int((2 * START_S + flight_s) * fps)) / fps
-    speed = jump.GRAVITY * flight_s / 2
-    since_s = times_s - START_S
-    push_s = (since_s + PUSH_S).clip(0, PUSH_S)
-    stop_s = (since_s - flight_s).clip(0, PUSH_S)
-    in_air_s = since_s.clip(0, flight_s)
-    height_m = (
-        speed * push_s**2 / 2 / PUSH_S
-        + jump.GRAVITY * in_air_s * (flight_s - in_air_s) / 2
-        - speed * (stop_s - stop_s**2 / 2 / PUSH_S)
-    )
-    points = STANDING * jump.TORSO_M + height_m[:, None, None] * [0, 1]
-    first, last = (int(np.ceil(since * fps - 1e-9)) for since in (START_S, START_S + flight_s))
-    return 100 * points * [1, -1], times_s, {"takeoff": first, "landing": last}
 
 
 @pytest.mark.parametrize("fps", [25, 30, 60])
