@@ -16,12 +16,12 @@ from tcc import cli  # isort: split
 import argparse
 import logging
 import math
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,7 +29,7 @@ from tcc import side_by_side
 from tcc.clip_cache import VideoCache
 from tcc.clip_folders import find_source, list_sources
 from tcc.clips import Clip
-from tcc.confidence import ALIKE, certainty, describe_confidence
+from tcc.confidence import ALIKE, Airborne, certainty, describe_confidence
 from tcc.contact_sheet import check_clips
 from tcc.dtw import Match, WarpingPath, map_frames
 from tcc.features import opposed
@@ -39,7 +39,7 @@ from tcc.progress import long_step, progress
 from tcc.search import locate
 from tcc.side_by_side import Shown
 from tcc_config import AFTER_TRAINING, CONFIG, Config
-from tcc_data import clip_turn, load_clips, make_features, match_frames, per_frame
+from tcc_data import clip_turn, in_air, load_clips, make_features, match_frames, per_frame
 from tcc_model import Encoder, embed, load_encoder
 
 log = logging.getLogger("tcc")
@@ -176,16 +176,17 @@ def align_all(encoder: Encoder, clips: Sequence[Clip], settings: Config) -> list
     num_cells = 2 * len(features[0][0]) * sum(len(variants[0]) for variants in features)
     if num_cells <= MAX_INTERPRETED_CELLS:
         # Compiling tslearn takes 5 to 8 s in every process. Without the compiler, 1,000,000 cells
-        # take 0.7 s. The variable is read when `align` imports tslearn.
-        os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
+        # take 0.7 s. The setting is read when `align` imports tslearn.
+        numba.config.DISABLE_JIT = True  # type: ignore[attr-defined]
     frames = np.arange(clips[0].num_frames)
     own = per_frame(features[0][0], clips[0], settings)
     aligned = [Aligned(clips[0], own, np.stack([frames, frames], axis=1), 0.0, 1.0, False)]
     for clip, turn, variants in zip(clips[1:], turns[1:], features[1:], strict=True):
         opposite = opposed(turns[0], turn)
+        airborne = (in_air(clips[0], settings), in_air(clip, settings))
         choices = []
         for mirrored in (False, True) if opposite is None else (opposite,):
-            match, confidence = align(features[0][0], variants[mirrored])
+            match, confidence = align(features[0][0], variants[mirrored], airborne)
             match = match_frames(match, clips[0], clip, settings)
             embeddings = per_frame(variants[mirrored], clip, settings)
             choices.append(Aligned(clip, embeddings, match.path, match.cost, confidence, mirrored))
@@ -193,18 +194,23 @@ def align_all(encoder: Encoder, clips: Sequence[Clip], settings: Config) -> list
     return aligned
 
 
-def align(reference: NDArray[np.float32], embeddings: NDArray[np.float32]) -> tuple[Match, float]:
+def align(
+    reference: NDArray[np.float32],
+    embeddings: NDArray[np.float32],
+    airborne: Airborne | None = None,
+) -> tuple[Match, float]:
     """Align a clip (M, D) to the reference (N, D) by DTW (Sakoe and Chiba 1978) with free ends.
 
     `locate` finds which part of the longer clip shows the shorter one, or a part of it; the whole
-    clips are not forced to match. DTW then aligns these two parts.
+    clips are not forced to match. DTW then aligns these two parts. `airborne` is where both are in
+    the air, see `locate`.
 
     Returns:
         The match, whose cost is the mean of `cost_matrix` over the warping path; its confidence.
     """
     from tslearn.metrics import dtw_path_from_metric
 
-    found = locate([reference], embeddings, top_k=1)
+    found = locate([reference], embeddings, top_k=1, airborne=airborne)
     first, last = found.matches[0].path[[0, -1]]
     part = found.cost[first[0] : last[0] + 1, first[1] : last[1] + 1]
     pairs, cost = dtw_path_from_metric(part, metric="precomputed")

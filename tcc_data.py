@@ -21,6 +21,7 @@ from tcc.clock import clock, nearest, rate, resample
 from tcc.dtw import Match, at_frames
 from tcc.features import extract, fill_joints, flip, turn
 from tcc.files import UserError
+from tcc.flight import Flight, airborne, find_flights
 from tcc.progress import progress
 from tcc.sidecars import Trim
 from tcc.tracking import MISSED, Doubt, find_doubts
@@ -159,6 +160,16 @@ def clip_turn(clip: Clip, config: Config, start: int = 0, end: int | None = None
     """
     points = fill_joints(clip.keypoints, config.SKELETON_CONF_THRESHOLD)[start:end]
     return turn(points, clip.keypoints[start:end, :, 2], clip.fps)
+
+
+def clip_flights(clip: Clip, config: Config) -> list[Flight]:
+    """Return the flights in a clip: see `find_flights`; SKELETON_CONF_THRESHOLD is used."""
+    return find_flights(fill_joints(clip.keypoints, config.SKELETON_CONF_THRESHOLD), clip.times_s)
+
+
+def in_air(clip: Clip, config: Config) -> NDArray[np.bool_]:
+    """Return (G,) whether the skater is in the air, at the clip's `feature_times`."""
+    return airborne(clip_flights(clip, config), feature_times(clip, config))
 
 
 def resample_points(clip: Clip, config: Config) -> NDArray[np.float32]:

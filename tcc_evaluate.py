@@ -58,7 +58,7 @@ from tcc.files import UserError, keep_earlier, result_stem, sha256, write_json
 from tcc.plots import plot_error_distribution
 from tcc.progress import progress
 from tcc_config import CONFIG, TRAINING, Config
-from tcc_data import clip_turn, feature_times, load_clips, make_features
+from tcc_data import clip_flights, clip_turn, feature_times, load_clips, make_features
 from tcc_model import Encoder, embed, load_encoder
 
 log = logging.getLogger("tcc")
@@ -235,6 +235,7 @@ def load_role(
             recording=f"{motion}/{recordings.get(clip.name, f'{mode}/{clip.name}')}",
             start_frame=clip.first_frame,
             turn=clip_turn(clip, settings),
+            flights=tuple(clip_flights(clip, settings)),
         )
         for clip in clips
     ]

@@ -25,7 +25,7 @@ from tcc.progress import progress
 from tcc.search import locate
 from tcc.side_by_side import Shown
 from tcc_config import CONFIG, Config
-from tcc_data import clip_turn, feature_times, load_clip, make_features, match_frames
+from tcc_data import clip_turn, feature_times, in_air, load_clip, make_features, match_frames
 from tcc_model import Encoder, embed
 
 log = logging.getLogger("tcc")
@@ -146,6 +146,7 @@ def find_start(
         method,
         CONFIG.TOP_K + 1,
         is_opposed,
+        (in_air(standard, settings), in_air(learner, settings)),
     )
     rows, columns = (
         nearest(feature_times(clip, settings), clip.times_s) for clip in (standard, learner)

@@ -7,7 +7,7 @@ Needs what benchmarks/real_data.py writes in --data-dir (penn_* and fs_jump), an
 skate_full/ in the folder that TCC_REAL_DATA names (default ../shared/data). Motions without a
 checkpoint in --log-dir are trained first.
 A match is right if every event that both clips mark is found within 0.1 s. A match of two different
-motions is wrong. Every group of pairs has the same weight. Prints the constants of
+motions is wrong. Both kinds of pairs have the same weight. Prints the constants of
 tcc/confidence.py, and for each group how many matches are sure, and how many of these are right.
 Writes result/confidence.png: the share that is right by the confidence.
 With --report, nothing is fitted, and the groups are of clips on which nothing was chosen.
@@ -44,7 +44,7 @@ from tcc.search import locate
 from tcc.synthetic.camera import sample_camera
 from tcc.synthetic.skater import sample_motion
 from tcc_config import Config
-from tcc_data import clip_turn, feature_times, load_clips, make_features
+from tcc_data import clip_turn, feature_times, in_air, load_clips, make_features
 from tcc_model import GENERIC, embed, load_encoder
 
 Array = NDArray[np.floating[Any]]
@@ -61,11 +61,12 @@ REPORTED_ACTIONS = ("tennis_forehand", "situp")
 class Seen:
     """A clip: features (G, C) and those of its mirror image, and what is known of it.
 
-    `events_s` {name: time} are marked, `step_s` is the time between two ticks, and clips of one
-    `recording` are no pair.
+    `airborne` (G,) is where the skater is in the air, `events_s` {name: time} are marked, `step_s`
+    is the time between two ticks, and clips of one `recording` are no pair.
     """
 
     features: tuple[Array, Array]
+    airborne: NDArray[np.bool_]
     turn: float
     events_s: dict[str, float]
     step_s: float
@@ -74,7 +75,7 @@ class Seen:
     def cut(self, ticks: slice) -> Seen:
         """Return a part of the clip, without its events."""
         first, second = (rows[ticks] for rows in self.features)
-        return replace(self, features=(first, second), events_s={})
+        return replace(self, features=(first, second), airborne=self.airborne[ticks], events_s={})
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +113,13 @@ def main() -> None:
         for name in dict.fromkeys(group.encoder for group in groups)
     }
     outcomes = [list(match(group, encoders[group.encoder])) for group in groups]
+    results, weights = pool(groups, outcomes)
     if not args.report:
-        print_constants(outcomes)
+        print_constants(results, weights)
     rows = [row(group, results) for group, results in zip(groups, outcomes, strict=True)]
     header = ["pairs", "encoder", "number", "right", "median", "sure", "of these right"]
     print(tabulate(rows, [*header, "not found"], "github", floatfmt=".2f"))
     path = args.result_dir / f"confidence{'_report' * args.report}.png"
-    results, weights = pool(outcomes)
     trust = np.array([share_right(outcome.evidence) for outcome in results])
     plot_calibration(
         path, trust, np.array([outcome.right for outcome in results]), weights, CONFIDENT
@@ -165,6 +166,7 @@ def see_clip(clip: Clip, events: dict[str, int], recording: str) -> Seen:
     config = Config()
     return Seen(
         (make_features(clip, config), make_features(clip, config, True)),
+        in_air(clip, config),
         clip_turn(clip, config),
         {name: float(clip.times_s[frame] - clip.times_s[0]) for name, frame in events.items()},
         float(np.diff(feature_times(clip, config)[:2])[0]),
@@ -295,6 +297,7 @@ def match(group: Group, encoder: Any) -> Iterator[Outcome]:
             embedded("standard", row),
             embedded("learner", column)[0],
             opposed=opposed(standard.turn, learner.turn),
+            airborne=(standard.airborne, learner.airborne),
         )
         errors_s = event_errors(standard, learner, placement.matches[0].path)
         right = group.same and bool((np.abs(errors_s) <= RIGHT_S + 1e-9).all())
@@ -312,18 +315,25 @@ def event_errors(standard: Seen, learner: Seen, path: NDArray[np.int64]) -> Arra
     return np.nan_to_num(errors_s, nan=np.inf)
 
 
-def pool(groups: Sequence[Sequence[Outcome]]) -> tuple[list[Outcome], Array]:
-    """Return the outcomes of all groups, and their weights: every group has the same weight."""
-    weights = [np.full(len(group), 1 / len(group)) for group in groups]
-    return [outcome for group in groups for outcome in group], np.concatenate(weights)
+def pool(groups: Sequence[Group], outcomes: Sequence[Sequence[Outcome]]) -> tuple[Any, Array]:
+    """Return all outcomes and their weights.
+
+    Half of the weight is of pairs that show the same motion, and every group of them has the same.
+    """
+    same = np.array([group.same for group in groups])
+    kinds = np.where(same, same.sum(), (~same).sum())
+    weights = [
+        np.full(len(results), 0.5 / kind / len(results))
+        for kind, results in zip(kinds, outcomes, strict=True)
+    ]
+    return [outcome for results in outcomes for outcome in results], np.concatenate(weights)
 
 
-def print_constants(groups: Sequence[Sequence[Outcome]]) -> None:
-    """Fit the logistic regression, every group with the same weight, and print the constants."""
-    outcomes, weights = pool(groups)
+def print_constants(outcomes: Sequence[Outcome], weights: Array) -> None:
+    """Fit the logistic regression and print the constants."""
     rows = [[getattr(outcome.evidence, name) for name in WEIGHTS] for outcome in outcomes]
     fitted = LogisticRegression(C=np.inf, max_iter=1000).fit(
-        rows, [outcome.right for outcome in outcomes], sample_weight=weights * 100
+        rows, [outcome.right for outcome in outcomes], sample_weight=weights * len(outcomes)
     )
     print(f"INTERCEPT = {fitted.intercept_[0]:.2f}")
     names = zip(WEIGHTS, fitted.coef_[0], strict=True)

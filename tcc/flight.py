@@ -11,6 +11,7 @@ later, so the moment of a mark is halfway between the marked frame and the one b
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -224,6 +225,13 @@ def carry(path: WarpingPath, standard_s: Times, learner_s: Times, at_s: Array) -
     at = np.interp(at_s, standard_s, np.arange(len(standard_s)))
     inside = (at > frames[0] - 1) & (at <= frames[-1])
     return np.where(inside, np.interp(at, frames, mates_s), np.nan)
+
+
+def airborne(flights: Sequence[Flight], times_s: Times) -> NDArray[np.bool_]:
+    """Return (F,) whether a clip is in one of its flights at each time (F,) s."""
+    spans_s = np.array([flight.times_s for flight in flights]).reshape(-1, 2, 1)
+    inside = (times_s >= spans_s[:, 0]) & (times_s < spans_s[:, 1])
+    return np.asarray(inside.any(axis=0))
 
 
 def _heights(points: Array, times_s: Times) -> Floats:

@@ -163,6 +163,7 @@ def place(standard: LabelledClip, learner: LabelledClip, top_k: int = 1) -> Plac
         learner.features[0],
         top_k=top_k,
         opposed=opposed(standard.turn, learner.turn),
+        airborne=(standard.airborne, learner.airborne),
     )
     frames = standard.nearest_frames(), learner.nearest_frames()
     return replace(placement, matches=[at_frames(match, *frames) for match in placement.matches])

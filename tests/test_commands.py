@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import shutil
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from typing import Any
 
 import av
 import cv2
+import numba
 import numpy as np
 import pytest
 import torch
@@ -22,12 +22,15 @@ import tcc_align
 import tcc_get_embed
 import tcc_get_kendalls_tau
 import tcc_get_start
+import tcc_pair
 import tcc_train
 from tcc import plots, search
 from tcc.confidence import CONFIDENT
 from tcc.draw import ClipPanel, banner
 from tcc.features import flip
 from tcc.files import UserError
+from tcc.flight import Flight
+from tcc.search import Placement, locate
 from tests.conftest import ROOT, Call, Run, hash_folder, wave, write_clip, write_frames
 
 MOTION = "double axel"
@@ -734,12 +737,11 @@ def test_alignment_has_free_ends_and_its_cost_is_the_mean_over_its_path() -> Non
 def test_compiler_is_off_for_short_clips_and_on_for_long_ones(
     copy: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("NUMBA_DISABLE_JIT", "restored at the end")
-    for max_cells, off in ((tcc_align.MAX_INTERPRETED_CELLS, "1"), (-1, None)):
-        monkeypatch.delenv("NUMBA_DISABLE_JIT", raising=False)
+    for max_cells, off in ((tcc_align.MAX_INTERPRETED_CELLS, True), (-1, False)):
+        monkeypatch.setattr(numba.config, "DISABLE_JIT", False)
         monkeypatch.setattr(tcc_align, "MAX_INTERPRETED_CELLS", max_cells)
         call(tcc_align.main, *SMALL, "--no-video", cwd=copy)
-        assert os.environ.get("NUMBA_DISABLE_JIT") == off
+        assert off == numba.config.DISABLE_JIT  # type: ignore[attr-defined]
 
 
 def test_clips_that_are_cut_differently_match_only_where_they_show_the_same(
@@ -1087,3 +1089,28 @@ def test_the_whole_path_runs_on_recorded_clips(
     _, _, frames = probe(tmp_path / "result" / "output_skate_frames_val.mp4")
     assert len(frames) >= len(grid["maps"][grid["reference"]])
     assert hash_folder(real_data / "skate") == before
+
+
+def test_both_searches_know_where_the_skaters_are_in_the_air(
+    copy: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[list[int]]] = []
+
+    def keep_airborne(*arguments: Any, **options: Any) -> Placement:
+        airborne = options.get("airborne") or arguments[5]
+        seen.append([np.flatnonzero(mask).tolist() for mask in airborne])
+        return locate(*arguments, **options)
+
+    for module in (tcc_pair, tcc_align):
+        monkeypatch.setattr(module, "locate", keep_airborne)
+    frames = {"a0": [3, 4], "b0": [7]}
+    monkeypatch.setattr(
+        "tcc_data.clip_flights",
+        lambda clip, config: [
+            Flight(clip.times_s[[frames[clip.name][0], frames[clip.name][-1] + 1]], np.ones(2), 30)
+        ],
+    )
+    call(tcc_get_start.main, *SMALL, "--standard", "a0", "--learner", "b0", "--no-video", cwd=copy)
+    call(tcc_align.main, *SMALL, "--videos", "a0,b0", "--no-video", cwd=copy)
+    assert len(seen) >= 2
+    assert all(airborne == [frames["a0"], frames["b0"]] for airborne in seen)

@@ -28,12 +28,15 @@ from tcc_config import Config
 from tcc_data import (
     KeypointSequences,
     clip_doubts,
+    feature_times,
+    in_air,
     load_clip,
     load_clips,
     make_features,
     pick_num_steps,
 )
-from tests.conftest import ROOT, wave, write_clip, write_frames
+from tests.conftest import ROOT, make_clip, wave, write_clip, write_frames
+from tests.jumpers import START_S, keypoints_of, straight_up
 
 
 def write(folder: Path, num_frames: int = 20, seed: int = 0) -> Path:
@@ -547,3 +550,10 @@ def test_a_person_who_is_rarely_seen_is_refused(tmp_path: Path) -> None:
     write_clip(tmp_path / "few", wave(8, 1), few)
     with pytest.raises(UserError, match=r"person 2 is seen in only 4 of 8 frames"):
         load_clip(tmp_path / "few", Config(), person=2)
+
+
+def test_flights_of_a_clip_are_found_at_the_times_of_its_features() -> None:
+    points, times_s, _ = straight_up(0.5, 60)
+    clip = make_clip(keypoints_of(points), times_s=times_s)
+    ticks_s = feature_times(clip, Config())[in_air(clip, Config())]
+    np.testing.assert_allclose(ticks_s[[0, -1]], [START_S, START_S + 0.5], atol=0.05)

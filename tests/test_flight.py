@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tcc import flight as fl
 from tcc.evaluate.labels import read_labels
 from tcc.features import fill_joints, flip, torso_length
-from tcc.flight import Flight, choose_flight, find_flight, find_flights
+from tcc.flight import Flight, airborne, choose_flight, find_flight, find_flights
 from tcc_config import Config
 from tcc_data import load_clip
 from tests.jumpers import STANDING, START_S, axel, seen_from, straight_up
@@ -255,3 +255,11 @@ def test_trunk_and_lower_ankle_are_seen() -> None:
     points[:, 15, 1] -= 50
     raised = fl._heights(points, times_s)
     np.testing.assert_allclose(raised[:, :2], np.stack([trunk, ankle], axis=1))
+
+
+def test_a_clip_is_in_the_air_from_take_off_until_before_landing() -> None:
+    flights = [Flight(np.array(span), np.ones(2), 30) for span in ([0.2, 0.4], [0.7, 0.75])]
+    times_s = np.arange(10) / 10
+    assert np.flatnonzero(airborne(flights, times_s)).tolist() == [2, 3, 7]
+    assert not airborne([], times_s).any()
+    assert airborne([], times_s).shape == (10,)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 from numpy.typing import NDArray
 
@@ -145,3 +146,20 @@ def test_colours_of_tau_have_a_range_for_any_values(
 ) -> None:
     plots.plot_tau(tmp_path / "tau.png", np.full((3, 3), value), list("abc"), "tau")
     assert figures[0].axes[0].images[0].get_clim() == pytest.approx((lowest, 1))
+
+
+def test_calibration_shows_the_weighted_share_that_is_right_in_each_bin(
+    tmp_path: Path, figures: list[Figure]
+) -> None:
+    confidences = np.array([0.1, 0.14, 0.85, 0.89, 1.0])
+    right = np.array([False, False, True, False, True])
+    plots.plot_calibration(
+        tmp_path / "calibration.png", confidences, right, np.array([1, 1, 3, 1, 2]), 0.7
+    )
+    above, below = figures[0].axes
+    _, matches, sure = above.get_lines()
+    np.testing.assert_allclose(np.asarray(matches.get_xdata()), [0.12, 0.86, 1])
+    np.testing.assert_allclose(np.asarray(matches.get_ydata()), [0, 0.75, 1])
+    assert np.asarray(sure.get_xdata())[0] == 0.7
+    heights = np.array([bar.get_height() for bar in below.patches if isinstance(bar, Rectangle)])
+    np.testing.assert_allclose(heights, np.bincount([1, 8, 9], [2, 4, 2], 10) / 8)

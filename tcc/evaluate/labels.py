@@ -17,6 +17,7 @@ from tcc.clip_folders import VIDEO_SUFFIXES
 from tcc.clips import Clip
 from tcc.clock import Times, nearest, rate, resample
 from tcc.files import UserError, sha256_of
+from tcc.flight import Flight, airborne
 
 log = logging.getLogger("tcc")
 Array = NDArray[np.floating[Any]]
@@ -39,6 +40,7 @@ class LabelledClip:
         recording: clips of one recording show the same moments from several cameras.
         start_frame: frame of the recording that is the clip's first.
         turn: direction in which the skater turns, as returned by `tcc.features.turn`.
+        flights: in the clip, see `tcc.flight.find_flights`.
     """
 
     folder: str
@@ -50,6 +52,7 @@ class LabelledClip:
     recording: str
     start_frame: int = 0
     turn: float = 0.0
+    flights: tuple[Flight, ...] = ()
 
     @property
     def key(self) -> tuple[str, str]:
@@ -65,6 +68,11 @@ class LabelledClip:
     def fps(self) -> float:
         """Frames per second of the median interval."""
         return rate(self.times_s)
+
+    @property
+    def airborne(self) -> NDArray[np.bool_]:
+        """Whether the skater is in the air at each tick (G,)."""
+        return airborne(self.flights, self.ticks_s)
 
     def fingerprint(self) -> str:
         """Return the SHA-256 of the features, times and events."""

@@ -39,7 +39,8 @@ def change_clips(
 
 def hold_pose(clip: LabelledClip) -> LabelledClip:
     """Repeat the features of the middle tick through the whole clip."""
-    return clip.represent(lambda rows: np.repeat(rows[len(rows) // 2, None], len(rows), axis=0))
+    held = clip.represent(lambda rows: np.repeat(rows[len(rows) // 2, None], len(rows), axis=0))
+    return replace(held, flights=())
 
 
 def reverse(clip: LabelledClip) -> LabelledClip:
@@ -52,6 +53,7 @@ def reverse(clip: LabelledClip) -> LabelledClip:
         times_s=end_s - clip.times_s[::-1],
         events=clip.num_frames - 1 - clip.events,
         turn=-clip.turn,
+        flights=(),
     )
 
 
