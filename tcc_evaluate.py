@@ -66,6 +66,7 @@ Array = NDArray[np.floating[Any]]
 Represent = Callable[[Any], Array]
 UNTRAINED_SETTINGS = ("FPS", "SEED")  # all others are of the training
 EVERY_FRAME = "same recording, every frame"
+CHECKED, VOTING = "tcc, marks checked", "tcc, voting"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,10 @@ def main() -> None:
         encoders = [(CONFIG.SEED, encoder)]
     folders = role_folders(args)
     names = shared_events(args.data_dir, folders)
-    clips = {folder: load_role(args, settings, folder, names) for folder in dict.fromkeys(folders)}
+    clips = {
+        folder: load_role(args.data_dir, folder, names, args.clips, settings)
+        for folder in dict.fromkeys(folders)
+    }
     standards, learners = (clips[folder] for folder in folders)
     pairs = list_pairs(standards, learners)
     linear = Comparison.by_length(standards, learners, names, pairs)
@@ -186,27 +190,25 @@ def train_encoders(args: argparse.Namespace) -> Iterator[tuple[int, Encoder]]:
 
 
 def load_role(
-    args: argparse.Namespace, settings: Config, folder: str, names: Sequence[str]
+    data_dir: Path, folder: str, names: Sequence[str], num_clips: int, settings: Config
 ) -> list[LabelledClip]:
-    """Read at most --clips clips of MOTION/MODE[/PATTERN] with a marked event or a recording.
+    """Read at most `num_clips` clips of MOTION/MODE[/PATTERN] with a marked event or a recording.
 
     Raises:
         UserError: there is no such clip, or an event lies outside its clip.
     """
     motion, mode, pattern = f"{folder}/*".split("/")[:3]
-    labels, table = read_labels(args.data_dir, motion), args.data_dir / motion / "labels.csv"
+    labels, table = read_labels(data_dir, motion), data_dir / motion / "labels.csv"
     recordings = {
         video: name
-        for (row_mode, video), name in read_recordings(args.data_dir, motion).items()
+        for (row_mode, video), name in read_recordings(data_dir, motion).items()
         if row_mode == mode
     }
     paths = [
-        path
-        for path in clip_folders(args.data_dir, motion, mode)
-        if fnmatchcase(path.name, pattern)
+        path for path in clip_folders(data_dir, motion, mode) if fnmatchcase(path.name, pattern)
     ]
     if not paths:
-        raise UserError(f"{args.data_dir / motion / mode} has no clip named {pattern}")
+        raise UserError(f"{data_dir / motion / mode} has no clip named {pattern}")
     marked = [
         path for path in paths
         if path.name in recordings or set(labels.get((mode, path.name), ())) & set(names)
@@ -217,13 +219,13 @@ def load_role(
             f"name of the clip's folder into the column video, for example {paths[0].name}"
         )
     generator = np.random.default_rng(CONFIG.SEED)
-    drawn = draw_folders(marked, recordings, args.clips, generator)
+    drawn = draw_folders(marked, recordings, num_clips, generator)
     counts = (len(paths) - len(marked), len(marked) - len(drawn))
     for count, reason in zip(counts, ("have no label", "are left out by --clips"), strict=True):
         if count:
             log.warning("%s: %d of %d clips %s", folder, count, len(paths), reason)
     clips = load_clips(drawn, settings)
-    check_labels(args.data_dir, motion, mode, labels, {c.name: c.total_frames for c in clips})
+    check_labels(data_dir, motion, mode, labels, {c.name: c.total_frames for c in clips})
     labelled = [
         LabelledClip(
             folder=f"{motion}/{mode}",
@@ -276,11 +278,10 @@ def score(seed: int, encoder: Encoder, linear: Comparison) -> Run:
         others = comparison.select(~one_recording)
         errors[name] = others.tabulate(others.find_events(), others.pairs)
         if name in methods and len(others.pairs):
-            offsets = others.mark_offsets() if name == "tcc" else 0
             if name == "tcc":
-                found = others.find_events(offsets)
-                errors["tcc, marks checked"] = others.tabulate(found, others.pairs)
-            errors[f"{name}, voting"] = others.tabulate(*others.vote(offsets))
+                errors |= tabulate_checked(others)
+            else:
+                errors[f"{name}, voting"] = others.tabulate(*others.vote())
         if one_recording.any():
             frames = comparison.frame_errors()
             errors[name][EVERY_FRAME] = comparison.errors_of(frames, comparison.pairs)
@@ -297,6 +298,15 @@ def score(seed: int, encoder: Encoder, linear: Comparison) -> Run:
         },
     }
     return Run(errors, scores, comparisons["tcc"].list_matches())
+
+
+def tabulate_checked(comparison: Comparison) -> dict[str, dict[str, Errors]]:
+    """Return the errors of one standard and of all of them voting, with their marks checked."""
+    offsets = comparison.mark_offsets()
+    return {
+        CHECKED: comparison.tabulate(comparison.find_events(offsets), comparison.pairs),
+        VOTING: comparison.tabulate(*comparison.vote(offsets)),
+    }
 
 
 def bar(title: str) -> Callable[[Any], Any]:

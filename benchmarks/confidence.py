@@ -1,24 +1,21 @@
 """Fit the confidence of a match, and compare it with how often such matches are right.
 
-    python3 -m benchmarks.confidence --data-dir /tmp/real --log-dir log
-    python3 -m benchmarks.confidence --data-dir /tmp/real --log-dir log --report
+    python3 -m benchmarks.confidence --data-dir /tmp/real
+    python3 -m benchmarks.confidence --data-dir /tmp/real --report "flights in the confidence"
 
-Needs what benchmarks/real_data.py writes in --data-dir (penn_* and fs_jump), and skate/ and
-skate_full/ in the folder that TCC_REAL_DATA names (default ../shared/data). Motions without a
-checkpoint in --log-dir are trained first.
+Needs what benchmarks/real_data.py writes in --data-dir. Encoders that are not in LOG_DIR/seed_0 are
+trained first.
 A match is right if every event that both clips mark is found within 0.1 s. A match of two different
 motions is wrong. Both kinds of pairs have the same weight. Prints the constants of
 tcc/confidence.py, and for each group how many matches are sure, and how many of these are right.
 Writes result/confidence.png: the share that is right by the confidence.
-With --report, nothing is fitted, and the groups are of clips on which nothing was chosen.
+With --report, nothing is fitted, and the groups are of the clips that are kept apart: see
+benchmarks/protocol.py.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -32,6 +29,7 @@ from sklearn.linear_model import LogisticRegression
 from tabulate import tabulate
 
 from benchmarks.instructions import see
+from benchmarks.protocol import load_trained, record_look
 from tcc import cli
 from tcc.clips import Clip
 from tcc.confidence import ALIKE, CONFIDENT, WEIGHTS, Evidence, share_right
@@ -45,10 +43,9 @@ from tcc.synthetic.camera import sample_camera
 from tcc.synthetic.skater import sample_motion
 from tcc_config import Config
 from tcc_data import clip_turn, feature_times, in_air, load_clips, make_features
-from tcc_model import GENERIC, embed, load_encoder
+from tcc_model import GENERIC, Encoder, embed, load_encoder
 
 Array = NDArray[np.floating[Any]]
-ROOT = Path(__file__).resolve().parents[1]
 RIGHT_S = 0.1  # largest error of an event of a match that is right
 MOST_PAIRS = 300  # of a group, drawn at random
 SPARE_TICKS = 12  # a clip without its jump ends or starts this far from the flight
@@ -104,12 +101,14 @@ def main() -> None:
     )
     for name in ("data", "log", "result"):
         parser.add_argument(f"--{name}-dir", type=Path, default=Path(name), metavar="DIR")
-    parser.add_argument("--report", action="store_true", help="use the clips kept apart")
+    parser.add_argument("--report", metavar="REASON", help="use the clips that are kept apart")
     args = parser.parse_args()
+    if args.report:
+        record_look("confidence", args.report)
     clips = Clips(args.data_dir)
     groups = list(reported(clips) if args.report else chosen(clips))
     encoders = {
-        name: load(name, args.data_dir, args.log_dir)
+        name: load(name, args.data_dir, args.log_dir / "seed_0")
         for name in dict.fromkeys(group.encoder for group in groups)
     }
     outcomes = [list(match(group, encoders[group.encoder])) for group in groups]
@@ -119,7 +118,7 @@ def main() -> None:
     rows = [row(group, results) for group, results in zip(groups, outcomes, strict=True)]
     header = ["pairs", "encoder", "number", "right", "median", "sure", "of these right"]
     print(tabulate(rows, [*header, "not found"], "github", floatfmt=".2f"))
-    path = args.result_dir / f"confidence{'_report' * args.report}.png"
+    path = args.result_dir / f"confidence{'_report' if args.report else ''}.png"
     trust = np.array([share_right(outcome.evidence) for outcome in results])
     plot_calibration(
         path, trust, np.array([outcome.right for outcome in results]), weights, CONFIDENT
@@ -135,8 +134,7 @@ class Clips:
     """
 
     def __init__(self, data_dir: Path) -> None:
-        real = Path(os.environ.get("TCC_REAL_DATA", ROOT / "../shared/data"))
-        self._roots = (data_dir, real)
+        self._data_dir = data_dir
         self.read: Callable[[str, str], dict[str, Seen]] = cache(self._read)
 
     def of(self, motion: str, mode: str, start: str = "", most: int = 30) -> list[Seen]:
@@ -147,7 +145,7 @@ class Clips:
 
     def _read(self, motion: str, mode: str) -> dict[str, Seen]:
         config = Config()
-        root = next(root for root in self._roots if (root / motion / mode).is_dir())
+        root = self._data_dir
         labels = {
             video: events for (row, video), events in read_labels(root, motion).items()
             if row == mode and events
@@ -263,19 +261,14 @@ def pose_clip(seed: int, turns_per_s: float) -> Seen:
     return see_clip(see(points, 1.0, [seed], "pose", motion.fps), {}, "pose")
 
 
-def load(motion: str, data_dir: Path, log_dir: Path) -> Any:
-    """Return the encoder of a motion; train it first if there is no checkpoint."""
-    path = log_dir / f"{motion}_checkpoint.pt"
-    if motion == GENERIC_MOTION:
-        path = GENERIC
-    elif not path.exists():
-        script = [sys.executable, str(ROOT / "tcc_train.py"), "--dataset", motion]
-        folders = ["--data-dir", str(data_dir), "--log-dir", str(log_dir)]
-        subprocess.run([*script, *folders], check=True)
-    return load_encoder(path, log_dir, Config(DATASET=motion), torch.device("cpu"))[0]
+def load(motion: str, data_dir: Path, log_dir: Path) -> Encoder:
+    """Return the encoder of a motion, or the generic one."""
+    if motion != GENERIC_MOTION:
+        return load_trained(motion, data_dir, log_dir)
+    return load_encoder(GENERIC, log_dir, Config(), torch.device("cpu"))[0]
 
 
-def match(group: Group, encoder: Any) -> Iterator[Outcome]:
+def match(group: Group, encoder: Encoder) -> Iterator[Outcome]:
     """Match the pairs of a group, at most MOST_PAIRS of them."""
     pairs = [
         (row, column)

@@ -4,7 +4,8 @@
     python3 benchmarks/real_data.py --out /tmp/real --motions fs_axel penn_golf_swing --cameras 2
 
 Reads penn_action/ and fs_jump3d/ of the folder that TCC_REAL_DATA names (default ../shared/data);
-writes DIR/<motion>/<train|val>/<video>/alphapose-results.json and DIR/<motion>/labels.csv.
+writes DIR/<motion>/<train|val>/<video>/alphapose-results.json and DIR/<motion>/labels.csv. Links
+skate/ and skate_full/, which have this layout, into DIR.
 
 penn_<action>: Penn Action's 2D joints, every second frame, in the official split. The events are
 the frames where a new phase starts.
@@ -46,6 +47,7 @@ PENN_JOINTS = [
     for part in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
     for side in ("left", "right")
 ]
+LINKED = ("skate", "skate_full")
 PENN_STRIDE = 2
 GUESSED = 0.3  # confidence of a hidden joint that the annotators placed by guess
 FS_FPS = 60.0
@@ -92,6 +94,9 @@ def main() -> None:
                 source, jumps if name == "jump" else [name], args.cameras, args.seed
             )
         print(f"{args.out / motion}: {write_motion(args.out / motion, recordings)} clips")
+    for name in LINKED:
+        if not (link := args.out / name).exists():
+            link.symlink_to((source / name).resolve(), target_is_directory=True)
 
 
 def load(path: Path) -> Any:

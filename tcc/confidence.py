@@ -25,8 +25,8 @@ LEAST_TICKS = 30  # shortest part that shows a motion, one second at the usual 3
 LEAST_SHARE = 0.7  # the same for a short clip, as a share of it
 FORCED = 3  # so many equal steps in a row show that the slope is limited there
 # Logistic regression; printed by benchmarks/confidence.py, see docs/accuracy.md.
-INTERCEPT = -2.98
-WEIGHTS = {"alike": 5.42, "chance": -0.41, "forced": -1.84, "flight": 1.84}
+INTERCEPT = -2.97
+WEIGHTS = {"alike": 5.41, "chance": -0.41, "forced": -1.84, "flight": 1.84}
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,7 @@ FEWER = {
     "benchmarks/pose.py": " --frames 1 --weights {models}/movenet_multipose_as_rtmo.onnx",
     "benchmarks/measures.py": " --cameras 1 --jumps 20",
     "benchmarks.instructions": " --seeds 1 --jumps 24",
+    "benchmarks.protocol": " --seeds 1",
     "benchmarks/keypoints.py": " --megabytes 1 --frames 20",
 }
 SHORT = {

@@ -51,6 +51,9 @@ def test_written_clips_load_with_their_labels(
             clip = load_clip(folders[0], Config())
             assert max(labels[mode, folders[0].name].values()) < clip.num_frames
     assert clip.fps == pytest.approx(60)
+    for motion in benchmark.LINKED:
+        assert read_labels(tmp_path, motion) == read_labels(real_data, motion)
+    benchmark.main()  # once more into the same folder
 
 
 @pytest.mark.real
