@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from tcc import side_by_side
 from tcc.clip_cache import VideoCache
 from tcc.clip_folders import find_source, list_sources
-from tcc.clips import Clip
+from tcc.clips import Clip, share_sure
 from tcc.confidence import ALIKE, Airborne, certainty, describe_confidence
 from tcc.contact_sheet import check_clips
 from tcc.dtw import Match, WarpingPath, map_frames
@@ -188,6 +188,7 @@ def align_all(encoder: Encoder, clips: Sequence[Clip], settings: Config) -> list
         for mirrored in (False, True) if opposite is None else (opposite,):
             match, confidence = align(features[0][0], variants[mirrored], airborne)
             match = match_frames(match, clips[0], clip, settings)
+            confidence *= share_sure(match.path, clips[0], clip)
             embeddings = per_frame(variants[mirrored], clip, settings)
             choices.append(Aligned(clip, embeddings, match.path, match.cost, confidence, mirrored))
         aligned.append(min(choices, key=lambda choice: choice.cost))

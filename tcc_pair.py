@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tcc import cli, side_by_side
 from tcc.clip_cache import VideoCache
 from tcc.clip_folders import find_source, list_sources, place_of
-from tcc.clips import Clip
+from tcc.clips import Clip, share_sure
 from tcc.clock import nearest
 from tcc.confidence import CONFIDENT, certainty, describe_confidence
 from tcc.contact_sheet import check_clips
@@ -155,9 +155,12 @@ def find_start(
     # is at the frame that match_frames gives for its tick.
     curve = np.full(learner.num_frames, np.nan)
     np.fmin.at(curve, nearest(learner.times_s, feature_times(learner, settings)), found.curve())
-    confidences = found.confidences
-    best = found.matches[: CONFIG.TOP_K]
-    matches = [match_frames(match, standard, learner, settings) for match in best]
+    matches = [match_frames(match, standard, learner, settings) for match in found.matches]
+    confidences = [
+        confidence * share_sure(match.path, standard, learner)
+        for match, confidence in zip(matches, found.confidences, strict=True)
+    ]
+    matches = matches[: CONFIG.TOP_K]
     warnings = []
     if found.mirrored:
         warnings.append(

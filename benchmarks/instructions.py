@@ -94,8 +94,9 @@ def clip_of(keypoints: NDArray[np.float32], fps: float, name: str) -> Clip:
     """Return a clip of keypoints (F, 17, 3)."""
     count = len(keypoints)
     track = Track(
-        keypoints, np.ones(count, bool), np.zeros(count, np.int32), 1.0, np.ones(count, np.int32)
-    )
+        keypoints, np.ones(count, bool), np.zeros(count, np.int32), 1.0, np.ones(count, np.int32),
+        np.zeros(count, bool),
+    )  # fmt: skip
     return Clip(name, Path(name), track, np.arange(count) / fps, [], 0, count)
 
 

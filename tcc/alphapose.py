@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +40,15 @@ class Detections:
     """The P detections of a clip of F frames.
 
     `frame` (P,) int32, sorted; `keypoints` (P, 17, 3) float32 x px, y px, confidence in [0, 1];
-    `score` (P,) float32; `image_names` F names, "" for a frame whose name is not known.
+    `score` (P,) float32; `image_names` F names, "" for a frame whose name is not known; `idx` (P,)
+    int64 number that a tracker gave to the person, or -1; None if there are none.
     """
 
     frame: NDArray[np.int32]
     keypoints: NDArray[np.float32]
     score: NDArray[np.float32]
     image_names: list[str]
+    idx: NDArray[np.int64] | None = None
 
     @property
     def num_frames(self) -> int:
@@ -57,12 +59,21 @@ class Detections:
         """Return the detections of the frames from `first` to `end` (exclusive)."""
         if (first, end) == (0, self.num_frames):
             return self
-        inside = slice(*np.searchsorted(self.frame, (first, end)))
-        return Detections(
-            (self.frame[inside] - first).astype(np.int32),
-            self.keypoints[inside],
-            self.score[inside],
-            self.image_names[first:end],
+        found = self.take(np.flatnonzero((self.frame >= first) & (self.frame < end)))
+        return replace(
+            found,
+            frame=(found.frame - first).astype(np.int32),
+            image_names=self.image_names[first:end],
+        )
+
+    def take(self, chosen: NDArray[np.int64]) -> Detections:
+        """Return the detections with these indices, which ascend."""
+        return replace(
+            self,
+            frame=self.frame[chosen],
+            keypoints=self.keypoints[chosen],
+            score=self.score[chosen],
+            idx=None if self.idx is None else self.idx[chosen],
         )
 
 

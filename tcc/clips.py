@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tcc.alphapose import Detections, read_detections
+from tcc.appearance import Look
 from tcc.clip_folders import list_clips, shorten
 from tcc.clock import rate
 from tcc.files import UserError, require_utf8, sha256_of
@@ -122,6 +124,13 @@ class ClipFolder:
     first_frame: int
     total_frames: int
 
+    @property
+    def look(self) -> Look | None:
+        """Function that returns the image of a frame; None if there is no vis/."""
+        from tcc.images import read_frame
+
+        return partial(read_frame, self.images) if self.images else None
+
 
 def load_clip(
     folder: Path,
@@ -190,6 +199,12 @@ def read_folder(folder: Path, fps: float, trim: Trim | None = None) -> ClipFolde
     return ClipFolder(folder, images, detections, times_s, size_px, person, first, total)
 
 
+def share_sure(path: NDArray[np.int64], standard: Clip, learner: Clip) -> float:
+    """Return the share of pairs of frames, (K, 2), that surely show the skater in both clips."""
+    unsure = standard.track.unsure[path[:, 0]] | learner.track.unsure[path[:, 1]]
+    return 1.0 - float(unsure.mean())
+
+
 def choose_skater(
     contents: ClipFolder, confidence_threshold: float, person: int | None = None
 ) -> Track:
@@ -208,7 +223,11 @@ def choose_skater(
     given = contents.person if person is None else person
     try:
         track = choose_person(
-            contents.detections, 1 if given is None else given, fps, contents.picture_px
+            contents.detections,
+            1 if given is None else given,
+            fps,
+            contents.picture_px,
+            contents.look,
         )
     except UserError as error:
         raise UserError(f"{folder}: {error}") from None

@@ -216,7 +216,7 @@ def draw_strip(
     second = None
     if track.margin < CLEAR_MARGIN:
         with suppress(UserError):  # there is no second person
-            second = choose_person(detections, 2, clip.fps, contents.picture_px)
+            second = choose_person(detections, 2, clip.fps, contents.picture_px, contents.look)
     size = image_size(contents.images[0]) if contents.images else contents.picture_px
     size = size or estimate_size(detections.keypoints)
     body = measure_body(track.keypoints, size, clip.fps, confidence_threshold)
@@ -248,8 +248,8 @@ def draw_strip(
                 )
             row.append(cell)
         number = contents.first_frame + frame
-        label = f"{number}" if track.observed[frame] else f"{number} missed"
-        _label(rows[0][-1], label, missed=not track.observed[frame])
+        note = " unsure" if track.unsure[frame] else "" if track.observed[frame] else " missed"
+        _label(rows[0][-1], f"{number}{note}", is_doubtful=bool(note))
     cells = [np.concatenate(row, axis=1) for row in rows]
     strip = np.concatenate([_title(clip, SHOWN * CELL_PX[0]), *cells])
     if clip.doubts:
@@ -275,8 +275,8 @@ def _title(clip: CheckedClip, width_px: int) -> Image:
     return bar
 
 
-def _label(cell: Image, text: str, missed: bool) -> None:
+def _label(cell: Image, text: str, is_doubtful: bool) -> None:
     """Write a text into the upper left corner of a cell."""
     (length, _), _ = cv2.getTextSize(text, FONT, 0.6, 1)
-    cv2.rectangle(cell, (0, 0), (length + 9, LABEL_PX), MARK if missed else DARK, -1)
-    write_text(cell, text, (5, 19), 0.6, DARK if missed else LIGHT)
+    cv2.rectangle(cell, (0, 0), (length + 9, LABEL_PX), MARK if is_doubtful else DARK, -1)
+    write_text(cell, text, (5, 19), 0.6, DARK if is_doubtful else LIGHT)

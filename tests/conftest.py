@@ -82,8 +82,9 @@ def make_clip(
     for path, image in zip(paths, images, strict=True):
         cv2.imwrite(str(path), image)
     track = Track(
-        keypoints, np.ones(count, bool), np.zeros(count, np.int32), 1.0, np.ones(count, np.int32)
-    )
+        keypoints, np.ones(count, bool), np.zeros(count, np.int32), 1.0, np.ones(count, np.int32),
+        np.zeros(count, bool),
+    )  # fmt: skip
     if times_s is None:
         times_s = (first_frame + np.arange(count)) / 30
     total = first_frame + count if total_frames is None else total_frames

@@ -52,7 +52,9 @@ def performed(times_s: NDArray[np.float64]) -> NDArray[np.float32]:
 def make_clip(name: str, times_s: NDArray[np.float64], keypoints: NDArray[np.float32]) -> Clip:
     count = len(times_s)
     ones = np.ones(count, np.int32)
-    return Clip(name, Path(name), Track(keypoints, ones > 0, ones, 1.0, ones), times_s, [])
+    return Clip(
+        name, Path(name), Track(keypoints, ones > 0, ones, 1.0, ones, ones < 0), times_s, []
+    )
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from tcc.contact_sheet import CELL_PX, SECOND, SHOWN, TITLE_PX, WHOLE_PX, check_
 from tcc.draw import FAINT, LEFT, MARK
 from tcc.files import UserError
 from tcc.sidecars import write_person
-from tcc.tracking import Track, choose_person
+from tcc.tracking import MIXED_UP, Track, choose_person
 from tcc_config import Config
 from tcc_data import load_clip
 from tests.conftest import Run, wave, write_clip, write_frames
@@ -38,7 +39,7 @@ def folders(tmp_path: Path) -> list[Path]:
     root = tmp_path / "data" / "wave" / "train"
     skater = wave(30, 0)
     write_clip(root / "clear", skater, beside(skater, 330, 0.4))
-    write_clip(root / "twins", skater, beside(wave(30, 1), 260))
+    write_clip(root / "twins", skater, beside(wave(30, 1), -260))
     return [root / "clear", root / "twins"]
 
 
@@ -185,11 +186,9 @@ def test_people_are_followed_at_the_rate_of_the_clip(
 ) -> None:
     rates: list[float] = []
 
-    def choose(
-        detections: Detections, person: int, fps: float, picture_px: tuple[int, int] | None
-    ) -> Track:
+    def choose(detections: Detections, person: int, fps: float, *rest: Any) -> Track:
         rates.append(fps)
-        return choose_person(detections, person, fps, picture_px)
+        return choose_person(detections, person, fps, *rest)
 
     monkeypatch.setattr("tcc.clips.choose_person", choose)
     load_clip(folders[0], Config(FPS=25))
@@ -252,3 +251,23 @@ def test_videos_without_keypoints_are_told(
     (tmp_path / "data" / "wave" / "test" / "new.mp4").touch()
     with pytest.raises(UserError, match=r"holds 1 video.* run: python3 tcc_get_pose.py"):
         clip_folders(tmp_path / "data", "wave", "test")
+
+
+def test_unsure_frames_are_labelled(folders: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    labels: list[tuple[str, bool]] = []
+    monkeypatch.setattr(
+        "tcc.contact_sheet._label",
+        lambda cell, text, is_doubtful: labels.append((text, is_doubtful)),
+    )
+
+    def choose(*arguments: Any) -> Track:
+        track = choose_person(*arguments)
+        return replace(track, unsure=np.arange(len(track.observed)) > 20)
+
+    monkeypatch.setattr("tcc.clips.choose_person", choose)
+    checked, _, _ = check_clips(folders[:1], folders[0].parent / "check", "", 30, 0.2)
+    assert any(doubt.startswith(MIXED_UP) for doubt in checked[0].doubts)
+    assert {("unsure" in text, is_doubtful) for text, is_doubtful in labels} == {
+        (False, False),
+        (True, True),
+    }

@@ -170,8 +170,8 @@ def test_a_doubt_is_said_once_with_the_clips_that_have_it(
     write_two_people(folders[2])
     load_clips([folders[0], write(folders[1], 15), folders[2]], Config())
     both = (
-        "2 clips: another person is nearly as likely to be the skater: a (margin 0.06), "
-        "c (margin 0.06); to follow another person, write person = 2 into clip.toml in the clip's "
+        "2 clips: another person is nearly as likely to be the skater: a (margin 0.13), "
+        "c (margin 0.13); to follow another person, write person = 2 into clip.toml in the clip's "
         "folder, for example data/axel/train/a; to see who is followed, run: python3 tcc_check.py "
         "--dataset axel --mode train"
     )
@@ -179,7 +179,7 @@ def test_a_doubt_is_said_once_with_the_clips_that_have_it(
     caplog.clear()
     (clip,) = load_clips(folders[2:], Config())
     doubt = (
-        "c: another person is nearly as likely to be the skater (margin 0.06); to follow another "
+        "c: another person is nearly as likely to be the skater (margin 0.13); to follow another "
         "person, write person = 2 into clip.toml in the clip's folder, data/axel/train/c"
     )
     command = "; to see who is followed, run: python3 tcc_check.py --dataset axel --mode train"
@@ -192,7 +192,7 @@ def test_a_doubt_is_said_once_with_the_clips_that_have_it(
     assert caplog.messages[-1].endswith("for example data/axel/train/c")  # no one sheet shows both
     load_clips([folders[2]] * 11, Config())
     assert caplog.messages[-1].startswith("11 clips: another person is nearly as likely")
-    assert caplog.messages[-1].count("c (margin 0.06)") == 9
+    assert caplog.messages[-1].count("c (margin 0.13)") == 9
     assert " and 2 more; to follow" in caplog.messages[-1]
 
 

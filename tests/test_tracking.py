@@ -283,7 +283,8 @@ def test_order_within_a_frame_does_not_matter(seed: int) -> None:
     for person in (1, 2):
         expected = choose_person(detections, person)
         found = choose_person(shuffled, person)
-        np.testing.assert_array_equal(order[found.detection], expected.detection)
+        originals = np.where(found.observed, order[found.detection], -1)
+        np.testing.assert_array_equal(originals, expected.detection)
         assert found.margin == pytest.approx(expected.margin)
 
 
@@ -335,21 +336,21 @@ def chosen_of(people: Detections, num: int = 2) -> set[int]:
     return set((choose_person(people, picture_px=SQUARE_PX).detection % num).tolist())
 
 
-@pytest.mark.parametrize(("off_px", "larger"), [(348, True), (437, False)])
+@pytest.mark.parametrize(("off_px", "larger"), [(232, True), (291, False)])
 def test_a_larger_person_is_chosen_by_the_root_of_the_size(off_px: float, larger: bool) -> None:
     """2.25 times the size earns 1.5 times as much; the distances divide that by 1.4 and 1.7."""
     people = gather(walk(500, 100, 500), walk(500 + off_px, 225, 500))
     assert chosen_of(people) == {int(larger)}
 
 
-@pytest.mark.parametrize(("off_px", "surer"), [(250, True), (370, False)])
+@pytest.mark.parametrize(("off_px", "surer"), [(167, True), (247, False)])
 def test_a_surer_person_is_chosen_by_the_score_itself(off_px: float, surer: bool) -> None:
     """1.3 times the score earns 1.3 times as much; the distances divide that by 1.19 and 1.46."""
     people = gather(walk(500, y=500), walk(500 + off_px, y=500), score=(2.0, 2.6))
     assert chosen_of(people) == {int(surer)}
 
 
-@pytest.mark.parametrize(("off_px", "skater"), [(210, True), (300, False)])
+@pytest.mark.parametrize(("off_px", "skater"), [(140, True), (200, False)])
 def test_a_person_who_bends_is_chosen_unless_far_from_the_centre(
     off_px: float, skater: bool
 ) -> None:
@@ -359,14 +360,14 @@ def test_a_person_who_bends_is_chosen_unless_far_from_the_centre(
 
 @pytest.mark.parametrize(("num_frames", "present"), [(15, True), (25, False)])
 def test_every_detection_earns_a_least_reward(num_frames: int, present: bool) -> None:
-    """A person far outside of the picture earns 0.1 a frame, one in its corner 0.3."""
+    """A person far outside of the picture earns 0.1 a frame, one near its corner 0.3."""
     outside = appear(walk(-700, y=500), 0, F)
-    corner = appear(walk(965, y=965), 20, 20 + num_frames)
+    corner = appear(walk(810, y=810), 20, 20 + num_frames)
     track = choose_person(together(outside, corner), picture_px=SQUARE_PX)
     assert (track.keypoints[:, 0, 0].mean() < 0) == present
 
 
-@pytest.mark.parametrize(("bodies", "followed"), [(0.83, True), (0.9, False)])
+@pytest.mark.parametrize(("bodies", "followed"), [(0.6, True), (0.7, False)])
 def test_a_shaken_camera_costs_more_the_farther_the_skater_leaps(
     bodies: float, followed: bool
 ) -> None:
@@ -403,6 +404,7 @@ def track(observed: NDArray[np.bool_], leap_px: float = 0, margin: float = 1.0) 
         np.where(observed, 0, -1).astype(np.int32),
         margin,
         observed.astype(np.int32),
+        np.zeros(len(observed), np.bool_),
     )
 
 
@@ -572,7 +574,7 @@ def test_real_skaters_turn_while_they_fly(real_data: Path) -> None:
     for name in ("skate", "skate_full", "skate_frames"):
         for row in (real_data / name / "labels.csv").read_text().splitlines()[1:]:
             mode, video, _, takeoff, landing = row.split(",")
-            track = choose_person(read_clip(real_data / name / mode / video))
+            track = choose_person(drop_twins(read_clip(real_data / name / mode / video)))
             shoulders = track.keypoints[int(takeoff) : int(landing) + 1, 5:7, 0]
             torso = np.abs(np.diff(track.keypoints[:, [5, 11], 1], axis=1)).mean()
             width = (shoulders[:, 0] - shoulders[:, 1]) / torso

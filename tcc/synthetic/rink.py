@@ -188,7 +188,7 @@ def _draw_rink(camera: Camera, frame: int) -> Image:
 
 
 def _draw_person(image: Image, camera: Camera, joints: Array, frame: int, suit: list[int]) -> None:
-    """Draw a person into the picture: a shadow, the limbs from far to near, and the head."""
+    """Draw a person into the picture, and a shadow."""
     view = Camera(camera.position_m, camera.axes[frame : frame + 1], camera.focal_px, *SIZE_PX)
     points = view.project(joints[None])[0]
     scale = camera.focal_px / _depth(camera, joints)
@@ -199,11 +199,32 @@ def _draw_person(image: Image, camera: Camera, joints: Array, frame: int, suit: 
     cv2.ellipse(
         image, (int(feet[0]), int(feet[1])), axes, 0, 0, 360, (205, 198, 190), -1, cv2.LINE_AA
     )
+    depths = np.linalg.norm(joints - camera.position_m, axis=-1)
+    draw_figure(image, points, depths, scale, suit, DARK)
+
+
+def draw_figure(
+    image: Image,
+    points: Array,
+    depths: Array,
+    scale: float,
+    suit: Sequence[float],
+    trousers: Sequence[float],
+) -> None:
+    """Draw a person: the limbs from far to near, and the head.
+
+    Args:
+        image: (H, W, 3) uint8 BGR, changed in place.
+        points: (17, 2) px.
+        depths: (17,) distances of the joints from the camera.
+        scale: px per m.
+        suit, trousers: colours BGR of arms and trunk, and of the legs.
+    """
     limbs = [limb for limb in LIMBS if min(limb) >= 5]
-    for first, second in sorted(limbs, key=lambda limb: -_depth(camera, joints[list(limb)])):
+    for first, second in sorted(limbs, key=lambda limb: -depths[list(limb)].mean()):
         arm = min(first, second) >= 5 and max(first, second) <= 10
         thickness = max(int(scale * (0.09 if arm else 0.13)), 1)
-        color = DARK if first >= 11 else suit
+        color = trousers if first >= 11 else suit
         cv2.line(
             image, _pixel(points[first]), _pixel(points[second]), color, thickness, cv2.LINE_AA
         )
