@@ -45,7 +45,15 @@ from tcc.report.rules import RULES, read_rules
 from tcc.report.summary import summarise
 from tcc.search import locate
 from tcc_config import CONFIG, Config
-from tcc_data import clip_doubts, clip_turn, load_clip, make_features, match_frames, tell_doubts
+from tcc_data import (
+    clip_doubts,
+    clip_turn,
+    in_air,
+    load_clip,
+    make_features,
+    match_frames,
+    tell_doubts,
+)
 from tcc_model import Encoder, embed, load_encoder
 from tcc_pair import (
     Result,
@@ -251,7 +259,11 @@ def good_executions(
             continue
         if clip.fingerprint() in shown:
             continue
-        found = locate(variants, embed(encoder, make_features(clip, settings)))
+        found = locate(
+            variants,
+            embed(encoder, make_features(clip, settings)),
+            airborne=(in_air(standard, settings), in_air(clip, settings)),
+        )
         if found.confidence < CONFIDENT:
             continue
         path = match_frames(found.matches[0], standard, clip, settings).path
