@@ -8,11 +8,11 @@ a video file, the folder of a clip, or the name of a clip in data/<motion>/<mode
 not named are the first ones of this folder, sorted by name. Writes
 result/start_<motion>_<learner>_vs_<standard>.mp4, .png and .json. The video shows the motion once
 at its own speed and once in slow motion (--speed). If labels.csv marks events of the standard, such
-as the take-off, they are carried over to the learner. The keypoints of a video are made when it is
-first used (see tcc_get_pose.py) and kept in result/keypoints/, and
-result/check_start_<motion>_<learner>_vs_<standard>.jpg shows the person who is followed. The best
-start is printed first. If the learner's clip shows the motion several times, the other starts with
-a high confidence follow, at most TOP_K starts in total.
+as the take-off, they are carried over to the learner; take-off and landing also come from the
+learner's flight. The keypoints of a video are made when it is first used (see tcc_get_pose.py) and
+kept in result/keypoints/, and result/check_start_<motion>_<learner>_vs_<standard>.jpg shows the
+person who is followed. The best start is printed first. If the learner's clip shows the motion
+several times, the other starts with a high confidence follow, at most TOP_K starts in total.
 """
 
 from __future__ import annotations
@@ -29,11 +29,12 @@ import numpy as np
 from tcc import side_by_side
 from tcc.clips import Clip
 from tcc.confidence import CONFIDENT, certainty, describe_confidence
-from tcc.dtw import Match, map_frames
-from tcc.evaluate.labels import carry_events, mark_events, order_events, read_marks
+from tcc.dtw import WarpingPath
+from tcc.evaluate.labels import mark_events, order_events, read_marks
 from tcc.files import keep_earlier, result_stem, sha256, write_json
 from tcc.plots import Moment, plot_start
-from tcc.report.events import event_word
+from tcc.report.events import Event, event_word, marked_event
+from tcc.report.found_events import follow_path
 from tcc_config import AFTER_TRAINING, CONFIG
 from tcc_data import (
     clip_doubts,
@@ -84,7 +85,9 @@ def main() -> None:
         print(*write_sheets(args, learner, standard, check, settings), sep="\n")
 
     result = find_start(encoder, learner, standard, args.method, settings)
-    events = find_events(result.matches[0], standard, args.data_dir, args.mode)
+    threshold = settings.SKELETON_CONF_THRESHOLD
+    marks = read_marks(standard, args.data_dir, CONFIG.DATASET, args.mode)
+    events = find_events(marks, learner, standard, result.matches[0].path, threshold)
     for warning in result.warnings:
         log.warning("%s", warning)
     tell_doubts([learner, standard])
@@ -99,7 +102,6 @@ def main() -> None:
         "top_k": CONFIG.TOP_K,
     }
     keep_earlier(stem, inputs, (".mp4", ".png", ".json"))
-    threshold = settings.SKELETON_CONF_THRESHOLD
     if not args.no_video:
         draw_video(Path(f"{stem}.mp4"), result, learner, standard, args.speed, threshold)
         print(f"{stem}.mp4")
@@ -119,21 +121,25 @@ def main() -> None:
 
 
 def find_events(
-    match: Match, standard: Clip, data_dir: Path, mode: str
-) -> dict[str, tuple[int, int | None]]:
-    """Return the frames of the standard and of the learner for each event of the standard.
+    marks: Mapping[str, int], learner: Clip, standard: Clip, path: WarpingPath, threshold: float
+) -> dict[str, tuple[Event, Event | None]]:
+    """Return each event of the standard and of the learner, as in tcc_report.py.
 
-    The learner's frame is None if the event is outside the matched part.
+    The learner's event is None if it is outside the matched part and not found in a flight.
+
+    Args:
+        marks: {event: frame} of the standard, counted from its first frame in the folder.
+        learner, standard, path, threshold: see `follow_path`.
     """
-    marks = read_marks(standard, data_dir, CONFIG.DATASET, mode)
     names = order_events([marks])
-    frames = mark_events(marks, names, standard)
-    found = carry_events(map_frames(match.path, standard.num_frames), frames)
-    return {
-        name: (int(frame), round(place) if np.isfinite(place) else None)
-        for name, frame, place in zip(names, frames, found, strict=True)
+    frames = zip(names, mark_events(marks, names, standard), strict=True)
+    marked = {
+        name: marked_event(int(frame), standard.times_s)
+        for name, frame in frames
         if np.isfinite(frame)
     }
+    found = follow_path(learner, standard, marked, path, threshold)
+    return {name: (event, found.get(name)) for name, event in marked.items()}
 
 
 def describe(
@@ -141,7 +147,7 @@ def describe(
     learner: Clip,
     standard: Clip,
     method: str,
-    events: Mapping[str, tuple[int, int | None]],
+    events: Mapping[str, tuple[Event, Event | None]],
 ) -> dict[str, Any]:
     """Return the content of the JSON file, with the fields that other programs read.
 
@@ -162,12 +168,12 @@ def describe(
     is_found = certainty(result.confidences[0]) != "not found"
     moments = {
         name: {
-            "standard_frame": standard.first_frame + at_standard,
-            "standard_s": standard.times_s[at_standard],
-            "learner_frame": None if at_learner is None else first + at_learner,
-            "learner_s": None if at_learner is None else learner.times_s[at_learner],
+            "standard_frame": standard.first_frame + theirs.frame,
+            "standard_s": theirs.at_s(standard.times_s),
+            "learner_frame": None if mine is None else first + mine.frame,
+            "learner_s": None if mine is None else mine.at_s(learner.times_s),
         }
-        for name, (at_standard, at_learner) in events.items()
+        for name, (theirs, mine) in events.items()
         if is_found
     }
     return {
@@ -235,7 +241,7 @@ def draw_moments(
     result: Result,
     learner: Clip,
     standard: Clip,
-    events: Mapping[str, tuple[int, int | None]],
+    events: Mapping[str, tuple[Event, Event | None]],
     threshold: float,
 ) -> list[Moment]:
     """Draw both skaters at the start, at the events and at the end of the motion."""
@@ -249,7 +255,9 @@ def draw_moments(
         moments = [("start of the place most alike", ends[0]), ("its end", ends[1])]
     else:
         moments[1:1] = [
-            (event_word(name), pair[::-1]) for name, pair in events.items() if name not in ENDS
+            (event_word(name), (None if mine is None else mine.frame, theirs.frame))
+            for name, (theirs, mine) in events.items()
+            if name not in ENDS
         ]
     drawn = []
     for name, pair in moments:

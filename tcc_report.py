@@ -74,6 +74,7 @@ FILES = {
     "phases.srt": "phases as subtitles", "openpose": "OpenPose files for Kinovea",
     "summary.json": "all numbers",
 }  # fmt: skip
+HEIGHTS = ("flight", "height", "rise")
 MAX_CLIPS = 50  # of the motion that show what is usual
 TURN_S = 0.1  # the turn of a flight also counts this long before and after it
 
@@ -207,7 +208,7 @@ def standard_events(standard: Clip, args: argparse.Namespace, settings: Config) 
             )
     marks = args.events or read_marks(standard, args.data_dir, CONFIG.DATASET, args.mode)
     known = marked_events(standard, marks)
-    return find_events(standard, known, (0, standard.num_frames), settings.SKELETON_CONF_THRESHOLD)
+    return find_events(standard, known, settings.SKELETON_CONF_THRESHOLD)
 
 
 def marked_events(clip: Clip, marks: Mapping[str, int]) -> dict[str, Event]:
@@ -269,7 +270,7 @@ def good_executions(
         path = match_frames(found.matches[0], standard, clip, settings).path
         own = marked_events(clip, read_marks(clip, args.data_dir, CONFIG.DATASET, "train"))
         if {"takeoff", "landing"} <= own.keys():
-            own = find_events(clip, own, (0, clip.num_frames), threshold)
+            own = find_events(clip, own, threshold)
         else:
             own = learner_events(clip, standard, comparison.standard.events, path, threshold)
         is_opposed = opposed(turn, flight_turn(clip, own, settings))
@@ -297,6 +298,14 @@ def doubts_of_events(comparison: Comparison) -> list[str]:
         )
     if standard.events and not {"takeoff", "landing"} <= learner.events.keys():
         doubts.append(f"{learner.clip.name}: take-off or landing was not found")
+    for side in (learner, standard):
+        if side.contradicts_gravity:
+            air_s, height_m, rise_m = (side.quantities[name].value for name in HEIGHTS)
+            doubts.append(
+                f"{side.clip.name}: {air_s:.2f} s in the air mean a height of {height_m:.2f} m, "
+                f"but the hips rise by {rise_m:.2f} m; check take-off and landing, and whether the "
+                "video is in slow motion or the camera was raised with the skater"
+            )
     return doubts
 
 
@@ -331,14 +340,15 @@ def print_report(motion: str, comparison: Comparison, advice: Advice) -> None:
     print(f"{name}: {motion}, {describe_confidence(comparison.confidence)}")
     if parts := [
         f"{word(event)} at frame {learner.clip.first_frame + learner.events[event].frame} "
-        f"({learner.clip.times_s[learner.events[event].frame]:.2f} s)"
+        f"({learner.events[event].at_s(learner.clip.times_s):.3f} ± "
+        f"{learner.events[event].uncertainty_s:.3f} s)"
         for event in ("takeoff", "landing")
         if event in learner.events
     ]:
         if (air := learner.quantities.get("flight")) is not None:
-            parts.append(f"time in the air {air.value:.2f} ± {air.uncertainty:.2f} s")
+            parts.append(f"time in the air {air.value:.3f} ± {air.uncertainty:.3f} s")
             if (their := standard.quantities.get("flight")) is not None:
-                parts[-1] += f" ({other}: {their.value:.2f} ± {their.uncertainty:.2f} s)"
+                parts[-1] += f" ({other}: {their.value:.3f} ± {their.uncertainty:.3f} s)"
         print(f"{name}: {', '.join(parts)}")
     for number, item in enumerate(advice.instructions, 1):
         usual = f"; usual: {item.usual}" if item.usual else ""

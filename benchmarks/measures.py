@@ -30,6 +30,7 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.real_data import FS_FPS, fs_events, joints_3d, load  # noqa: E402
 from tcc import cli  # noqa: E402
 from tcc.features import HIPS, SHOULDERS, fill_joints, torso_length  # noqa: E402
+from tcc.flight import find_flight  # noqa: E402
 from tcc.report import events as jump_events  # noqa: E402
 from tcc.report import measures as jump_measures  # noqa: E402
 from tcc.report.events import BEND_S, Event, complete  # noqa: E402
@@ -166,13 +167,13 @@ def film(joints_m: Array, marks: Mapping[str, int], generator: np.random.Generat
     cosine = (towards * facing(joints_m)).sum(axis=-1) / np.linalg.norm(towards, axis=-1)
     events = complete(jump_events.mark(marks, times_s), points, times_s)
     curves = jump_measures.curves(keypoints, times_s, THRESHOLD)
-    flight = jump_events.find_flight(points, times_s)
+    flight = jump_events.flight_events(find_flight(points, times_s), times_s)
     rise = jump_events.rise_of_hips(events, points, times_s)
     turn = jump_measures.fastest_turn(points, events, times_s)
     others = {
         **distances_s(events, times_s),
         **{
-            f"{told} from the motion, s": times_s[flight[name].frame] - times_s[marks[name]]
+            f"{told} from the motion, s": flight[name].at_s(times_s) - times_s[marks[name]]
             for name, told in (("takeoff", "take-off"), ("landing", "landing"))
             if name in flight
         },

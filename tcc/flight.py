@@ -5,8 +5,9 @@ from take-off to landing. The lower ankle leaves the ice with them and comes bac
 flight the ice accelerates the body upwards, after it the ice stops the body. All flights that could
 be in a clip are fitted by least squares, and compared with a body that moves at a constant speed.
 
-A moment is a time between two frames. The frame of an event is the first one at its moment or
-later, so the moment of a mark is halfway between the marked frame and the one before.
+A person marks the first frame in the air and the first one on the ice again. On average it is half
+a frame after the moment itself. All times here are those of such marks, so that times of marks,
+times that a warping path gives, and times of flights can be compared.
 """
 
 from __future__ import annotations
@@ -39,19 +40,19 @@ INDEPENDENT_PER_S = 15  # frames a second whose errors do not depend on each oth
 RISE = 1.05  # ratio of the rise in the picture to g T^2 / 8, with TORSO_M as the scale
 RISE_SPREAD = 0.16  # standard deviation of the ratio's logarithm
 FIT = 19.0  # log likelihood ratio above which a fit is good
-AROUND_S = 0.15  # fits whose moments differ by less from the best one belong to one flight
-NEAR_S = 0.5  # a flight is near if both of its moments are
+AROUND_S = 0.15  # fits whose times differ by less from the best one belong to one flight
+NEAR_S = 0.5  # a flight is near if both of its times are
 # Standard deviations: of a mark between people; of a flight against marks and against the heights
 # of heels and toes in FS-Jump3D, besides that of the fit.
 MARK_S = (0.035, 0.035)
 SURE_S = (0.045, 0.05)
-AGREE = 3.0  # moments that are farther apart, in standard deviations, do not agree
+AGREE = 3.0  # times that are farther apart, in standard deviations, do not agree
 BLOCK = 4096  # take-offs that are fitted at once
 
 
 @dataclass(frozen=True, slots=True)
 class Flight:
-    """A flight: `times_s` (2,) are its take-off and landing, `sure_s` their standard deviations.
+    """A flight: `times_s` (2,) are its take-off and landing, `sure_s` (2,) standard deviations.
 
     `fit` is the log likelihood ratio of the flight and a body that moves at a constant speed.
     """
@@ -59,11 +60,6 @@ class Flight:
     times_s: Floats
     sure_s: Floats
     fit: float
-
-
-def moments(frames: Array, times_s: Times) -> Floats:
-    """Return the moments (...) s of marked frames (...): halfway to the frame before."""
-    return np.interp(np.asarray(frames, float) - 0.5, np.arange(len(times_s)), times_s)
 
 
 def find_flight(points: Array, times_s: Times, near_s: Array | None = None) -> Flight | None:
@@ -82,8 +78,8 @@ def choose_flight(flights: list[Flight], near_s: Array | None = None) -> Flight 
 
     Args:
         flights: of `find_flights`, of one clip.
-        near_s: (2,) moments of take-off and landing, NaN for one that is not known. Only a flight
-            whose moments are at most NEAR_S from them is returned.
+        near_s: (2,) times of take-off and landing, NaN for one that is not known. Only a flight
+            whose times are at most NEAR_S from them is returned.
     """
     for flight in flights:
         if near_s is None or not (np.abs(flight.times_s - near_s) > NEAR_S).any():
@@ -96,7 +92,7 @@ def find_flights(points: Array, times_s: Times) -> list[Flight]:
 
     A flight that begins or ends less than CONTACT_S from an end of the clip is left out.
 
-    The moments are the means of the fits around the best one, weighted by their likelihoods.
+    Its times are the means of the fits around the best one, weighted by their likelihoods.
 
     Args:
         points: (F, 17, 2) px, without gaps.
@@ -119,7 +115,8 @@ def find_flights(points: Array, times_s: Times) -> list[Flight]:
         sure_s = np.hypot(np.sqrt(variance) / TICKS_PER_S, SURE_S)
         contact = CONTACT_S * TICKS_PER_S
         if contact <= takeoff and landing < len(score) - contact:
-            flights.append(Flight(times_s[0] + mean / TICKS_PER_S, sure_s, fit))
+            found_s = times_s[0] + mean / TICKS_PER_S + 0.5 / rate(times_s)
+            flights.append(Flight(found_s, sure_s, fit))
         score[(takeoffs < landing) & (landings > takeoff)] = -np.inf
     return flights
 
@@ -168,34 +165,34 @@ def fits(heights: Array) -> Floats:
 
 
 def settle(marks_s: Floats, flight: Flight | None) -> tuple[Floats, Floats]:
-    """Combine the marked moments of a clip with its own flight.
+    """Combine the marks of a clip with its own flight.
 
     An early mark is put later, but keeps a part of what it differs from the flight.
 
     Args:
-        marks_s: (2,) moments of take-off and landing, see `moments`.
+        marks_s: (2,) times of the marked frames, NaN for one that is not marked.
         flight: of the same clip.
 
     Returns:
-        (2,) s, moments and their standard deviations.
+        (2,) s, times and their standard deviations.
     """
     return refine(marks_s, np.array(MARK_S), flight)
 
 
 def refine(mapped_s: Floats, sure_s: Floats, flight: Flight | None) -> tuple[Floats, Floats]:
-    """Combine moments that were carried over to a clip with the clip's own flight.
+    """Combine times that were carried over to a clip with the clip's own flight.
 
-    The result is their mean, weighted by 1 / variance. A moment that differs from the flight by
+    The result is their mean, weighted by 1 / variance. A time that differs from the flight by
     more than AGREE standard deviations is returned as it is. In both cases half of the difference
     is added to the uncertainty.
 
     Args:
-        mapped_s: (2,) moments of take-off and landing, NaN for one that is not known.
+        mapped_s: (2,) times of take-off and landing, NaN for one that is not known.
         sure_s: (2,) their standard deviations.
         flight: of the same clip; None changes nothing.
 
     Returns:
-        (2,) s, moments and their standard deviations.
+        (2,) s, times and their standard deviations.
     """
     if flight is None:
         return mapped_s, sure_s
@@ -206,25 +203,23 @@ def refine(mapped_s: Floats, sure_s: Floats, flight: Flight | None) -> tuple[Flo
     return refined_s, np.hypot(sure_s * np.sqrt(1 - weight), apart_s / 2)
 
 
-def carry(path: WarpingPath, standard_s: Times, learner_s: Times, at_s: Array) -> Floats:
-    """Return the learner's moments (...) s at moments of the standard.
+def carry(path: WarpingPath, standard_s: Times, learner_s: Times, at_s: Array | float) -> Floats:
+    """Return the times of the learner that match times of the standard.
 
     Args:
         path: (K, 2) pairs of a standard's and a learner's frame.
         standard_s: (N,) s.
         learner_s: (M,) s.
-        at_s: (...) s, moments of the standard.
+        at_s: (...) s, times of the standard.
 
     Returns:
-        (...) s, NaN for a moment before the path's first frame, by more than one frame, or after
-        its last.
+        (...) s, NaN before and after the path.
     """
     mates = map_frames(path, len(standard_s))
-    frames = np.flatnonzero(~np.isnan(mates))
-    mates_s = np.interp(mates[frames], np.arange(len(learner_s)), learner_s)
-    at = np.interp(at_s, standard_s, np.arange(len(standard_s)))
-    inside = (at > frames[0] - 1) & (at <= frames[-1])
-    return np.where(inside, np.interp(at, frames, mates_s), np.nan)
+    known = ~np.isnan(mates)
+    mates_s = np.interp(mates[known], np.arange(len(learner_s)), learner_s)
+    found_s = np.interp(at_s, standard_s[known], mates_s, left=np.nan, right=np.nan)
+    return np.asarray(found_s, np.float64)
 
 
 def airborne(flights: Sequence[Flight], times_s: Times) -> NDArray[np.bool_]:

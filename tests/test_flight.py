@@ -21,7 +21,7 @@ Array = NDArray[np.floating[Any]]
 Times = NDArray[np.float64]
 
 
-def moments_of(points: Array, times_s: Times) -> Times:
+def times_of(points: Array, times_s: Times) -> Times:
     found = find_flight(points, times_s)
     assert found
     return found.times_s
@@ -29,11 +29,11 @@ def moments_of(points: Array, times_s: Times) -> Times:
 
 @pytest.mark.parametrize("fps", [25, 30, 60])
 @pytest.mark.parametrize("flight_s", [0.31, 0.45, 0.7])
-def test_moments_are_right_to_a_fraction_of_a_frame(fps: float, flight_s: float) -> None:
-    for later in (0.0, 0.3, 0.7):  # frames; the moments do not keep to the frames
+def test_times_are_right_to_a_fraction_of_a_frame(fps: float, flight_s: float) -> None:
+    for later in (0.0, 0.3, 0.7):  # frames
         points, times_s, _ = straight_up(flight_s, fps)
         times_s = times_s + later / fps
-        found_s = moments_of(points, times_s) - later / fps
+        found_s = times_of(points, times_s) - (later + 0.5) / fps
         np.testing.assert_allclose(found_s, [START_S, START_S + flight_s], atol=0.012)
 
 
@@ -101,16 +101,16 @@ def test_contacts_must_be_in_the_clip() -> None:
         assert bool(find_flights(points[frames], times_s[frames])) == found
 
 
-def test_moments_do_not_depend_on_camera_and_clock() -> None:
+def test_times_do_not_depend_on_camera_and_clock() -> None:
     points, times_s, _ = straight_up(0.45, 30)
     points = points + np.random.default_rng(1).normal(0, 1, points.shape)
-    found_s = moments_of(points, times_s)
+    found_s = times_of(points, times_s)
     moving = points + times_s[:, None, None] * [200, 100]
     for same in (3 * points, flip(points), points + 500, moving):
-        np.testing.assert_allclose(moments_of(same, times_s), found_s, atol=1e-4)
-    np.testing.assert_allclose(moments_of(points, times_s + 5), found_s + 5, atol=1e-4)
+        np.testing.assert_allclose(times_of(same, times_s), found_s, atol=1e-4)
+    np.testing.assert_allclose(times_of(points, times_s + 5), found_s + 5, atol=1e-4)
     kept = np.delete(np.arange(len(points)), [10, 11, 33, 40, 52])
-    np.testing.assert_allclose(moments_of(points[kept], times_s[kept]), found_s, atol=0.015)
+    np.testing.assert_allclose(times_of(points[kept], times_s[kept]), found_s, atol=0.015)
 
 
 def test_nothing_is_found_where_nobody_jumps() -> None:
@@ -143,7 +143,7 @@ def test_all_jumps_are_found_the_best_first_and_one_is_chosen() -> None:
         (flight.fit for flight in flights), reverse=True
     )
     found_s = [flight.times_s[0] for flight in flights]
-    np.testing.assert_allclose(found_s, [later_s + START_S, START_S], atol=0.02)
+    np.testing.assert_allclose(found_s, [later_s + START_S, START_S], atol=0.03)
     assert choose_flight(flights) is flights[0]
     near_s = np.array([START_S, START_S + 0.31])
     for offsets_s in ((0.0, 0.0), (0.4, 0.4), (np.nan, 0.0), (0.0, np.nan)):
@@ -173,7 +173,7 @@ def test_flights_of_synthetic_skaters_from_three_cameras() -> None:
     for seed in range(8):
         motion = axel(seed, bool(seed % 2))
         times_s = np.arange(len(motion.joints_m)) / motion.fps
-        true_s = fl.moments(np.array([motion.events[k] for k in ("takeoff", "landing")]), times_s)
+        true_s = times_s[[motion.events[name] for name in ("takeoff", "landing")]]
         for degrees in (0, 60, 120):
             found = find_flight(seen_from(motion.joints_m, degrees), times_s)
             assert found
@@ -181,14 +181,7 @@ def test_flights_of_synthetic_skaters_from_three_cameras() -> None:
     assert (np.abs(wrong) < 1).all()
 
 
-def test_moment_of_a_mark_is_halfway_to_the_frame_before() -> None:
-    times_s = np.array([0.0, 0.1, 0.2, 0.4])
-    found_s = fl.moments(np.array([0, 1, 3, np.nan]), times_s)
-    np.testing.assert_allclose(found_s, [0, 0.05, 0.3, np.nan])
-    np.testing.assert_array_equal(np.searchsorted(times_s, found_s[:3]), [0, 1, 3])
-
-
-def test_refined_moments_are_weighted_by_their_variances() -> None:
+def test_refined_times_are_weighted_by_their_variances() -> None:
     flight = Flight(np.array([1.0, 1.5]), np.array([0.03, 0.04]), 30)
     mapped_s, sure_s = np.array([1.1, 1.4]), np.array([0.06, 0.04])
     found_s, found_sure_s = fl.refine(mapped_s, sure_s, flight)
@@ -197,7 +190,7 @@ def test_refined_moments_are_weighted_by_their_variances() -> None:
     np.testing.assert_allclose(found_sure_s, np.hypot(single_s, 0.05))
 
 
-def test_moments_that_do_not_agree_with_the_flight_are_kept() -> None:
+def test_times_that_do_not_agree_with_the_flight_are_kept() -> None:
     flight = Flight(np.array([1.0, 1.5]), np.array([0.03, 0.03]), 30)
     near = fl.AGREE * np.hypot(0.04, 0.03)
     for apart_s, changed in ((near - 0.001, True), (near + 0.001, False)):
@@ -219,14 +212,12 @@ def test_a_settled_mark_keeps_part_of_its_offset() -> None:
     assert sure_s[1] < fl.MARK_S[1]
 
 
-def test_moments_are_carried_along_the_path_between_the_frames() -> None:
+def test_times_are_carried_along_the_path_between_the_frames() -> None:
     standard_s, learner_s = np.arange(20) / 10, np.arange(50) / 20
     path = np.array([[5, 10], [6, 14], [7, 15], [7, 17], [9, 20]])
-    at_s = np.array([0.45, 0.55, 0.7, 0.85, 0.9, 0.95, 0.4, np.nan])
+    at_s = np.array([0.5, 0.55, 0.7, 0.85, 0.9, 0.95, 0.45, np.nan])
     found_s = fl.carry(path, standard_s, learner_s, at_s)
-    np.testing.assert_allclose(
-        found_s, [0.5, 0.6, 0.8, 0.95, 1.0, np.nan, np.nan, np.nan], atol=1e-9
-    )
+    np.testing.assert_allclose(found_s, [0.5, 0.6, 0.8, 0.95, 1.0, np.nan, np.nan, np.nan])
 
 
 @pytest.mark.real
@@ -240,7 +231,7 @@ def test_flights_of_recorded_jumps(real_data: Path) -> None:
         found = find_flight(points, clip.times_s)
         marks = np.array([frames["takeoff"], frames["landing"]])
         if found:
-            apart.append((found.times_s - fl.moments(marks, clip.times_s)) * 30)
+            apart.append((found.times_s - clip.times_s[marks]) * 30)
         for part in (slice(0, marks[0] - 3), slice(marks[1] + 3, None)):
             assert find_flights(points[part], clip.times_s[part]) == [] or video == "c05"
     assert len(apart) >= 31  # of 33; one is in slow motion

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from tcc.features import fill_joints
+from tcc.flight import GRAVITY, MARK_S
 from tcc.report import events, measures
+from tcc.report.events import Quantity
 from tcc.report.measures import MEASURES, mirror_name
-from tcc.report.performance import QUANTITIES, Performance, perform
+from tcc.report.performance import CONTRADICTS, QUANTITIES, Performance, perform
 from tests.conftest import make_clip
 from tests.jumpers import axel, keypoints_of, seen_from
 
@@ -78,3 +83,26 @@ def test_a_hidden_wrist_makes_the_closing_of_the_arms_uncertain() -> None:
     sure = perform(plain, marks, 0.2).quantities["arms_closing"]
     hidden = perform(make_clip(keypoints), marks, 0.2).quantities["arms_closing"]
     assert hidden.uncertainty == pytest.approx(np.hypot(sure.uncertainty, half / 30 / 2))
+
+
+def test_air_time_and_height_must_agree() -> None:
+    found = performance(clockwise=False, degrees=90)
+    assert not found.contradicts_gravity
+    slow = replace(found.clip, times_s=found.clip.times_s * 2)
+    assert perform(slow, found.events, 0.2).contradicts_gravity
+    assert not perform(found.clip, {}, 0.2).contradicts_gravity
+    air_s, sure_m = 0.5, 0.03
+    by_marks = GRAVITY * air_s / 4 * math.hypot(*MARK_S)
+    in_motion = {name: replace(event, source="motion") for name, event in found.events.items()}
+    for source, total in (
+        (in_motion, math.hypot(sure_m, sure_m)),
+        (found.events, math.hypot(sure_m, sure_m, by_marks)),
+    ):
+        for times, is_told in ((0.99, False), (1.01, True), (-0.99, False), (-1.01, True)):
+            quantities = {
+                "flight": Quantity(air_s, 0.01),
+                "height": Quantity(0.3 + times * CONTRADICTS * total, sure_m),
+                "rise": Quantity(0.3, sure_m),
+            }
+            changed = replace(found, events=source, quantities=quantities)
+            assert changed.contradicts_gravity == is_told

@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 import pytest
 
+import tcc_get_start
 import tcc_report
 from tcc.features import flip
 from tcc.report import instructions
@@ -86,13 +87,15 @@ def test_a_report_holds_all_files_and_the_marked_events(
     assert printed[-1] == "result/a_vs_b/report.html"
     assert printed[0].startswith("a: jump, confidence 0.8")
     summary = read(folder)
+    assert not any("in the air" in warning for warning in summary["warnings"])
     learner, standard = axel(3, clockwise=False), axel(4, clockwise=False)
     for name in ("takeoff", "landing"):
         moments = summary["events"][name]
         assert moments["standard"]["frame"] == standard.events[name]
         assert moments["standard"]["source"] == "marked"
         assert abs(moments["learner"]["frame"] - learner.events[name]) <= 2
-        assert f"{moments['learner']['time_s']:.2f} s" in printed[1]
+        time_s, sure_s = (moments["learner"][field] for field in ("time_s", "uncertainty_s"))
+        assert f"({time_s:.3f} ± {sure_s:.3f} s)" in printed[1]
     assert list(summary["events"]) == ["entry", "takeoff", "peak", "landing", "exit"]
     numbers = {(row["measure"], row["at"]): row for row in summary["numbers"]}
     flight_s = (standard.events["landing"] - standard.events["takeoff"]) / 30
@@ -129,6 +132,28 @@ def test_unmarked_events_are_found_in_the_motion_and_this_is_told(
     told = r"c: take-off and landing are not marked; by its motion they are at frames \d+ and \d+"
     assert re.search(told, caplog.text)
     assert any(re.search(told, warning) for warning in summary["warnings"])
+
+
+def test_every_command_says_the_same_time(work: Path, call: Call) -> None:
+    call(tcc_report.main, *START, "--no-video", cwd=work)
+    call(tcc_get_start.main, *START, "--no-video", cwd=work)
+    start = json.loads((work / "result" / f"start_{MOTION}_a_vs_b.json").read_text())
+    moments = read(work / "result" / "a_vs_b")["events"]
+    for name, event in start["events"].items():
+        assert event["learner_s"] == moments[name]["learner"]["time_s"]
+        assert event["learner_frame"] == moments[name]["learner"]["frame"]
+    assert list(start["events"]) == ["takeoff", "landing"]
+
+
+def test_an_air_time_that_the_height_contradicts_is_told(
+    work: Path, call: Call, caplog: pytest.LogCaptureFixture
+) -> None:
+    true = axel(4, clockwise=False).events
+    option = f"takeoff={true['takeoff'] - 15},landing={true['landing'] + 10}"
+    call(tcc_report.main, *START, "--no-video", "--events", option, cwd=work)
+    told = r"b: 1\.\d\d s in the air mean a height of \d\.\d\d m, but the hips rise by \d\.\d\d m; "
+    assert re.search(told, caplog.text)
+    assert any(re.match(told, warning) for warning in read(work / "result" / "a_vs_b")["warnings"])
 
 
 def test_left_and_right_are_those_of_a_learner_who_turns_the_other_way(

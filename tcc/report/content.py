@@ -177,7 +177,7 @@ def _describe_event(performance: Performance, name: str) -> dict[str, Any] | Non
     event, clip = performance.events[name], performance.clip
     return {
         "frame": clip.first_frame + event.frame,
-        "time_s": float(clip.times_s[event.frame]),
+        "time_s": event.at_s(clip.times_s),
         "uncertainty_s": event.uncertainty_s,
     }
 

@@ -15,7 +15,7 @@ standard, carried over to the learner by the warping path. "motion": found in th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -23,48 +23,53 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
 from tcc.clock import clock, nearest, rate, resample
-from tcc.dtw import WarpingPath, map_frames
-from tcc.features import ANKLES, HIPS, SHOULDERS, torso_length
+from tcc.dtw import WarpingPath
+from tcc.features import ANKLES, HIPS, torso_length
 from tcc.files import UserError
+from tcc.flight import GRAVITY, TORSO_M, Flight, carry, refine, settle
 
 Array = NDArray[np.floating[Any]]
 Times = NDArray[np.float64]
 Source = Literal["marked", "matched", "motion"]
 
 EVENTS = ("entry", "takeoff", "peak", "landing", "exit")
+FLIGHT = ("takeoff", "landing")
 # The events at which each phase begins and ends. The approach and the glide after the jump last at
 # most GLIDE_S. In the phase "push" the legs straighten, in "absorb" they bend again.
 PHASES = {
-    "approach": (None, "entry"), "push": ("entry", "takeoff"), "flight": ("takeoff", "landing"),
+    "approach": (None, "entry"), "push": ("entry", "takeoff"), "flight": FLIGHT,
     "absorb": ("landing", "exit"), "glide": ("exit", None),
 }  # fmt: skip
 # The phases whose duration differs more between skaters than it is off; see docs/measures.md.
-TEMPO = {"push": ("entry", "takeoff"), "flight": ("takeoff", "landing")}
+TEMPO = {"push": ("entry", "takeoff"), "flight": FLIGHT}
 GLIDE_S = 1.0
 BEND_S = (0.1, 0.5)  # shortest and longest time from entry to take-off, and from landing to exit
-FLIGHT_S = (0.2, 0.95)  # shortest and longest flight that is searched for
-GRAVITY = 9.81
-TORSO_M = 0.47  # torso of FS-Jump3D's skaters: 0.43 to 0.52 m
 TORSO_SPREAD = 0.1  # standard deviation of the torso's length between people, as a share of it
-SMOOTH_S = 1 / 30  # standard deviation of the Gaussian that smooths heights and speeds
-EDGES_S = 0.05  # part of a flight that the smoothing hides at its two ends
-CLEAR = 0.1  # a flight needs a score above that of this many seconds under gravity
+SMOOTH_S = 1 / 30  # standard deviation of the Gaussian that smooths heights
 FIT_FRAMES = 5  # fewest frames of a flight through which a parabola is fitted
 RISE_M = 0.04  # what else the rise of the hips is off, measured on FS-Jump3D
 LEVEL = 0.05  # heights that differ by less, in torso lengths, are called equal
 WINDOW_S = 0.2  # the slope of the path is that of the pairs at most this long from the event
-# Measured on 16 amateur jumps with marked events: the error that 68 % of the events don't exceed.
-MATCH_S = 0.067  # of an event carried over by the path
-MOTION_S = {"takeoff": 0.04, "landing": 0.08}  # of an event found in the motion
+# The error that 68 % of the events that are carried over by the path don't exceed, measured on 16
+# amateur jumps with marked events.
+MATCH_S = 0.067
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A moment of a clip: `frame`, `uncertainty_s` and `source`, see the top of this file."""
+    """A moment of a clip: `frame`, `uncertainty_s` and `source`, see the top of this file.
+
+    `time_s` is the time to a fraction of a frame, if it is known: that of the frame on average.
+    """
 
     frame: int
     uncertainty_s: float
     source: Source
+    time_s: float | None = None
+
+    def at_s(self, times_s: Times) -> float:
+        """Return the time in s, in a clip whose frames have the times (F,) s."""
+        return float(times_s[self.frame]) if self.time_s is None else self.time_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +86,7 @@ def event_word(name: str) -> str:
 
 
 def mark(frames: Mapping[str, int], times_s: Times) -> dict[str, Event]:
-    """Return the events that a person marked.
-
-    The moment is between the frame and the one before it, so the standard deviation is that of a
-    uniform distribution over this interval: its length / sqrt(12).
+    """Return the events that a person marked, see `marked_event`.
 
     Args:
         frames: {event: frame} of the clip; names other than EVENTS are left out.
@@ -103,9 +105,16 @@ def mark(frames: Mapping[str, int], times_s: Times) -> dict[str, Event]:
     if any(first >= second for first, second in zip(order[:-1], order[1:], strict=True)):
         told = ", ".join(f"{name}={frame}" for name, frame in known.items())
         raise UserError(f"{told}: the frames must rise in this order of the events")
-    return {
-        name: Event(frame, _interval_s(times_s, frame), "marked") for name, frame in known.items()
-    }
+    return {name: marked_event(frame, times_s) for name, frame in known.items()}
+
+
+def marked_event(frame: int, times_s: Times) -> Event:
+    """Return an event that a person marked in a clip whose frames have the times (F,) s.
+
+    The moment is between the frame and the one before it, so the standard deviation is that of a
+    uniform distribution over this interval: its length / sqrt(12).
+    """
+    return Event(frame, _interval_s(times_s, frame), "marked")
 
 
 def carry_over(
@@ -127,78 +136,82 @@ def carry_over(
     Returns:
         The events that are on the path.
     """
-    learner = map_frames(path, len(standard_s))
     carried = {}
     for name, event in events.items():
-        if np.isnan(learner[event.frame]):
+        at_s = event.at_s(standard_s)
+        time_s = float(carry(path, standard_s, learner_s, at_s))
+        if np.isnan(time_s):
             continue
-        frame = int(np.rint(learner[event.frame]))
+        frame = int(nearest(learner_s, np.array([time_s]))[0])
         pairs_s = np.stack([standard_s[path[:, 0]], learner_s[path[:, 1]]], axis=1)
-        pairs_s = pairs_s[np.abs(pairs_s[:, 0] - standard_s[event.frame]) <= WINDOW_S]
+        pairs_s = pairs_s[np.abs(pairs_s[:, 0] - at_s) <= WINDOW_S]
         slope, bent_s = _line(pairs_s) if len(np.unique(pairs_s[:, 0])) > 2 else (1.0, 0.0)
         parts_s = (_interval_s(learner_s, frame), slope * event.uncertainty_s, bent_s, MATCH_S)
-        carried[name] = Event(frame, float(np.linalg.norm(parts_s)), "matched")
+        carried[name] = Event(frame, float(np.linalg.norm(parts_s)), "matched", time_s)
     return carried
 
 
-def find_flight(points: Array, times_s: Times) -> dict[str, Event]:
-    """Find take-off and landing in the motion of hips and shoulders under gravity.
+def times_of(events: Mapping[str, Event], times_s: Times) -> Times:
+    """Return the times of take-off and landing (2,), NaN for one that is not known."""
+    return np.array([events[name].at_s(times_s) if name in events else np.nan for name in FLIGHT])
 
-    In a flight of T seconds the vertical speed falls by g T. Hips and shoulders rise fastest at the
-    take-off and fall fastest at the landing. Of all pairs of frames whose distance T is in
-    FLIGHT_S, the one with the largest score d - |d - g (T - EDGES_S)| is the flight, where d is by
-    how much the smoothed speed falls. The metre is TORSO_M, so slow motion shows no flight.
+
+def settle_marks(
+    events: Mapping[str, Event], flight: Flight | None, times_s: Times
+) -> dict[str, Event]:
+    """Return the events of a clip, the times of marks combined with the flight of the same clip.
 
     Args:
-        points: (F, 17, 2) px, without gaps.
+        events: of the clip.
+        flight: of `tcc.flight.find_flight`; None changes nothing.
         times_s: (F,) s.
-
-    Returns:
-        "takeoff" and "landing"; empty if the clip shows no flight.
     """
-    ticks_s = clock(times_s, rate(times_s))
-    points, fps = resample(points, times_s, ticks_s), rate(ticks_s)
-    trunk = -points[:, SHOULDERS + HIPS, 1].mean(axis=1)
-    speed = gaussian_filter1d(trunk, SMOOTH_S * fps, order=1) * fps / torso_length(points, fps)
-    best = (CLEAR * GRAVITY / TORSO_M, 0, 0)
-    for length in range(round(FLIGHT_S[0] * fps), min(round(FLIGHT_S[1] * fps), len(speed) - 1)):
-        fall = speed[:-length] - speed[length:]
-        score = fall - np.abs(fall - (length / fps - EDGES_S) * GRAVITY / TORSO_M)
-        start = int(score.argmax())
-        best = max(best, (float(score[start]), start, start + length))
-    if not best[2]:
+    settled = dict(events)
+    for name, time_s in zip(FLIGHT, settle(times_of(events, times_s), flight)[0], strict=True):
+        if name in events and events[name].source == "marked":
+            settled[name] = replace(events[name], time_s=float(time_s))
+    return settled
+
+
+def flight_events(flight: Flight | None, times_s: Times) -> dict[str, Event]:
+    """Return take-off and landing of a flight, without one none.
+
+    Args:
+        flight: of `tcc.flight.find_flight`.
+        times_s: (F,) s of the clip.
+    """
+    if flight is None:
         return {}
-    frames = nearest(times_s, ticks_s[list(best[1:])])
-    return {
-        name: Event(int(frame), float(np.hypot(_interval_s(times_s, frame), sure_s)), "motion")
-        for frame, (name, sure_s) in zip(frames, MOTION_S.items(), strict=True)
-    }
+    found = zip(FLIGHT, flight.times_s, flight.sure_s, strict=True)
+    return {name: _event(time_s, sure_s, "motion", times_s) for name, time_s, sure_s in found}
 
 
 def combine(
-    matched: Mapping[str, Event], motion: Mapping[str, Event], times_s: Times
+    matched: Mapping[str, Event], flight: Flight | None, times_s: Times
 ) -> dict[str, Event]:
-    """Combine the events that the path gives with those of the learner's own motion.
+    """Combine the events that the path gives with the flight of the clip, see `tcc.flight.refine`.
 
-    An event of both is their mean, weighted by 1 / variance. Half of their distance is added to its
-    uncertainty: on recorded jumps the error grows with this distance, and hardly with anything that
-    the path itself shows. An event of only one is kept.
+    On recorded jumps, the error grows with the distance of path and flight, and hardly with
+    anything that the path itself shows. An event of only one is kept.
 
     Args:
         matched: from `carry_over`.
-        motion: from `find_flight`.
-        times_s: (F,) s of the learner.
+        flight: of the clip.
+        times_s: (F,) s of the clip.
     """
-    combined = {**motion, **matched}
-    for name in matched.keys() & motion.keys():
-        both = (matched[name], motion[name])
-        frames = np.array([event.frame for event in both])
-        weights = np.array([event.uncertainty_s for event in both]) ** -2.0
-        frame = int(np.rint(np.average(frames, weights=weights)))
-        apart_s = abs(times_s[frames[0]] - times_s[frames[1]])
-        sure_s = float(np.hypot(weights.sum() ** -0.5, apart_s / 2))
-        combined[name] = Event(frame, sure_s, "matched")
-    return combined
+    sure_s = [matched[name].uncertainty_s if name in matched else np.nan for name in FLIGHT]
+    refined = zip(
+        FLIGHT, *refine(times_of(matched, times_s), np.array(sure_s), flight), strict=True
+    )
+    return {
+        **flight_events(flight, times_s),
+        **matched,
+        **{
+            name: _event(time_s, sure_s, "matched", times_s)
+            for name, time_s, sure_s in refined
+            if name in matched
+        },
+    }
 
 
 def complete(events: Mapping[str, Event], points: Array, times_s: Times) -> dict[str, Event]:
@@ -252,7 +265,7 @@ def tempo(events: Mapping[str, Event], times_s: Times) -> dict[str, Quantity]:
     """Return the duration in s of the phases in TEMPO; that of "flight" is the air time."""
     return {
         phase: Quantity(
-            float(times_s[events[last].frame] - times_s[events[first].frame]),
+            events[last].at_s(times_s) - events[first].at_s(times_s),
             float(np.hypot(events[first].uncertainty_s, events[last].uncertainty_s)),
         )
         for phase, (first, last) in TEMPO.items()
@@ -326,6 +339,11 @@ def _line(pairs: Array) -> tuple[float, float]:
     x, y = (pairs - pairs.mean(axis=0)).T
     slope = float((x * y).sum() / (x * x).sum())
     return slope, float(np.sqrt(np.mean((y - slope * x) ** 2)))
+
+
+def _event(time_s: float, sure_s: float, source: Source, times_s: Times) -> Event:
+    frame = int(nearest(times_s, np.array([time_s]))[0])
+    return Event(frame, float(sure_s), source, float(time_s))
 
 
 def _interval_s(times_s: Times, frame: int) -> float:

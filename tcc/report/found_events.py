@@ -3,16 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 
 from tcc.clips import Clip
 from tcc.dtw import WarpingPath
 from tcc.features import fill_joints
-from tcc.report.events import Event, carry_over, combine, complete, find_flight
+from tcc.flight import find_flight
+from tcc.report.events import (
+    FLIGHT,
+    Event,
+    carry_over,
+    combine,
+    complete,
+    flight_events,
+    settle_marks,
+    times_of,
+)
 
 NEAR_S = 0.5  # a flight is searched for in the matched part, and this long before and after it
+
+
+def follow_path(
+    learner: Clip, standard: Clip, events: Mapping[str, Event], path: WarpingPath, threshold: float
+) -> dict[str, Event]:
+    """Return the events of the standard in the learner's clip, by the path and by both flights.
+
+    Marks are settled by the standard's own flight, carried over by the path, and refined by the
+    learner's flight.
+
+    Args:
+        learner: the clip.
+        standard: the clip with events.
+        events: of the standard, with any names.
+        path: pairs of a standard's and a learner's frame.
+        threshold: joints of a lower confidence are interpolated.
+
+    Returns:
+        The events that are on the path; take-off and landing also if only the flight shows them.
+    """
+    times_s = learner.times_s
+    points = fill_joints(standard.keypoints, threshold)
+    flight = find_flight(points, standard.times_s, times_of(events, standard.times_s))
+    settled = settle_marks(events, flight, standard.times_s)
+    carried = carry_over(settled, path, standard.times_s, times_s)
+    near_s = times_s[path[[0, -1], 1]] + (-NEAR_S, NEAR_S)
+    near = slice(*np.searchsorted(times_s, near_s))
+    points = fill_joints(learner.keypoints, threshold)[near]
+    return combine(carried, find_flight(points, times_s[near], times_of(carried, times_s)), times_s)
 
 
 def learner_events(
@@ -21,42 +59,27 @@ def learner_events(
     """Return the events of a clip: those of the standard by the path, and those of its own motion.
 
     Args:
-        learner: the clip.
-        standard: the clip with events.
+        learner, standard, path, threshold: see `follow_path`.
         events: of the standard. Those that are not marked are found again in the learner's motion,
             except take-off and landing.
-        path: pairs of a standard's and a learner's frame.
-        threshold: joints of a lower confidence are interpolated.
     """
     used = {
-        name: event
-        for name, event in events.items()
-        if name in ("takeoff", "landing") or event.source == "marked"
+        name: event for name, event in events.items() if name in FLIGHT or event.source == "marked"
     }
-    carried = carry_over(used, path, standard.times_s, learner.times_s)
-    near_s = learner.times_s[path[[0, -1], 1]] + (-NEAR_S, NEAR_S)
-    near = np.searchsorted(learner.times_s, near_s)
-    return find_events(learner, carried, (int(near[0]), int(near[1])), threshold)
+    found = follow_path(learner, standard, used, path, threshold)
+    return complete(found, fill_joints(learner.keypoints, threshold), learner.times_s)
 
 
-def find_events(
-    clip: Clip, known: Mapping[str, Event], part: tuple[int, int], threshold: float
-) -> dict[str, Event]:
-    """Add the events that are found in the motion of a clip to those that are known.
+def find_events(clip: Clip, marked: Mapping[str, Event], threshold: float) -> dict[str, Event]:
+    """Add the events that are found in the motion of a clip to those that are marked.
 
     Args:
         clip: F frames.
-        known: marked, or carried over.
-        part: first frame and end (exclusive) of the part of the clip that is searched for a flight.
+        marked: if take-off or landing is, the other one is not added.
         threshold: joints of a lower confidence are interpolated.
     """
     points = fill_joints(clip.keypoints, threshold)
-    start, end = part
-    flight = {
-        name: replace(event, frame=start + event.frame)
-        for name, event in find_flight(points[start:end], clip.times_s[start:end]).items()
-    }
-    if any(event.source == "marked" for event in known.values()):
-        flight = {} if {"takeoff", "landing"} & known.keys() else flight
-        return complete({**flight, **known}, points, clip.times_s)
-    return complete(combine(known, flight, clip.times_s), points, clip.times_s)
+    found = dict(marked)
+    if not set(FLIGHT) & marked.keys():
+        found |= flight_events(find_flight(points, clip.times_s), clip.times_s)
+    return complete(found, points, clip.times_s)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -10,7 +11,9 @@ import numpy as np
 from tcc.clips import Clip
 from tcc.coco import JOINTS
 from tcc.features import fill_joints, flip
+from tcc.flight import GRAVITY, MARK_S
 from tcc.report.events import (
+    FLIGHT,
     Event,
     Quantity,
     height_from_air_time,
@@ -61,6 +64,7 @@ QUANTITIES = {
     ),
 }
 WRISTS = [JOINTS.index(f"{side}_wrist") for side in ("left", "right")]
+CONTRADICTS = 2.5  # standard deviations by which the two heights of a jump must differ
 TURN_ERROR = 0.18  # median error of "fastest_turn", a share of the flight; see docs/measures.md
 
 
@@ -88,6 +92,25 @@ class Performance:
     curves: dict[str, Curve]
     values: dict[tuple[str, str], Value]
     quantities: dict[str, Quantity]
+
+    @property
+    def contradicts_gravity(self) -> bool:
+        """Whether the height from the air time and the rise of the hips exclude each other.
+
+        They differ by more than CONTRADICTS standard deviations. To the variance of a marked event,
+        that of marks between people is added, MARK_S squared.
+        """
+        if not {"height", "rise"} <= self.quantities.keys():
+            return False
+        air_time, height, rise = (self.quantities[name] for name in ("flight", "height", "rise"))
+        marks_s = [
+            mark_s
+            for name, mark_s in zip(FLIGHT, MARK_S, strict=True)
+            if self.events[name].source == "marked"
+        ]
+        by_marks = GRAVITY * air_time.value / 4 * math.hypot(*marks_s)
+        sure = math.hypot(height.uncertainty, rise.uncertainty, by_marks)
+        return abs(height.value - rise.value) > CONTRADICTS * sure
 
 
 def perform(

@@ -172,7 +172,7 @@ def _moment(performance: Performance, name: str) -> Moment | None:
         return None
     clip = performance.clip
     return Moment(
-        clip.first_frame + event.frame, float(clip.times_s[event.frame]), event.uncertainty_s,
+        clip.first_frame + event.frame, event.at_s(clip.times_s), event.uncertainty_s,
         event.source,
     )  # fmt: skip
 
