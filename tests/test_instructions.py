@@ -23,6 +23,7 @@ from benchmarks.instructions import (
     synthetic,
 )
 from tcc.clips import Clip
+from tcc.confidence import CONFIDENT
 from tcc.features import flip
 from tcc.files import UserError
 from tcc.report import instructions
@@ -250,7 +251,7 @@ def test_validity_and_confidence_are_weights() -> None:
     assert score(performance(values=values, share=0.5)) == pytest.approx(whole / 2)
     half = performance("standard", share=0.5)
     assert score(performance(values=values), half) == pytest.approx(whole / 2)
-    assert score(performance(values=values), confidence=0.4) == pytest.approx(whole / 2)
+    assert score(performance(values=values), confidence=CONFIDENT / 2) == pytest.approx(whole / 2)
     assert score(performance(values=values), confidence=0.9) == pytest.approx(whole)
     turning = {("ankle_gap", "flight"): 3.0}
     whole = score(performance(values=turning))
