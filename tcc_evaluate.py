@@ -55,6 +55,7 @@ from tcc.evaluate.labels import (
 from tcc.evaluate.leak_tests import change_clips
 from tcc.evaluate.tables import print_results
 from tcc.files import UserError, keep_earlier, result_stem, sha256, write_json
+from tcc.flight import FLIGHT
 from tcc.plots import plot_error_distribution
 from tcc.progress import progress
 from tcc_config import CONFIG, TRAINING, Config
@@ -66,7 +67,7 @@ Array = NDArray[np.floating[Any]]
 Represent = Callable[[Any], Array]
 UNTRAINED_SETTINGS = ("FPS", "SEED")  # all others are of the training
 EVERY_FRAME = "same recording, every frame"
-CHECKED, VOTING = "tcc, marks checked", "tcc, voting"
+PATH, CHECKED, VOTING = "tcc, path alone", "tcc, marks checked", "tcc, voting"
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,11 +277,11 @@ def score(seed: int, encoder: Encoder, linear: Comparison) -> Run:
     errors: dict[str, dict[str, Errors]] = {}
     for name, comparison in {**comparisons, "linear time": linear}.items():
         others = comparison.select(~one_recording)
-        errors[name] = others.tabulate(others.find_events(), others.pairs)
-        if name in methods and len(others.pairs):
-            if name == "tcc":
-                errors |= tabulate_checked(others)
-            else:
+        if name == "tcc":
+            errors |= tabulate_product(others)
+        else:
+            errors[name] = others.tabulate(others.find_events(), others.pairs)
+            if name in methods and len(others.pairs):
                 errors[f"{name}, voting"] = others.tabulate(*others.vote())
         if one_recording.any():
             frames = comparison.frame_errors()
@@ -300,13 +301,23 @@ def score(seed: int, encoder: Encoder, linear: Comparison) -> Run:
     return Run(errors, scores, comparisons["tcc"].list_matches())
 
 
-def tabulate_checked(comparison: Comparison) -> dict[str, dict[str, Errors]]:
-    """Return the errors of one standard and of all of them voting, with their marks checked."""
-    offsets = comparison.mark_offsets()
-    return {
-        CHECKED: comparison.tabulate(comparison.find_events(offsets), comparison.pairs),
-        VOTING: comparison.tabulate(*comparison.vote(offsets)),
-    }
+def tabulate_product(comparison: Comparison) -> dict[str, dict[str, Errors]]:
+    """Return the errors of one standard, as it is marked and with its marks checked, and of a vote.
+
+    Take-off and landing are refined by flights. One standard is also scored by the path alone, if
+    one of them is marked.
+    """
+    own_s = comparison.conventions()
+    errors = {"tcc": comparison.tabulate(comparison.find_events(0, own_s), comparison.pairs)}
+    if len(comparison.pairs):
+        if set(FLIGHT) & set(comparison.event_names):
+            errors[PATH] = comparison.tabulate(comparison.find_events(), comparison.pairs)
+        offsets = comparison.mark_offsets()
+        shared_s = comparison.conventions(offsets)
+        found = comparison.find_events(offsets, shared_s)
+        errors[CHECKED] = comparison.tabulate(found, comparison.pairs)
+        errors[VOTING] = comparison.tabulate(*comparison.vote(offsets, shared_s))
+    return errors
 
 
 def bar(title: str) -> Callable[[Any], Any]:

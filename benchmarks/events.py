@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -28,9 +29,8 @@ from tcc import cli
 from tcc.clips import Clip
 from tcc.clock import Times, nearest
 from tcc.evaluate.labels import read_labels
-from tcc.flight import Flight, choose_flight
+from tcc.flight import FLIGHT, Flight, as_marked, choose_flight, convention
 from tcc.report.events import (
-    FLIGHT,
     Event,
     carry_over,
     combine,
@@ -61,29 +61,35 @@ def main() -> None:
     config = Config()
     encoder, settings, _ = load_encoder(GENERIC, source, config, torch.device("cpu"))
     standards = [
-        (clip, settle(clip, frames, settings))
+        Standard.of(clip, frames, settings)
         for clip, frames in read_clips(source, "skate", "train", config)
     ]
+    together_s = convention(
+        np.array([times_of(standard.marked, standard.clip.times_s) for standard in standards]),
+        [standard.flight for standard in standards],
+    )
     errors = defaultdict(list)
     for learner, true in read_clips(source, "skate_full", "val", config):
         if learner.name.startswith("d") == bool(args.report):
             continue
         times_s = learner.times_s
-        matches = []
-        for standard, marked in standards:
-            match = find_start(encoder, learner, standard, "dtw", settings).matches[0]
-            matched = carry_over(marked, match.path, standard.times_s, times_s)
-            matches.append((match.cost, matched))
-        voted = vote(matches, times_s)
         flights = clip_flights(learner, settings)
-        for origin, found in (
-            *(("path", matched) for _, matched in matches),
-            *(("both", both(matched, flights, times_s)) for _, matched in matches),
-            ("path, voting", voted),
-            ("both, voting", both(voted, flights, times_s)),
-            ("motion", both({}, flights, times_s)),
-        ):
-            for name, error in errors_of(found, mark(true, times_s), times_s).items():
+        matches, found = [], []
+        for standard in standards:
+            path = find_start(encoder, learner, standard.clip, "dtw", settings).matches[0]
+            settled = standard.settle(standard.convention_s)
+            matched = carry_over(settled, path.path, standard.clip.times_s, times_s)
+            found.append(("path", matched))
+            found.append(("both", both(matched, flights, standard.convention_s, times_s)))
+            settled = standard.settle(together_s)
+            matched = carry_over(settled, path.path, standard.clip.times_s, times_s)
+            matches.append((path.cost, matched))
+        voted = vote(matches, times_s)
+        found.append(("path, voting", voted))
+        found.append(("both, voting", both(voted, flights, together_s, times_s)))
+        found.append(("motion", both({}, flights, np.zeros(len(FLIGHT)), times_s)))
+        for origin, events in found:
+            for name, error in errors_of(events, mark(true, times_s), times_s).items():
                 errors[name, origin].append(np.multiply(error, learner.fps))
     rows = []
     for (name, origin), results in errors.items():
@@ -98,16 +104,34 @@ def main() -> None:
     print(tabulate(sorted(rows, key=lambda row: str(row[:2])), header, "github"))
 
 
-def settle(clip: Clip, frames: dict[str, int], settings: Config) -> dict[str, Event]:
-    """Return the marked events of a clip, settled by its flight."""
-    marked = mark(frames, clip.times_s)
-    flight = choose_flight(clip_flights(clip, settings), times_of(marked, clip.times_s))
-    return settle_marks(marked, flight, clip.times_s)
+@dataclass(frozen=True, slots=True)
+class Standard:
+    """A clip with its marked events, its flight near them, and their convention (2,) s."""
+
+    clip: Clip
+    marked: dict[str, Event]
+    flight: Flight | None
+    convention_s: Times
+
+    @classmethod
+    def of(cls, clip: Clip, frames: dict[str, int], settings: Config) -> Standard:
+        """Find the flight of a clip with marked frames."""
+        marked = mark(frames, clip.times_s)
+        marks_s = times_of(marked, clip.times_s)
+        flight = choose_flight(clip_flights(clip, settings), marks_s)
+        return cls(clip, marked, flight, convention(marks_s[None], [flight]))
+
+    def settle(self, convention_s: Times) -> dict[str, Event]:
+        """Return the marks, settled by the flight."""
+        return settle_marks(self.marked, as_marked(self.flight, convention_s), self.clip.times_s)
 
 
-def both(matched: dict[str, Event], flights: list[Flight], times_s: Times) -> dict[str, Event]:
+def both(
+    matched: dict[str, Event], flights: list[Flight], convention_s: Times, times_s: Times
+) -> dict[str, Event]:
     """Return matched events and those of the flight near them, combined."""
-    return combine(matched, choose_flight(flights, times_of(matched, times_s)), times_s)
+    flight = choose_flight(flights, times_of(matched, times_s))
+    return combine(matched, as_marked(flight, convention_s), times_s)
 
 
 def errors_of(

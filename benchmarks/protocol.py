@@ -8,9 +8,9 @@ are trained first.
 Variants are chosen with the first line. With --report, the clips that are kept apart are scored,
 and benchmarks/looks.csv gets a line with the date, the command and the reason. Do this once for a
 change, when it is finished.
-Prints the errors of each event for one standard as it is marked, for one whose marks are checked,
-and for all standards voting; the intervals (95 %) are over clips. Then the error over that of
-linear time, and how many matches are sure.
+Prints the errors of each event for one standard as it is marked, for the same without flights, for
+one whose marks are checked, and for all standards voting; the intervals (95 %) are over clips. Then
+the error over that of linear time, and how many matches are sure.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from tcc.evaluate.intervals import calibrate, fold
 from tcc.evaluate.labels import shared_events
 from tcc.progress import progress
 from tcc_config import Config
-from tcc_evaluate import EVERY_FRAME, load_role, tabulate_checked
+from tcc_evaluate import EVERY_FRAME, load_role, tabulate_product
 from tcc_model import Encoder, embed, load_encoder
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -126,25 +126,22 @@ def score(
         comparison = linear.represent(partial(embed, encoder)).search()
         chosen = ~linear.one_recording()
         others = comparison.select(chosen)
-        errors: dict[str, dict[str, Errors]] = {"one standard": {}}
+        errors: dict[str, dict[str, Errors]] = {"tcc": {}}
         if chosen.any():
             by_length = linear.select(chosen)
             errors = {
-                "one standard": others.tabulate(others.find_events(), others.pairs),
-                **tabulate_checked(others),
+                **tabulate_product(others),
                 "linear time": by_length.tabulate(by_length.find_events(), by_length.pairs),
             }
             calibrations.append(
                 {
-                    name: calibrate(
-                        errors["one standard"][name].frames, others.confidences >= CONFIDENT
-                    )
+                    name: calibrate(errors["tcc"][name].frames, others.confidences >= CONFIDENT)
                     for name in names
                 }
             )
         if not chosen.all():
             frames = comparison.frame_errors()
-            errors["one standard"][EVERY_FRAME] = comparison.errors_of(frames, comparison.pairs)
+            errors["tcc"][EVERY_FRAME] = comparison.errors_of(frames, comparison.pairs)
         runs.append(errors)
     return Result(pool(runs, 0), fold(calibrations, np.mean) if calibrations else {})
 
@@ -158,7 +155,12 @@ def print_tables(results: Mapping[str, Result]) -> None:
             for method, values in methods.items():
                 if values is linear:
                     continue
-                start = [name, event, method.removeprefix("tcc, "), values["pairs"]]
+                start = [
+                    name,
+                    event,
+                    "one" if method == "tcc" else method.removeprefix("tcc, "),
+                    values["pairs"],
+                ]
                 if " to " in event:
                     spans.append([*start, values["mean"], between(values["mean_interval"])])
                 else:

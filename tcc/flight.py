@@ -7,13 +7,14 @@ be in a clip are fitted by least squares, and compared with a body that moves at
 
 A person marks the first frame in the air and the first one on the ice again. On average it is half
 a frame after the moment itself. All times here are those of such marks, so that times of marks,
-times that a warping path gives, and times of flights can be compared.
+times that a warping path gives, and times of flights can be compared. Marks can still differ from
+flights by a convention: those of FS-Jump3D, from the heights of the feet, are two frames inside.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -28,6 +29,7 @@ from tcc.features import ANKLES, HIPS, SHOULDERS, torso_length
 Array = NDArray[np.floating[Any]]
 Floats = NDArray[np.float64]
 
+FLIGHT = ("takeoff", "landing")
 GRAVITY = 9.81
 TORSO_M = 0.47  # torso of FS-Jump3D's skaters: 0.43 to 0.52 m
 TICKS_PER_S = 60
@@ -46,6 +48,16 @@ NEAR_S = 0.5  # a flight is near if both of its times are
 # of heels and toes in FS-Jump3D, besides that of the fit.
 MARK_S = (0.035, 0.035)
 SURE_S = (0.045, 0.05)
+# Standard deviations of what marks differ from flights on average: between sets of clips that were
+# marked in one way (amateurs by eye: under a frame; FS-Jump3D: two frames), and between the
+# recordings of one set.
+CONVENTION_S = 0.05
+RECORDING_S = 0.025
+# Errors that 68 % of the events don't exceed that the path carries over: from one standard as it is
+# marked, from one whose marks were checked, and of a vote; see docs/accuracy.md.
+MATCH_S = 0.067
+CHECKED_S = (0.05, 0.04)
+VOTE_S = (0.04, 0.033)
 AGREE = 3.0  # times that are farther apart, in standard deviations, do not agree
 BLOCK = 4096  # take-offs that are fitted at once
 
@@ -162,6 +174,38 @@ def fits(heights: Array) -> Floats:
         score[start : start + BLOCK] = total
     score[np.arange(num_ticks)[:, None] + models.lengths >= num_ticks] = -np.inf
     return score
+
+
+def convention(marks_s: Floats, flights: Sequence[Flight | None]) -> Floats:
+    """Return by how much the marks of a set of clips are usually later than flights.
+
+    It is the median of the differences, times the share of its variance that other clips, marked in
+    the same way, share: CONVENTION_S squared. The rest is RECORDING_S squared, and the variance of
+    a difference over the number of clips.
+
+    Args:
+        marks_s: (C, 2) times of the marked frames, NaN for one that is not marked.
+        flights: of each clip.
+
+    Returns:
+        (2,) s, 0 if no clip tells.
+    """
+    apart_s = np.array(
+        [row - flight.times_s for row, flight in zip(marks_s, flights, strict=True) if flight]
+    ).reshape(-1, len(FLIGHT))
+    result = np.zeros(len(FLIGHT))
+    for event, column in enumerate(apart_s.T):
+        known = column[np.isfinite(column)]
+        if len(known):
+            one = (MARK_S[event] ** 2 + SURE_S[event] ** 2) / len(known)
+            share = CONVENTION_S**2 / (CONVENTION_S**2 + RECORDING_S**2 + one)
+            result[event] = share * np.median(known)
+    return result
+
+
+def as_marked(flight: Flight | None, convention_s: Floats) -> Flight | None:
+    """Return the flight at the times (2,) s at which it would be marked, see `convention`."""
+    return flight and replace(flight, times_s=flight.times_s + convention_s)
 
 
 def settle(marks_s: Floats, flight: Flight | None) -> tuple[Floats, Floats]:

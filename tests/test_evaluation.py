@@ -472,8 +472,8 @@ def test_command_finds_the_events_of_clips_that_differ_in_tempo(labelled: Path, 
     assert content["errors"]["takeoff"]["raw pose"]["within_3"] > 0.8
     assert "raw pose, voting" in done.stdout
     takeoff = content["errors"]["takeoff"]
-    assert {"tcc", "tcc, voting", "random encoder", "frame index", "linear time",
-            "constant prior"} <= set(takeoff)  # fmt: skip
+    assert {"tcc", "tcc, path alone", "tcc, marks checked", "tcc, voting", "random encoder",
+            "frame index", "linear time", "constant prior"} <= set(takeoff)  # fmt: skip
     assert (takeoff["raw pose"]["pairs"], takeoff["raw pose, voting"]["pairs"]) == (16, 4)
     assert content["embeddings"]["frame index"]["tau"] > 0.99
     assert content["leak_tests"]["constant pose"]["tau"] is None  # undefined: no clock

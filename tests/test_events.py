@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tcc.features import flip
 from tcc.files import UserError
-from tcc.flight import GRAVITY, MARK_S, SURE_S, TORSO_M, Flight, find_flight, refine
+from tcc.flight import GRAVITY, MARK_S, MATCH_S, SURE_S, TORSO_M, Flight, find_flight, refine
 from tcc.report import events as jump
 from tcc.report.events import Event, Quantity
 from tests.jumpers import STANDING, START_S, axel, seen_from, straight_up
@@ -136,11 +136,11 @@ def test_uncertainty_of_a_carried_event_has_four_parts() -> None:
         return jump.carry_over(marked, path, times_s, np.arange(400) / fps)["takeoff"].uncertainty_s
 
     frame_s = 1 / 30 / np.sqrt(12)
-    assert carry(1) == pytest.approx(np.linalg.norm([frame_s, 0.1, jump.MATCH_S]))
-    assert carry(2) == pytest.approx(np.linalg.norm([frame_s, 0.2, jump.MATCH_S]))
+    assert carry(1) == pytest.approx(np.linalg.norm([frame_s, 0.1, MATCH_S]))
+    assert carry(2) == pytest.approx(np.linalg.norm([frame_s, 0.2, MATCH_S]))
     assert carry(1, fps=10) > carry(1)
     assert carry(1, bent=3) == pytest.approx(
-        np.linalg.norm([frame_s, 0.1, jump.MATCH_S, 3 / 30]), rel=0.06
+        np.linalg.norm([frame_s, 0.1, MATCH_S, 3 / 30]), rel=0.06
     )
 
 
@@ -153,7 +153,7 @@ def test_slope_of_the_path_is_that_near_the_event() -> None:
     marked = {"takeoff": Event(50, 0.1, "marked")}
     found = jump.carry_over(marked, path, times_s, times_s + 2)["takeoff"]
     frame_s = 1 / 30 / np.sqrt(12)
-    assert found.uncertainty_s == pytest.approx(np.linalg.norm([frame_s, 0.1, jump.MATCH_S]))
+    assert found.uncertainty_s == pytest.approx(np.linalg.norm([frame_s, 0.1, MATCH_S]))
 
 
 def test_carry_over_leaves_out_what_is_not_on_the_path() -> None:

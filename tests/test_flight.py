@@ -212,6 +212,30 @@ def test_a_settled_mark_keeps_part_of_its_offset() -> None:
     assert sure_s[1] < fl.MARK_S[1]
 
 
+def test_the_convention_is_the_share_that_other_clips_have_in_common() -> None:
+    flight = Flight(np.array([1.0, 1.5]), np.ones(2), 30)
+    one = np.square(fl.MARK_S) + np.square(fl.SURE_S)
+    apart_s = np.array([[0.05, -0.03], [0.06, -0.05], [0.5, np.nan]])
+    for count, median_s in ((1, apart_s[0]), (2, [0.055, -0.04]), (3, [0.06, -0.04])):
+        found_s = fl.convention(flight.times_s + apart_s[:count], [flight] * count)
+        known = np.array([count, min(count, 2)])
+        share = fl.CONVENTION_S**2 / (fl.CONVENTION_S**2 + fl.RECORDING_S**2 + one / known)
+        np.testing.assert_allclose(found_s, share * median_s)
+    np.testing.assert_array_equal(fl.convention(apart_s, [None] * 3), 0)
+    np.testing.assert_array_equal(fl.convention(np.full((1, 2), np.nan), [flight]), 0)
+    alone_s = fl.convention(flight.times_s + apart_s[:2], [flight, None])
+    np.testing.assert_array_equal(alone_s, fl.convention(flight.times_s + apart_s[:1], [flight]))
+
+
+def test_a_flight_is_moved_to_where_it_would_be_marked() -> None:
+    flight = Flight(np.array([1.0, 1.5]), np.array([0.1, 0.2]), 30)
+    moved = fl.as_marked(flight, np.array([0.05, -0.02]))
+    assert moved
+    np.testing.assert_allclose(moved.times_s, [1.05, 1.48])
+    assert (moved.sure_s is flight.sure_s, moved.fit) == (True, 30)
+    assert fl.as_marked(None, np.zeros(2)) is None
+
+
 def test_times_are_carried_along_the_path_between_the_frames() -> None:
     standard_s, learner_s = np.arange(20) / 10, np.arange(50) / 20
     path = np.array([[5, 10], [6, 14], [7, 15], [7, 17], [9, 20]])

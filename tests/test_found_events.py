@@ -7,7 +7,7 @@ import pytest
 
 from tcc.clips import Clip
 from tcc.features import fill_joints
-from tcc.flight import find_flight
+from tcc.flight import FLIGHT, as_marked, convention, find_flight
 from tcc.report import events as jump
 from tcc.report.events import Event
 from tcc.report.found_events import NEAR_S, find_events, follow_path, learner_events
@@ -26,7 +26,7 @@ def test_marks_are_settled_carried_over_and_refined() -> None:
     (learner, true), (standard, frames) = skater(3), skater(4)
     rows = np.arange(standard.num_frames)
     from_frames, to_frames = (
-        [0, *(clip_events[name] + late for name in jump.FLIGHT), clip.num_frames - 1]
+        [0, *(clip_events[name] + late for name in FLIGHT), clip.num_frames - 1]
         for clip, clip_events, late in ((standard, frames, 0), (learner, true, 2))
     )
     path = np.stack(
@@ -43,17 +43,18 @@ def test_marks_are_settled_carried_over_and_refined() -> None:
         find_flight(fill_joints(clip.keypoints, THRESHOLD), clip.times_s)
         for clip in (standard, learner)
     )
+    convention_s = convention(jump.times_of(marked, standard.times_s)[None], [own])
+    assert (convention_s != 0).all()
+    own, other = (as_marked(flight, convention_s) for flight in (own, other))
     settled = jump.settle_marks(marked, own, standard.times_s)
     assert settled["takeoff"].at_s(standard.times_s) > standard.times_s[frames["takeoff"] - 3]
     carried = jump.carry_over(settled, path, standard.times_s, learner.times_s)
     assert found == jump.combine(carried, other, learner.times_s)
     assert found["arms_in"] == carried["arms_in"]
-    for name in jump.FLIGHT:
+    for name in FLIGHT:
         assert found[name].time_s != carried[name].time_s
     completed = learner_events(learner, standard, marked, path, THRESHOLD)
-    assert {name: completed[name] for name in jump.FLIGHT} == {
-        name: found[name] for name in jump.FLIGHT
-    }
+    assert {name: completed[name] for name in FLIGHT} == {name: found[name] for name in FLIGHT}
     assert list(completed) == list(jump.EVENTS)
 
 
@@ -65,7 +66,7 @@ def test_only_a_flight_near_the_matched_part_counts() -> None:
     for last, is_found in ((ends[1], False), (true["landing"], True)):
         path = np.array([[0, 0], [10, last]])
         found = follow_path(learner, standard, {}, path, THRESHOLD)
-        assert set(found) == (set(jump.FLIGHT) if is_found else set())
+        assert set(found) == (set(FLIGHT) if is_found else set())
     assert frames["takeoff"] > 10
     np.testing.assert_allclose(found["takeoff"].at_s(times_s), times_s[true["takeoff"]], atol=0.03)
 

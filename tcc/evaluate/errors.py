@@ -32,6 +32,8 @@ from tcc.evaluate.metrics import (
     retrieval_precision,
 )
 from tcc.files import UserError
+from tcc.flight import CHECKED_S, FLIGHT, MATCH_S, VOTE_S
+from tcc.moments import convention_of, refine_events, settle_events
 from tcc.voting import MarkCheck, place, rank, vote
 
 Array = NDArray[np.floating[Any]]
@@ -173,23 +175,53 @@ class Comparison:
         """Return (P,) whether both clips of a pair show one recording."""
         return np.array([a.recording == b.recording for a, b in self.clips()], np.bool_)
 
-    def find_events(self, offsets: Array | float = 0) -> Array:
+    def find_events(self, offsets: Array | float = 0, conventions_s: Array | None = None) -> Array:
         """Return the learners' frames (P, E) of the standards' events.
 
         Args:
             offsets: (P, E) frames to take off the standards' marks, see `mark_offsets`.
+            conventions_s: see `conventions`; None: by the path alone, without flights.
         """
-        return np.rint(self._carry_events(offsets))
+        found = self._carry_events(offsets, conventions_s)
+        if conventions_s is not None:
+            sure_s = CHECKED_S if np.ndim(offsets) else (MATCH_S, MATCH_S)
+            for pair, (_, learner) in enumerate(self.clips()):
+                found[pair] = refine_events(
+                    learner, found[pair], self.event_names, sure_s, conventions_s[pair]
+                )
+        return np.rint(found)
 
-    def _carry_events(self, offsets: Array | float) -> Array:
+    def _carry_events(self, offsets: Array | float, conventions_s: Array | None) -> Array:
+        """Return (P, E) frames by the path, if there are conventions from settled marks."""
         shape = len(self.pairs), len(self.event_names)
-        found = [
-            carry_events(mapped, standard.correct(offset))
-            for mapped, offset, (standard, _) in zip(
-                self.maps, np.broadcast_to(offsets, shape), self.clips(), strict=True
-            )
-        ]
-        return np.array(found).reshape(shape)
+        found = np.empty(shape)
+        for pair, (offset, (standard, _)) in enumerate(
+            zip(np.broadcast_to(offsets, shape), self.clips(), strict=True)
+        ):
+            events = standard.correct(offset)
+            if conventions_s is not None:
+                events = settle_events(standard, events, self.event_names, conventions_s[pair])
+            found[pair] = carry_events(self.maps[pair], events)
+        return found
+
+    def conventions(self, offsets: Array | float | None = None) -> Array:
+        """Return (P, 2) s by how much marks are later than flights: see `tcc.flight.convention`.
+
+        Args:
+            offsets: as for `find_events`; the convention is then that of all standards of a
+                learner. None: that of each standard alone, as it is marked.
+        """
+        shape = len(self.pairs), len(self.event_names)
+        marks = np.array([standard.events for standard, _ in self.clips()]).reshape(shape)
+        standards = [standard for standard, _ in self.clips()]
+        sets = self.pairs[:, 1] if offsets is not None else np.arange(len(self.pairs))
+        marks = marks - (0 if offsets is None else offsets)
+        result = np.zeros((len(self.pairs), len(FLIGHT)))
+        for number in np.unique(sets):
+            group = np.flatnonzero(sets == number)
+            clips = [standards[pair] for pair in group]
+            result[group] = convention_of(clips, marks[group], self.event_names)
+        return result
 
     def mark_offsets(self) -> Array:
         """Return (P, E) by how much the marks of each standard are off; 0 if that is unknown.
@@ -209,22 +241,31 @@ class Comparison:
             offsets[pair] = known[key]
         return offsets
 
-    def vote(self, offsets: Array | float = 0) -> tuple[Array, Indices]:
+    def vote(
+        self, offsets: Array | float = 0, conventions_s: Array | None = None
+    ) -> tuple[Array, Indices]:
         """Let the standards of each learner vote: see `tcc.voting.vote`.
 
         Args:
-            offsets: as for `find_events`.
+            offsets, conventions_s: as for `find_events`.
 
         Returns:
             (L, E) frames and (L, 1) index of each learner.
         """
-        found, learners = self._carry_events(offsets), np.unique(self.pairs[:, 1])
+        found = self._carry_events(offsets, conventions_s)
+        learners = np.unique(self.pairs[:, 1])
         votes = np.empty((len(learners), len(self.event_names)))
         for row, learner in enumerate(learners):
             pairs = np.flatnonzero(self.pairs[:, 1] == learner)
             standards = [self.standards[index] for index in self.pairs[pairs, 0]]
             costs = rank(standards, self.learners[learner])
-            votes[row] = np.rint(vote(found[pairs], costs).frames)
+            frames = vote(found[pairs], costs).frames
+            if conventions_s is not None:
+                frames = refine_events(
+                    self.learners[learner], frames, self.event_names, VOTE_S,
+                    conventions_s[pairs[0]],
+                )  # fmt: skip
+            votes[row] = np.rint(frames)
         return votes, learners[:, None]
 
     def prior_events(self) -> tuple[Array, Indices]:
@@ -312,7 +353,7 @@ class Comparison:
         `found` holds the events that are marked in the standard, each with the learner's frame, or
         None if the search missed it. `marked` holds the events that are marked in the learner.
         """
-        found = self.find_events()
+        found = self.find_events(conventions_s=self.conventions())
         return [
             {
                 "standard": standard.name,

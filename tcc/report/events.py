@@ -26,14 +26,13 @@ from tcc.clock import clock, nearest, rate, resample
 from tcc.dtw import WarpingPath
 from tcc.features import ANKLES, HIPS, torso_length
 from tcc.files import UserError
-from tcc.flight import GRAVITY, TORSO_M, Flight, carry, refine, settle
+from tcc.flight import FLIGHT, GRAVITY, MATCH_S, TORSO_M, Flight, carry, refine, settle
 
 Array = NDArray[np.floating[Any]]
 Times = NDArray[np.float64]
 Source = Literal["marked", "matched", "motion"]
 
 EVENTS = ("entry", "takeoff", "peak", "landing", "exit")
-FLIGHT = ("takeoff", "landing")
 # The events at which each phase begins and ends. The approach and the glide after the jump last at
 # most GLIDE_S. In the phase "push" the legs straighten, in "absorb" they bend again.
 PHASES = {
@@ -50,9 +49,6 @@ FIT_FRAMES = 5  # fewest frames of a flight through which a parabola is fitted
 RISE_M = 0.04  # what else the rise of the hips is off, measured on FS-Jump3D
 LEVEL = 0.05  # heights that differ by less, in torso lengths, are called equal
 WINDOW_S = 0.2  # the slope of the path is that of the pairs at most this long from the event
-# The error that 68 % of the events that are carried over by the path don't exceed, measured on 16
-# amateur jumps with marked events.
-MATCH_S = 0.067
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,8 @@ import numpy as np
 from tcc.clips import Clip
 from tcc.dtw import WarpingPath
 from tcc.features import fill_joints
-from tcc.flight import find_flight
+from tcc.flight import FLIGHT, as_marked, convention, find_flight
 from tcc.report.events import (
-    FLIGHT,
     Event,
     carry_over,
     combine,
@@ -30,7 +29,7 @@ def follow_path(
     """Return the events of the standard in the learner's clip, by the path and by both flights.
 
     Marks are settled by the standard's own flight, carried over by the path, and refined by the
-    learner's flight.
+    learner's flight, as it would be marked if it were the standard's.
 
     Args:
         learner: the clip.
@@ -42,15 +41,16 @@ def follow_path(
     Returns:
         The events that are on the path; take-off and landing also if only the flight shows them.
     """
-    times_s = learner.times_s
-    points = fill_joints(standard.keypoints, threshold)
-    flight = find_flight(points, standard.times_s, times_of(events, standard.times_s))
-    settled = settle_marks(events, flight, standard.times_s)
+    times_s, marks_s = learner.times_s, times_of(events, standard.times_s)
+    flight = find_flight(fill_joints(standard.keypoints, threshold), standard.times_s, marks_s)
+    convention_s = convention(marks_s[None], [flight])
+    settled = settle_marks(events, as_marked(flight, convention_s), standard.times_s)
     carried = carry_over(settled, path, standard.times_s, times_s)
     near_s = times_s[path[[0, -1], 1]] + (-NEAR_S, NEAR_S)
     near = slice(*np.searchsorted(times_s, near_s))
     points = fill_joints(learner.keypoints, threshold)[near]
-    return combine(carried, find_flight(points, times_s[near], times_of(carried, times_s)), times_s)
+    flight = find_flight(points, times_s[near], times_of(carried, times_s))
+    return combine(carried, as_marked(flight, convention_s), times_s)
 
 
 def learner_events(

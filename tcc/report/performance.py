@@ -11,9 +11,8 @@ import numpy as np
 from tcc.clips import Clip
 from tcc.coco import JOINTS
 from tcc.features import fill_joints, flip
-from tcc.flight import GRAVITY, MARK_S
+from tcc.flight import FLIGHT, GRAVITY, MARK_S
 from tcc.report.events import (
-    FLIGHT,
     Event,
     Quantity,
     height_from_air_time,
