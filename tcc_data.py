@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from tcc.clip_folders import shorten
 from tcc.clips import Clip
 from tcc.clock import clock, nearest, rate, resample
 from tcc.dtw import Match, at_frames
+from tcc.evaluate.labels import LabelledClip
 from tcc.features import extract, fill_joints, flip, turn
 from tcc.files import UserError
 from tcc.flight import Flight, airborne, find_flights
@@ -160,6 +162,24 @@ def clip_turn(clip: Clip, config: Config, start: int = 0, end: int | None = None
     """
     points = fill_joints(clip.keypoints, config.SKELETON_CONF_THRESHOLD)[start:end]
     return turn(points, clip.keypoints[start:end, :, 2], clip.fps)
+
+
+def label_clip(
+    clip: Clip, folder: str, events: NDArray[np.floating[Any]], config: Config, recording: str = ""
+) -> LabelledClip:
+    """Return a clip with its features and marked events; see `LabelledClip`."""
+    return LabelledClip(
+        folder=folder,
+        name=clip.name,
+        features=(make_features(clip, config), make_features(clip, config, True)),
+        ticks_s=feature_times(clip, config),
+        times_s=clip.times_s,
+        events=events,
+        recording=recording or f"{folder}/{clip.name}",
+        start_frame=clip.first_frame,
+        turn=clip_turn(clip, config),
+        flights=tuple(clip_flights(clip, config)),
+    )
 
 
 def clip_flights(clip: Clip, config: Config) -> list[Flight]:

@@ -59,7 +59,7 @@ from tcc.flight import FLIGHT
 from tcc.plots import plot_error_distribution
 from tcc.progress import progress
 from tcc_config import CONFIG, TRAINING, Config
-from tcc_data import clip_flights, clip_turn, feature_times, load_clips, make_features
+from tcc_data import label_clip, load_clips
 from tcc_model import Encoder, embed, load_encoder
 
 log = logging.getLogger("tcc")
@@ -228,17 +228,12 @@ def load_role(
     clips = load_clips(drawn, settings)
     check_labels(data_dir, motion, mode, labels, {c.name: c.total_frames for c in clips})
     labelled = [
-        LabelledClip(
-            folder=f"{motion}/{mode}",
-            name=clip.name,
-            features=(make_features(clip, settings), make_features(clip, settings, True)),
-            ticks_s=feature_times(clip, settings),
-            times_s=clip.times_s,
-            events=mark_events(labels.get((mode, clip.name), {}), names, clip),
-            recording=f"{motion}/{recordings.get(clip.name, f'{mode}/{clip.name}')}",
-            start_frame=clip.first_frame,
-            turn=clip_turn(clip, settings),
-            flights=tuple(clip_flights(clip, settings)),
+        label_clip(
+            clip,
+            f"{motion}/{mode}",
+            mark_events(labels.get((mode, clip.name), {}), names, clip),
+            settings,
+            f"{motion}/{recordings.get(clip.name, f'{mode}/{clip.name}')}",
         )
         for clip in clips
     ]

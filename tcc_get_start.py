@@ -2,6 +2,7 @@
 
     python3 tcc_get_start.py my.mov coach.mp4 --dataset axel
     python3 tcc_get_start.py --dataset axel --mode test
+    python3 tcc_get_start.py my.mov --dataset axel --standards axel/train
 
 Reads log/<motion>_checkpoint.pt and two clips: the learner's and the standard, the coach's. Each is
 a video file, the folder of a clip, or the name of a clip in data/<motion>/<mode>/. Clips that are
@@ -13,14 +14,17 @@ learner's flight. The keypoints of a video are made when it is first used (see t
 kept in result/keypoints/, and result/check_start_<motion>_<learner>_vs_<standard>.jpg shows the
 person who is followed. The best start is printed first. If the learner's clip shows the motion
 several times, the other starts with a high confidence follow, at most TOP_K starts in total.
+With --standards, all marked clips of a folder vote on the events, and the nearest is the standard.
 """
 
 from __future__ import annotations
 
 from tcc import cli  # isort: split
 
+import argparse
 import logging
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,31 +32,32 @@ import numpy as np
 
 from tcc import side_by_side
 from tcc.clips import Clip
+from tcc.clock import nearest as nearest_frames
 from tcc.confidence import CONFIDENT, certainty, describe_confidence
 from tcc.dtw import WarpingPath
-from tcc.evaluate.labels import mark_events, order_events, read_marks
-from tcc.files import keep_earlier, result_stem, sha256, write_json
+from tcc.evaluate.labels import mark_events, order_events, read_marks, shared_events
+from tcc.files import UserError, keep_earlier, result_stem, sha256, write_json
 from tcc.plots import Moment, plot_start
 from tcc.report.events import Event, event_word, marked_event
 from tcc.report.found_events import follow_path
-from tcc_config import AFTER_TRAINING, CONFIG
-from tcc_data import (
-    clip_doubts,
-    tell_doubts,
-)
-from tcc_model import load_encoder
+from tcc_config import AFTER_TRAINING, CONFIG, Config
+from tcc_data import clip_doubts, label_clip, tell_doubts
+from tcc_model import Encoder, embed, load_encoder
 from tcc_pair import (
     Result,
+    choose_learner,
     choose_pair,
     draw_video,
     find_start,
     headline,
+    load_learner,
     load_pair,
     write_sheets,
 )
 
 log = logging.getLogger("tcc")
 PICTURE_SIZE = (320, 360)  # px, of a skater in the picture
+MAX_STANDARDS = 1000  # that vote; of a larger folder, so many are drawn at random
 ENDS = ("start", "end")  # labels with these names mark what the search finds
 
 
@@ -71,11 +76,21 @@ def main() -> None:
     )
     parser.add_argument("--no-video", action="store_true", help="draw no video, which is faster")
     side_by_side.add_speed(parser)
+    parser.add_argument(
+        "--standards",
+        metavar="MOTION/MODE[/PATTERN]",
+        help="all marked clips of this folder vote on the events; the nearest is the standard",
+    )
     args = cli.parse(parser, CONFIG, None)
-    sources = choose_pair(args)
+    if args.standards and (args.standard or len(args.clips) > 1):
+        raise UserError("--standards names the standards; name only the learner's clip")
+    sources = (choose_learner(args),) * 2 if args.standards else choose_pair(args)
     encoder, settings, path = load_encoder(
         args.checkpoint, args.log_dir, CONFIG, cli.pick_device(args.device)
     )
+    election = None
+    if args.standards:
+        sources, election = hold_vote(args, sources[0], encoder, settings)
     learner, standard = load_pair(args, sources, settings)
     stem = result_stem(
         args.result_dir, "start_{}_{}_vs_{}", CONFIG.DATASET, learner.name, standard.name
@@ -88,6 +103,10 @@ def main() -> None:
     threshold = settings.SKELETON_CONF_THRESHOLD
     marks = read_marks(standard, args.data_dir, CONFIG.DATASET, args.mode)
     events = find_events(marks, learner, standard, result.matches[0].path, threshold)
+    if election:
+        events = {
+            name: (theirs, election.get(name, mine)) for name, (theirs, mine) in events.items()
+        }
     for warning in result.warnings:
         log.warning("%s", warning)
     tell_doubts([learner, standard])
@@ -118,6 +137,49 @@ def main() -> None:
     )
     write_json(Path(f"{stem}.json"), {"inputs": inputs, **content})
     print(f"{stem}.png")
+
+
+def hold_vote(
+    args: argparse.Namespace, source: Path, encoder: Encoder, settings: Config
+) -> tuple[tuple[Path, Path], dict[str, Event]]:
+    """Let all marked clips of --standards vote on the events of the learner's clip.
+
+    Returns:
+        The learner's clip and the nearest standard; the events that were found.
+
+    Raises:
+        UserError: there is no marked clip but the learner's own.
+    """
+    from tcc.election import elect  # the evaluation is not needed otherwise
+    from tcc_evaluate import load_role
+
+    names = shared_events(args.data_dir, (args.standards, args.standards))
+    learner = load_learner(args, source, settings)
+    standards = [
+        clip.represent(partial(embed, encoder))
+        for clip in load_role(args.data_dir, args.standards, names, MAX_STANDARDS, settings)
+        if (args.data_dir / clip.folder / clip.name).resolve() != learner.folder.resolve()
+    ]
+    if not standards:
+        raise UserError(f"--standards {args.standards}: no marked clip but the learner's own")
+    unknown = np.full(len(names), np.nan)
+    mine = label_clip(learner, "", unknown, settings).represent(partial(embed, encoder))
+    found = elect(standards, mine, names)
+    nearest = standards[found.nearest]
+    votes = zip(names, found.times_s, found.uncertainty_s, found.num_voters, strict=True)
+    events = {
+        name: Event(
+            int(nearest_frames(learner.times_s, np.array([time_s]))[0]),
+            float(uncertainty_s),
+            "matched",
+            float(time_s),
+        )
+        for name, time_s, uncertainty_s, _ in votes
+        if np.isfinite(time_s)
+    }
+    voters = max(found.num_voters)
+    print(f"{learner.name}: {voters} of {len(standards)} standards vote; nearest: {nearest.name}")
+    return (source, args.data_dir / nearest.folder / nearest.name), events
 
 
 def find_events(
@@ -172,6 +234,7 @@ def describe(
             "standard_s": theirs.at_s(standard.times_s),
             "learner_frame": None if mine is None else first + mine.frame,
             "learner_s": None if mine is None else mine.at_s(learner.times_s),
+            "uncertainty_s": None if mine is None else mine.uncertainty_s,
         }
         for name, (theirs, mine) in events.items()
         if is_found
@@ -223,7 +286,8 @@ def print_result(content: Mapping[str, Any]) -> None:
             end = f"ends at frame {place['end_frame'] - 1} ({content['end_s']:.2f} s)"
             print(f"{learner}: the {motion} {start} and {end}, {trust}")
     parts = [
-        f"{event_word(name)} at frame {moment['learner_frame']} ({moment['learner_s']:.2f} s)"
+        f"{event_word(name)} at frame {moment['learner_frame']} "
+        f"({moment['learner_s']:.2f} s ± {1000 * moment['uncertainty_s']:.0f} ms)"
         if moment["learner_frame"] is not None
         else f"{event_word(name)} outside the matched part"
         for name, moment in content["events"].items()

@@ -50,6 +50,13 @@ class Result:
     warnings: list[str]
 
 
+def choose_learner(args: argparse.Namespace) -> Path:
+    """Return the folder or video file of the learner's clip; not named: the first one."""
+    where = (args.data_dir, CONFIG.DATASET, args.mode)
+    name = args.clips[0] if args.clips else args.learner
+    return find_source(name, *where) if name else list_sources(*where)[0]
+
+
 def choose_pair(args: argparse.Namespace) -> tuple[Path, Path]:
     """Return the folders or video files of the learner's clip and of the standard.
 
@@ -97,16 +104,27 @@ def first_except(sources: list[Path], taken: Path | None) -> Path:
     )
 
 
-def load_pair(
-    args: argparse.Namespace, sources: tuple[Path, Path], settings: Config
-) -> tuple[Clip, Clip]:
-    """Return the learner's clip and the standard, of folders or video files."""
-    cache = VideoCache(
+def load_learner(args: argparse.Namespace, source: Path, settings: Config) -> Clip:
+    """Return the learner's clip, of a folder or video file."""
+    folder = video_cache(args).find_clip(source, args.capture_fps)
+    return load_clip(folder, settings, args.person, args.trim)
+
+
+def video_cache(args: argparse.Namespace) -> VideoCache:
+    """Return the cache of the keypoints of videos."""
+    return VideoCache(
         args.result_dir / "keypoints",
         args.weights,
         args.device,
         args.data_dir / CONFIG.DATASET / args.mode,
     )
+
+
+def load_pair(
+    args: argparse.Namespace, sources: tuple[Path, Path], settings: Config
+) -> tuple[Clip, Clip]:
+    """Return the learner's clip and the standard, of folders or video files."""
+    cache = video_cache(args)
     learner = cache.find_clip(sources[0], args.capture_fps)
     standard = cache.find_clip(sources[1], args.standard_capture_fps)
     if learner.resolve() == standard.resolve():
