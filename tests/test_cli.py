@@ -132,6 +132,7 @@ def test_only_the_parser_writes_settings(path: Path) -> None:
         if isinstance(node, ast.Attribute)
         and isinstance(node.ctx, ast.Store)
         and node.attr.isupper()
+        and not ast.unparse(node).startswith("numba.")
     ]
     names = {ast.unparse(node) for node in written}
     assert names == ({"config.DATASET", "config.SEED"} if path.name == "cli.py" else set())

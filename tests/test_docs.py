@@ -47,6 +47,7 @@ FEWER = {
     "benchmarks/measures.py": " --cameras 1 --jumps 20",
     "benchmarks.instructions": " --seeds 1 --jumps 24",
     "benchmarks.protocol": " --seeds 1",
+    "benchmarks.tracking": " --scenes 2",
     "benchmarks/keypoints.py": " --megabytes 1 --frames 20",
 }
 SHORT = {
