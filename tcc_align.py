@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numba
 import numpy as np
@@ -29,7 +30,7 @@ from tcc import side_by_side
 from tcc.clip_cache import VideoCache
 from tcc.clip_folders import find_source, list_sources
 from tcc.clips import Clip, share_sure
-from tcc.confidence import ALIKE, Airborne, certainty, describe_confidence
+from tcc.confidence import ALIKE, CONFIDENT, certainty, describe_confidence
 from tcc.contact_sheet import check_clips
 from tcc.dtw import Match, WarpingPath, map_frames
 from tcc.features import opposed
@@ -41,6 +42,7 @@ from tcc.side_by_side import Shown
 from tcc_config import AFTER_TRAINING, CONFIG, Config
 from tcc_data import clip_turn, in_air, load_clips, make_features, match_frames, per_frame
 from tcc_model import Encoder, embed, load_encoder
+from tcc_pair import attempt_suffix, choose_attempt
 
 log = logging.getLogger("tcc")
 PANEL_SIZE = (420, 420)
@@ -54,7 +56,8 @@ class Aligned:
 
     `embeddings` (F, D) are those of the clip, or of its mirror image if `mirrored` is True. `path`
     (K, 2) are pairs of a frame of the reference and a frame of the clip that match. `cost` is their
-    mean distance, `confidence` that of the match.
+    mean distance, `confidence` that of the match. `others` are the start in s, the confidence and
+    the number of the other attempts.
     """
 
     clip: Clip
@@ -63,13 +66,15 @@ class Aligned:
     cost: float
     confidence: float
     mirrored: bool
+    others: Sequence[tuple[float, float, int]] = ()
 
 
 def main() -> None:
     """Choose the clips, embed and align them, save the results."""
-    parser = cli.parser(__doc__, ["FPS", "SEED", *AFTER_TRAINING["tcc_align.py"]])
+    parser = cli.parser(__doc__, ["FPS", "SEED", "TOP_K", *AFTER_TRAINING["tcc_align.py"]])
     cli.add_checkpoint(parser)
     cli.add_weights(parser)
+    cli.add_attempt(parser)
     parser.add_argument(
         "--videos",
         metavar="A,B,...",
@@ -89,7 +94,8 @@ def main() -> None:
         args.data_dir / CONFIG.DATASET / args.mode,
     )
     clips = load_clips([cache.find_clip(source) for source in sources], settings)
-    stem = result_stem(args.result_dir, "output_{}_{}", CONFIG.DATASET, args.mode)
+    pattern = "output_{}_{}" + attempt_suffix(args.attempt)
+    stem = result_stem(args.result_dir, pattern, CONFIG.DATASET, args.mode)
     if any(source.is_file() for source in sources):
         _, _, sheets = check_clips(
             [clip.folder for clip in clips], stem.with_name(f"check_{stem.name}"),
@@ -98,16 +104,23 @@ def main() -> None:
         print(*sheets, sep="\n")
 
     with long_step("aligning"):
-        aligned = align_all(encoder, clips, settings)
+        aligned = align_all(encoder, clips, settings, args.attempt)
     for item in aligned[1:]:
         trust = describe_confidence(item.confidence)
         note = ", mirrored" if item.mirrored else ""
         print(f"{item.clip.name} to {clips[0].name}: mean distance {item.cost:.4f}, {trust}{note}")
+        for start_s, confidence, attempt in item.others:
+            if confidence >= CONFIDENT:
+                print(
+                    f"{item.clip.name} shows it also from {start_s:.2f} s, "
+                    f"{describe_confidence(confidence)}; to use it: --attempt {attempt}"
+                )
 
     inputs = {
         "clips": [clip.fingerprint() for clip in clips],
         "checkpoint": sha256(path),
         "seed": CONFIG.SEED,
+        "attempt": args.attempt,
     }
     keep_earlier(stem, inputs, (".mp4", ".jpg", ".json"))
     with ThreadPoolExecutor(1) as pool:  # t-SNE runs while the video is drawn
@@ -162,11 +175,22 @@ def at_least_two(sources: list[Path], place: str) -> list[Path]:
     return sources
 
 
-def align_all(encoder: Encoder, clips: Sequence[Clip], settings: Config) -> list[Aligned]:
+def align_all(
+    encoder: Encoder, clips: Sequence[Clip], settings: Config, attempt: int = 1
+) -> list[Aligned]:
     """Align every clip to the first one; mirror it if its skater turns in the other direction.
 
     If a direction is not clear, the clip and its mirror image are both aligned, and the one with
     the lower cost is kept.
+
+    Args:
+        encoder: trained.
+        clips: the first is the reference.
+        settings: as returned by `load_encoder`.
+        attempt: number of the place in each clip, 1 for the best.
+
+    Raises:
+        UserError: a clip has fewer places.
     """
     turns = [clip_turn(clip, settings) for clip in clips]
     features = [
@@ -186,37 +210,51 @@ def align_all(encoder: Encoder, clips: Sequence[Clip], settings: Config) -> list
         airborne = (in_air(clips[0], settings), in_air(clip, settings))
         choices = []
         for mirrored in (False, True) if opposite is None else (opposite,):
-            match, confidence = align(features[0][0], variants[mirrored], airborne)
-            match = match_frames(match, clips[0], clip, settings)
-            confidence *= share_sure(match.path, clips[0], clip)
-            embeddings = per_frame(variants[mirrored], clip, settings)
-            choices.append(Aligned(clip, embeddings, match.path, match.cost, confidence, mirrored))
+            found = locate(
+                [features[0][0]], variants[mirrored], top_k=CONFIG.TOP_K, airborne=airborne
+            )
+            places = [match_frames(place, clips[0], clip, settings) for place in found.matches]
+            confidences = [
+                confidence * share_sure(place.path, clips[0], clip)
+                for place, confidence in zip(places, found.confidences, strict=True)
+            ]
+            [chosen, *others] = choose_attempt(attempt, clip, places)
+            match = match_frames(align(found.cost, found.matches[chosen]), clips[0], clip, settings)
+            choices.append(
+                Aligned(
+                    clip,
+                    per_frame(variants[mirrored], clip, settings),
+                    match.path,
+                    match.cost,
+                    confidences[chosen],
+                    mirrored,
+                    [
+                        (float(clip.times_s[places[at].start_frame]), confidences[at], at + 1)
+                        for at in others
+                    ],
+                )
+            )
         aligned.append(min(choices, key=lambda choice: choice.cost))
     return aligned
 
 
-def align(
-    reference: NDArray[np.float32],
-    embeddings: NDArray[np.float32],
-    airborne: Airborne | None = None,
-) -> tuple[Match, float]:
-    """Align a clip (M, D) to the reference (N, D) by DTW (Sakoe and Chiba 1978) with free ends.
+def align(cost: NDArray[np.floating[Any]], place: Match) -> Match:
+    """Align the parts of two clips that a match found, by DTW (Sakoe and Chiba 1978).
 
-    `locate` finds which part of the longer clip shows the shorter one, or a part of it; the whole
-    clips are not forced to match. DTW then aligns these two parts. `airborne` is where both are in
-    the air, see `locate`.
+    Args:
+        cost: (N, M), see `cost_matrix`.
+        place: in rows and columns of `cost`.
 
     Returns:
-        The match, whose cost is the mean of `cost_matrix` over the warping path; its confidence.
+        The match, whose cost is the mean of `cost` over the warping path.
     """
     from tslearn.metrics import dtw_path_from_metric
 
-    found = locate([reference], embeddings, top_k=1, airborne=airborne)
-    first, last = found.matches[0].path[[0, -1]]
-    part = found.cost[first[0] : last[0] + 1, first[1] : last[1] + 1]
-    pairs, cost = dtw_path_from_metric(part, metric="precomputed")
+    first, last = place.path[[0, -1]]
+    part = cost[first[0] : last[0] + 1, first[1] : last[1] + 1]
+    pairs, total = dtw_path_from_metric(part, metric="precomputed")
     path = np.array(pairs) + first
-    return Match(int(first[1]), int(last[1]) + 1, float(cost / len(path)), path), found.confidence
+    return Match(int(first[1]), int(last[1]) + 1, float(total / len(path)), path)
 
 
 def project(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:

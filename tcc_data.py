@@ -6,6 +6,7 @@ import logging
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +17,25 @@ from torch.utils.data import Dataset
 
 from tcc import clips as clip_files
 from tcc.augment import AugmentOptions, augment, choose_clips, sample_steps
-from tcc.clip_folders import shorten
+from tcc.clip_folders import clip_folders, shorten
 from tcc.clips import Clip
 from tcc.clock import clock, nearest, rate, resample
 from tcc.dtw import Match, at_frames
-from tcc.evaluate.labels import LabelledClip
+from tcc.evaluate.labels import (
+    LabelledClip,
+    check_labels,
+    draw_folders,
+    mark_events,
+    read_labels,
+    read_recordings,
+)
 from tcc.features import extract, fill_joints, flip, turn
 from tcc.files import UserError
 from tcc.flight import Flight, airborne, find_flights
 from tcc.progress import progress
 from tcc.sidecars import Trim
 from tcc.tracking import MISSED, Doubt, find_doubts
-from tcc_config import Config
+from tcc_config import CONFIG, Config
 
 log = logging.getLogger("tcc")
 RECOMMENDED_CLIPS = 50
@@ -180,6 +188,62 @@ def label_clip(
         turn=clip_turn(clip, config),
         flights=tuple(clip_flights(clip, config)),
     )
+
+
+def load_labelled(
+    data_dir: Path, folder: str, names: Sequence[str], num_clips: int, settings: Config
+) -> list[LabelledClip]:
+    """Read at most `num_clips` clips of MOTION/MODE[/PATTERN] with a marked event or a recording.
+
+    Raises:
+        UserError: there is no such clip, or an event lies outside its clip.
+    """
+    motion, mode, pattern = f"{folder}/*".split("/")[:3]
+    labels, table = read_labels(data_dir, motion), data_dir / motion / "labels.csv"
+    recordings = {
+        video: name
+        for (row_mode, video), name in read_recordings(data_dir, motion).items()
+        if row_mode == mode
+    }
+    paths = [
+        path for path in clip_folders(data_dir, motion, mode) if fnmatchcase(path.name, pattern)
+    ]
+    if not paths:
+        raise UserError(f"{data_dir / motion / mode} has no clip named {pattern}")
+    marked = [
+        path for path in paths
+        if path.name in recordings or set(labels.get((mode, path.name), ())) & set(names)
+    ]  # fmt: skip
+    if not marked:
+        raise UserError(
+            f"{table} marks {' or '.join(names)} in no clip of {paths[0].parent}; write the "
+            f"name of the clip's folder into the column video, for example {paths[0].name}"
+        )
+    generator = np.random.default_rng(CONFIG.SEED)
+    drawn = draw_folders(marked, recordings, num_clips, generator)
+    counts = (len(paths) - len(marked), len(marked) - len(drawn))
+    for count, reason in zip(counts, ("have no label", "are left out by --clips"), strict=True):
+        if count:
+            log.warning("%s: %d of %d clips %s", folder, count, len(paths), reason)
+    clips = load_clips(drawn, settings)
+    check_labels(data_dir, motion, mode, labels, {c.name: c.total_frames for c in clips})
+    labelled = [
+        label_clip(
+            clip,
+            f"{motion}/{mode}",
+            mark_events(labels.get((mode, clip.name), {}), names, clip),
+            settings,
+            f"{motion}/{recordings.get(clip.name, f'{mode}/{clip.name}')}",
+        )
+        for clip in clips
+    ]
+    if count := sum(bool(np.isnan(clip.events).any()) for clip in labelled):
+        log.warning(
+            "%s: %d clips do not mark every event; the scores of phases leave them out",
+            folder,
+            count,
+        )
+    return labelled
 
 
 def clip_flights(clip: Clip, config: Config) -> list[Flight]:

@@ -30,7 +30,6 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -39,17 +38,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tcc.clip_folders import clip_folders
 from tcc.confidence import CONFIDENT
 from tcc.evaluate.errors import Comparison, Errors, list_pairs, pool
 from tcc.evaluate.intervals import calibrate, fold, lower_median, share_within
 from tcc.evaluate.labels import (
-    LabelledClip,
-    check_labels,
-    draw_folders,
-    mark_events,
-    read_labels,
-    read_recordings,
     shared_events,
 )
 from tcc.evaluate.leak_tests import change_clips
@@ -58,8 +50,8 @@ from tcc.files import UserError, keep_earlier, result_stem, sha256, write_json
 from tcc.flight import FLIGHT
 from tcc.plots import plot_error_distribution
 from tcc.progress import progress
-from tcc_config import CONFIG, TRAINING, Config
-from tcc_data import label_clip, load_clips
+from tcc_config import CONFIG, TRAINING
+from tcc_data import load_labelled
 from tcc_model import Encoder, embed, load_encoder
 
 log = logging.getLogger("tcc")
@@ -91,7 +83,7 @@ def main() -> None:
     folders = role_folders(args)
     names = shared_events(args.data_dir, folders)
     clips = {
-        folder: load_role(args.data_dir, folder, names, args.clips, settings)
+        folder: load_labelled(args.data_dir, folder, names, args.clips, settings)
         for folder in dict.fromkeys(folders)
     }
     standards, learners = (clips[folder] for folder in folders)
@@ -188,62 +180,6 @@ def train_encoders(args: argparse.Namespace) -> Iterator[tuple[int, Encoder]]:
             if done.returncode:
                 raise UserError(f"training with seed {seed} failed; the reason is above")
             yield seed, load_encoder(None, Path(folder), CONFIG, device)[0]
-
-
-def load_role(
-    data_dir: Path, folder: str, names: Sequence[str], num_clips: int, settings: Config
-) -> list[LabelledClip]:
-    """Read at most `num_clips` clips of MOTION/MODE[/PATTERN] with a marked event or a recording.
-
-    Raises:
-        UserError: there is no such clip, or an event lies outside its clip.
-    """
-    motion, mode, pattern = f"{folder}/*".split("/")[:3]
-    labels, table = read_labels(data_dir, motion), data_dir / motion / "labels.csv"
-    recordings = {
-        video: name
-        for (row_mode, video), name in read_recordings(data_dir, motion).items()
-        if row_mode == mode
-    }
-    paths = [
-        path for path in clip_folders(data_dir, motion, mode) if fnmatchcase(path.name, pattern)
-    ]
-    if not paths:
-        raise UserError(f"{data_dir / motion / mode} has no clip named {pattern}")
-    marked = [
-        path for path in paths
-        if path.name in recordings or set(labels.get((mode, path.name), ())) & set(names)
-    ]  # fmt: skip
-    if not marked:
-        raise UserError(
-            f"{table} marks {' or '.join(names)} in no clip of {paths[0].parent}; write the "
-            f"name of the clip's folder into the column video, for example {paths[0].name}"
-        )
-    generator = np.random.default_rng(CONFIG.SEED)
-    drawn = draw_folders(marked, recordings, num_clips, generator)
-    counts = (len(paths) - len(marked), len(marked) - len(drawn))
-    for count, reason in zip(counts, ("have no label", "are left out by --clips"), strict=True):
-        if count:
-            log.warning("%s: %d of %d clips %s", folder, count, len(paths), reason)
-    clips = load_clips(drawn, settings)
-    check_labels(data_dir, motion, mode, labels, {c.name: c.total_frames for c in clips})
-    labelled = [
-        label_clip(
-            clip,
-            f"{motion}/{mode}",
-            mark_events(labels.get((mode, clip.name), {}), names, clip),
-            settings,
-            f"{motion}/{recordings.get(clip.name, f'{mode}/{clip.name}')}",
-        )
-        for clip in clips
-    ]
-    if count := sum(bool(np.isnan(clip.events).any()) for clip in labelled):
-        log.warning(
-            "%s: %d clips do not mark every event; the scores of phases leave them out",
-            folder,
-            count,
-        )
-    return labelled
 
 
 def score(seed: int, encoder: Encoder, linear: Comparison) -> Run:

@@ -13,18 +13,17 @@ as the take-off, they are carried over to the learner; take-off and landing also
 learner's flight. The keypoints of a video are made when it is first used (see tcc_get_pose.py) and
 kept in result/keypoints/, and result/check_start_<motion>_<learner>_vs_<standard>.jpg shows the
 person who is followed. The best start is printed first. If the learner's clip shows the motion
-several times, the other starts with a high confidence follow, at most TOP_K starts in total.
-With --standards, all marked clips of a folder vote on the events, and the nearest is the standard.
+several times, the other starts with a high confidence follow, at most TOP_K starts in total;
+--attempt N uses another one. With --standards, all marked clips of a folder vote on the events, and
+the nearest is the standard.
 """
 
 from __future__ import annotations
 
 from tcc import cli  # isort: split
 
-import argparse
 import logging
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,32 +31,30 @@ import numpy as np
 
 from tcc import side_by_side
 from tcc.clips import Clip
-from tcc.clock import nearest as nearest_frames
 from tcc.confidence import CONFIDENT, certainty, describe_confidence
 from tcc.dtw import WarpingPath
-from tcc.evaluate.labels import mark_events, order_events, read_marks, shared_events
-from tcc.files import UserError, keep_earlier, result_stem, sha256, write_json
+from tcc.evaluate.labels import mark_events, order_events, read_marks
+from tcc.files import keep_earlier, result_stem, sha256, write_json
 from tcc.plots import Moment, plot_start
 from tcc.report.events import Event, event_word, marked_event
 from tcc.report.found_events import follow_path
-from tcc_config import AFTER_TRAINING, CONFIG, Config
-from tcc_data import clip_doubts, label_clip, tell_doubts
-from tcc_model import Encoder, embed, load_encoder
+from tcc_config import AFTER_TRAINING, CONFIG
+from tcc_data import clip_doubts, tell_doubts
+from tcc_model import load_encoder
 from tcc_pair import (
     Result,
-    choose_learner,
+    attempt_suffix,
     choose_pair,
     draw_video,
     find_start,
     headline,
-    load_learner,
     load_pair,
+    tell_votes,
     write_sheets,
 )
 
 log = logging.getLogger("tcc")
 PICTURE_SIZE = (320, 360)  # px, of a skater in the picture
-MAX_STANDARDS = 1000  # that vote; of a larger folder, so many are drawn at random
 ENDS = ("start", "end")  # labels with these names mark what the search finds
 
 
@@ -76,41 +73,33 @@ def main() -> None:
     )
     parser.add_argument("--no-video", action="store_true", help="draw no video, which is faster")
     side_by_side.add_speed(parser)
-    parser.add_argument(
-        "--standards",
-        metavar="MOTION/MODE[/PATTERN]",
-        help="all marked clips of this folder vote on the events; the nearest is the standard",
-    )
     args = cli.parse(parser, CONFIG, None)
-    if args.standards and (args.standard or len(args.clips) > 1):
-        raise UserError("--standards names the standards; name only the learner's clip")
-    sources = (choose_learner(args),) * 2 if args.standards else choose_pair(args)
+    sources = choose_pair(args)
     encoder, settings, path = load_encoder(
         args.checkpoint, args.log_dir, CONFIG, cli.pick_device(args.device)
     )
-    election = None
-    if args.standards:
-        sources, election = hold_vote(args, sources[0], encoder, settings)
-    learner, standard = load_pair(args, sources, settings)
-    stem = result_stem(
-        args.result_dir, "start_{}_{}_vs_{}", CONFIG.DATASET, learner.name, standard.name
-    )
+    learner, standard, standards = load_pair(args, encoder, settings, sources)
+    pattern = "start_{}_{}_vs_{}" + attempt_suffix(args.attempt)
+    stem = result_stem(args.result_dir, pattern, CONFIG.DATASET, learner.name, standard.name)
     if any(source.is_file() for source in sources):
         check = stem.with_name(f"check_{stem.name}")
         print(*write_sheets(args, learner, standard, check, settings), sep="\n")
 
-    result = find_start(encoder, learner, standard, args.method, settings)
+    result = find_start(encoder, learner, standard, args.method, settings, attempt=args.attempt)
     threshold = settings.SKELETON_CONF_THRESHOLD
     marks = read_marks(standard, args.data_dir, CONFIG.DATASET, args.mode)
     events = find_events(marks, learner, standard, result.matches[0].path, threshold)
-    if election:
-        events = {
-            name: (theirs, election.get(name, mine)) for name, (theirs, mine) in events.items()
-        }
+    ballot = None
+    if standards:
+        voted, ballot = standards.vote(result.matches[0])
+        events = {name: (theirs, voted.get(name)) for name, (theirs, _) in events.items()}
     for warning in result.warnings:
         log.warning("%s", warning)
     tell_doubts([learner, standard])
-    content = describe(result, learner, standard, args.method, events)
+    content = {
+        **describe(result, learner, standard, args.method, events),
+        "standards": ballot,
+    }
     print_result(content)
 
     inputs = {
@@ -119,6 +108,7 @@ def main() -> None:
         "checkpoint": sha256(path),
         "method": args.method,
         "top_k": CONFIG.TOP_K,
+        "attempt": args.attempt,
     }
     keep_earlier(stem, inputs, (".mp4", ".png", ".json"))
     if not args.no_video:
@@ -137,49 +127,6 @@ def main() -> None:
     )
     write_json(Path(f"{stem}.json"), {"inputs": inputs, **content})
     print(f"{stem}.png")
-
-
-def hold_vote(
-    args: argparse.Namespace, source: Path, encoder: Encoder, settings: Config
-) -> tuple[tuple[Path, Path], dict[str, Event]]:
-    """Let all marked clips of --standards vote on the events of the learner's clip.
-
-    Returns:
-        The learner's clip and the nearest standard; the events that were found.
-
-    Raises:
-        UserError: there is no marked clip but the learner's own.
-    """
-    from tcc.election import elect  # the evaluation is not needed otherwise
-    from tcc_evaluate import load_role
-
-    names = shared_events(args.data_dir, (args.standards, args.standards))
-    learner = load_learner(args, source, settings)
-    standards = [
-        clip.represent(partial(embed, encoder))
-        for clip in load_role(args.data_dir, args.standards, names, MAX_STANDARDS, settings)
-        if (args.data_dir / clip.folder / clip.name).resolve() != learner.folder.resolve()
-    ]
-    if not standards:
-        raise UserError(f"--standards {args.standards}: no marked clip but the learner's own")
-    unknown = np.full(len(names), np.nan)
-    mine = label_clip(learner, "", unknown, settings).represent(partial(embed, encoder))
-    found = elect(standards, mine, names)
-    nearest = standards[found.nearest]
-    votes = zip(names, found.times_s, found.uncertainty_s, found.num_voters, strict=True)
-    events = {
-        name: Event(
-            int(nearest_frames(learner.times_s, np.array([time_s]))[0]),
-            float(uncertainty_s),
-            "matched",
-            float(time_s),
-        )
-        for name, time_s, uncertainty_s, _ in votes
-        if np.isfinite(time_s)
-    }
-    voters = max(found.num_voters)
-    print(f"{learner.name}: {voters} of {len(standards)} standards vote; nearest: {nearest.name}")
-    return (source, args.data_dir / nearest.folder / nearest.name), events
 
 
 def find_events(
@@ -221,11 +168,14 @@ def describe(
             "start_frame": first + match.start_frame,
             "end_frame": first + match.end_frame,
             "start_s": learner.times_s[match.start_frame],
+            "attempt": attempt,
             "cost": match.cost,
             "confidence": match_confidence,
             "state": certainty(match_confidence),
         }
-        for match, match_confidence in zip(result.matches, result.confidences, strict=True)
+        for match, attempt, match_confidence in zip(
+            result.matches, result.attempts, result.confidences, strict=True
+        )
     ]
     is_found = certainty(result.confidences[0]) != "not found"
     moments = {
@@ -276,7 +226,10 @@ def print_result(content: Mapping[str, Any]) -> None:
         trust = describe_confidence(place["confidence"])
         start = f"starts at frame {place['start_frame']} ({place['start_s']:.2f} s)"
         if rank and place["state"] == "sure":
-            print(f"{learner}: another {motion} {start}, {trust}")
+            print(
+                f"{learner}: another {motion} {start}, {trust}; to use it: "
+                f"--attempt {place['attempt']}"
+            )
         elif not rank and place["state"] == "not found":
             print(
                 f"{learner}: {motion} not found; what is most alike {start}, "
@@ -285,6 +238,8 @@ def print_result(content: Mapping[str, Any]) -> None:
         elif not rank:
             end = f"ends at frame {place['end_frame'] - 1} ({content['end_s']:.2f} s)"
             print(f"{learner}: the {motion} {start} and {end}, {trust}")
+    if votes := content["standards"]:
+        print(tell_votes(learner, content["standard_name"], votes))
     parts = [
         f"{event_word(name)} at frame {moment['learner_frame']} "
         f"({moment['learner_s']:.2f} s ± {1000 * moment['uncertainty_s']:.0f} ms)"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,30 +21,46 @@ from tcc.clock import nearest
 from tcc.confidence import CONFIDENT, certainty, describe_confidence
 from tcc.contact_sheet import check_clips
 from tcc.dtw import Match
+from tcc.election import elect
+from tcc.evaluate.labels import LabelledClip, shared_events
 from tcc.features import opposed
 from tcc.files import UserError
 from tcc.progress import progress
+from tcc.report.events import Event
 from tcc.search import locate
 from tcc.side_by_side import Shown
+from tcc.voting import rank
 from tcc_config import CONFIG, Config
-from tcc_data import clip_turn, feature_times, in_air, load_clip, make_features, match_frames
+from tcc_data import (
+    clip_turn,
+    feature_times,
+    in_air,
+    label_clip,
+    load_clip,
+    load_labelled,
+    make_features,
+    match_frames,
+)
 from tcc_model import Encoder, embed
 
 log = logging.getLogger("tcc")
 PANEL_SIZE = (640, 720)  # px, in the video
+MAX_STANDARDS = 1000  # that vote; of a larger folder, so many are drawn at random
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
     """The result of the search, in frames of the clips.
 
-    `matches` are sorted, the best first; `confidences` are those of the matches. `cost` (N, M) is
-    the distance of each frame of the standard from each frame of the learner. `curve` (M,) is the
-    cost of the cheapest match that starts at each frame of the learner, NaN if there is none.
-    `mirrored` is True if the standard was mirrored.
+    `matches` are sorted, the chosen attempt first, then the best; `attempts` are their numbers, 1
+    for the best, and `confidences` those of the matches. `cost` (N, M) is the distance of each
+    frame of the standard from each frame of the learner. `curve` (M,) is the cost of the cheapest
+    match that starts at each frame of the learner, NaN if there is none. `mirrored` is True if the
+    standard was mirrored.
     """
 
     matches: list[Match]
+    attempts: list[int]
     confidences: list[float]
     cost: NDArray[np.floating[Any]]
     curve: NDArray[np.floating[Any]]
@@ -50,20 +68,94 @@ class Result:
     warnings: list[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Standards:
+    """All marked clips of a folder, which vote on the events of a learner's clip.
+
+    `folder` is MOTION/MODE[/PATTERN], and `learner` the clip on whose `names` events the `clips`
+    vote. `costs` (S,) is how much each differs from the learner, see `tcc.voting.rank`.
+    """
+
+    folder: str
+    names: list[str]
+    clips: list[LabelledClip]
+    learner: LabelledClip
+    costs: NDArray[np.floating[Any]]
+
+    @property
+    def nearest(self) -> Path:
+        """MOTION/MODE/NAME of the clip that is most like the learner's."""
+        clip = self.clips[int(self.costs.argmin())]
+        return Path(clip.folder, clip.name)
+
+    def vote(self, match: Match) -> tuple[dict[str, Event], dict[str, Any]]:
+        """Return the events at the place of a match, and who voted, for the JSON file."""
+        part = match.start_frame, match.end_frame
+        found = elect(self.clips, self.learner, self.names, self.costs, part, CONFIG.TOP_K)
+        votes = {
+            "folder": self.folder,
+            "clips": len(self.clips),
+            "voters": max(found.num_voters),
+        }
+        return found.events(self.names, self.learner.times_s), votes
+
+
+def attempt_suffix(attempt: int) -> str:
+    """Return how the names of the results of an attempt end; those of the first have no suffix."""
+    return f"_attempt{attempt}" if attempt > 1 else ""
+
+
+def tell_votes(learner: str, standard: str, votes: Mapping[str, Any]) -> str:
+    """Return who voted on the events of the learner, see `Standards.vote`."""
+    count = f"{votes['voters']} of {votes['clips']} standards vote"
+    return f"{learner}: {count}; the nearest is {standard}"
+
+
+def load_standards(
+    args: argparse.Namespace, learner: Clip, encoder: Encoder, settings: Config
+) -> Standards:
+    """Return the marked clips of --standards, without the learner's own.
+
+    Raises:
+        UserError: there is none.
+    """
+    names = shared_events(args.data_dir, (args.standards, args.standards))
+    clips = [
+        clip.represent(partial(embed, encoder))
+        for clip in load_labelled(args.data_dir, args.standards, names, MAX_STANDARDS, settings)
+        if (args.data_dir / clip.folder / clip.name).resolve() != learner.folder.resolve()
+    ]
+    if not clips:
+        raise UserError(f"--standards {args.standards}: no marked clip but the learner's own")
+    unknown = np.full(len(names), np.nan)
+    mine = label_clip(learner, "", unknown, settings).represent(partial(embed, encoder))
+    return Standards(args.standards, names, clips, mine, rank(clips, mine))
+
+
 def choose_learner(args: argparse.Namespace) -> Path:
-    """Return the folder or video file of the learner's clip; not named: the first one."""
+    """Return the folder or video file of the learner's clip; not named: the first one.
+
+    Raises:
+        UserError: there is no such clip, or a standard is named beside --standards.
+    """
+    if args.standard or len(args.clips) > 1:
+        raise UserError("--standards names the standards; name only the learner's clip")
     where = (args.data_dir, CONFIG.DATASET, args.mode)
     name = args.clips[0] if args.clips else args.learner
     return find_source(name, *where) if name else list_sources(*where)[0]
 
 
-def choose_pair(args: argparse.Namespace) -> tuple[Path, Path]:
+def choose_pair(args: argparse.Namespace) -> tuple[Path, ...]:
     """Return the folders or video files of the learner's clip and of the standard.
+
+    With --standards, only that of the learner's clip.
 
     Raises:
         UserError: there is no such clip; there is only one clip, and not both are named; or a clip
             is named twice.
     """
+    if args.standards:
+        return (choose_learner(args),)
     where = (args.data_dir, CONFIG.DATASET, args.mode)
     if len(args.clips) > 2 or (args.clips and (args.learner or args.standard)):
         raise UserError(
@@ -104,35 +196,36 @@ def first_except(sources: list[Path], taken: Path | None) -> Path:
     )
 
 
-def load_learner(args: argparse.Namespace, source: Path, settings: Config) -> Clip:
-    """Return the learner's clip, of a folder or video file."""
-    folder = video_cache(args).find_clip(source, args.capture_fps)
-    return load_clip(folder, settings, args.person, args.trim)
+def load_pair(
+    args: argparse.Namespace, encoder: Encoder, settings: Config, sources: Sequence[Path]
+) -> tuple[Clip, Clip, Standards | None]:
+    """Return the learner's clip, the standard, and all standards if --standards names them.
 
+    The standard is then the one that is most like the learner.
 
-def video_cache(args: argparse.Namespace) -> VideoCache:
-    """Return the cache of the keypoints of videos."""
-    return VideoCache(
+    Args:
+        args: of the command.
+        encoder: trained.
+        settings: as returned by `load_encoder`.
+        sources: folders or video files of the learner's clip and, without --standards, of the
+            standard.
+    """
+    cache = VideoCache(
         args.result_dir / "keypoints",
         args.weights,
         args.device,
         args.data_dir / CONFIG.DATASET / args.mode,
     )
-
-
-def load_pair(
-    args: argparse.Namespace, sources: tuple[Path, Path], settings: Config
-) -> tuple[Clip, Clip]:
-    """Return the learner's clip and the standard, of folders or video files."""
-    cache = video_cache(args)
-    learner = cache.find_clip(sources[0], args.capture_fps)
-    standard = cache.find_clip(sources[1], args.standard_capture_fps)
-    if learner.resolve() == standard.resolve():
-        log.warning("%s is both the learner's clip and the standard", learner)
-    return (
-        load_clip(learner, settings, args.person, args.trim),
-        load_clip(standard, settings, args.standard_person, args.standard_trim),
-    )
+    mine = cache.find_clip(sources[0], args.capture_fps)
+    learner, standards = load_clip(mine, settings, args.person, args.trim), None
+    if args.standards:
+        standards = load_standards(args, learner, encoder, settings)
+        sources = (sources[0], args.data_dir / standards.nearest)
+    theirs = cache.find_clip(sources[1], args.standard_capture_fps)
+    if mine.resolve() == theirs.resolve():
+        log.warning("%s is both the learner's clip and the standard", mine)
+    standard = load_clip(theirs, settings, args.standard_person, args.standard_trim)
+    return learner, standard, standards
 
 
 def find_start(
@@ -142,6 +235,7 @@ def find_start(
     method: str,
     settings: Config,
     is_opposed: bool | None = None,
+    attempt: int = 1,
 ) -> Result:
     """Find the standard, or its mirror image, in the learner's clip.
 
@@ -152,6 +246,10 @@ def find_start(
         method: "dtw" or "sliding", see `tcc.dtw.search`.
         settings: as returned by `load_encoder`.
         is_opposed: whether the skaters turn in opposite directions; None: find it out.
+        attempt: number of the match that is chosen, 1 for the best.
+
+    Raises:
+        UserError: there are fewer matches.
     """
     if is_opposed is None:
         is_opposed = opposed(clip_turn(standard, settings), clip_turn(learner, settings))
@@ -178,7 +276,10 @@ def find_start(
         confidence * share_sure(match.path, standard, learner)
         for match, confidence in zip(matches, found.confidences, strict=True)
     ]
-    matches = matches[: CONFIG.TOP_K]
+    is_last = len(matches) <= CONFIG.TOP_K or confidences[-1] < CONFIDENT
+    order = choose_attempt(attempt, learner, matches[: CONFIG.TOP_K])
+    matches = [matches[at] for at in order]
+    confidences = [confidences[at] for at in order]
     warnings = []
     if found.mirrored:
         warnings.append(
@@ -193,7 +294,7 @@ def find_start(
             else "the start is uncertain, because the clips differ a lot"
             + (f"; other possible start frames: {starts}" if starts else "")
         )
-    if len(confidences) > CONFIG.TOP_K and confidences[-1] >= CONFIDENT:
+    if not is_last:
         warnings.append(
             f"{learner.name} shows {standard.name} more than {CONFIG.TOP_K} times; increase "
             "TOP_K to see all of them"
@@ -208,12 +309,31 @@ def find_start(
         )  # fmt: skip
     return Result(
         matches,
-        confidences[: CONFIG.TOP_K],
+        [at + 1 for at in order],
+        confidences,
         found.cost[np.ix_(rows, columns)],
         curve,
         found.mirrored,
         warnings,
     )
+
+
+def choose_attempt(attempt: int, learner: Clip, matches: Sequence[Match]) -> list[int]:
+    """Return the order of the matches with an attempt first, which is numbered from 1.
+
+    Raises:
+        UserError: there are fewer matches.
+    """
+    if attempt > len(matches):
+        starts = ", ".join(
+            f"{number}: from {learner.times_s[match.start_frame]:.2f} s"
+            for number, match in enumerate(matches, 1)
+        )
+        raise UserError(
+            f"--attempt {attempt}: in {learner.name}, {len(matches)} places were found ({starts}); "
+            "name one of them"
+        )
+    return [attempt - 1, *(at for at in range(len(matches)) if at != attempt - 1)]
 
 
 def write_sheets(

@@ -19,6 +19,7 @@ import argparse
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -57,10 +58,12 @@ from tcc_data import (
 from tcc_model import Encoder, embed, load_encoder
 from tcc_pair import (
     Result,
+    attempt_suffix,
     choose_pair,
     draw_video,
     find_start,
     load_pair,
+    tell_votes,
     write_sheets,
 )
 
@@ -108,17 +111,23 @@ def main() -> None:
     encoder, settings, checkpoint = load_encoder(
         args.checkpoint, args.log_dir, CONFIG, cli.pick_device(args.device)
     )
-    learner, standard = load_pair(args, sources, settings)
-    folder = result_stem(args.result_dir, "{}_vs_{}", learner.name, standard.name)
+    learner, standard, standards = load_pair(args, encoder, settings, sources)
+    pattern = "{}_vs_{}" + attempt_suffix(args.attempt)
+    folder = result_stem(args.result_dir, pattern, learner.name, standard.name)
 
     threshold = settings.SKELETON_CONF_THRESHOLD
     marked = standard_events(standard, args, settings)
-    result = find_start(encoder, learner, standard, "dtw", settings)
+    search = partial(find_start, encoder, learner, standard, "dtw", settings, attempt=args.attempt)
+    result = search()
     events = learner_events(learner, standard, marked, result.matches[0].path, threshold)
     turns = flight_turn(standard, marked, settings), flight_turn(learner, events, settings)
     if opposed(*turns) not in (None, result.mirrored):
-        result = find_start(encoder, learner, standard, "dtw", settings, opposed(*turns))
+        result = search(is_opposed=opposed(*turns))
         events = learner_events(learner, standard, marked, result.matches[0].path, threshold)
+    votes = None
+    if standards:
+        voted, votes = standards.vote(result.matches[0])
+        events = events | {name: voted[name] for name in voted if name in EVENTS}
     mine = perform(learner, events, threshold)
     theirs = perform(standard, marked, threshold, result.mirrored)
     best = replace(result.matches[0], path=through_events(result.matches[0].path, mine, theirs))
@@ -136,6 +145,8 @@ def main() -> None:
     tell_doubts([learner, standard])
     warnings += [*clip_doubts(learner), *clip_doubts(standard)]
     print_report(CONFIG.DATASET, comparison, advice)
+    if votes:
+        print(tell_votes(learner.name, standard.name, votes))
 
     inputs = {
         "learner": learner.fingerprint(),
@@ -144,6 +155,7 @@ def main() -> None:
         "rules": sha256(args.rules),
         "events": {name: event.frame for name, event in marked.items()},
         "usual": [performance.clip.fingerprint() for performance, _ in good],
+        "standards": votes,
     }
     with whole_folder(folder, inputs, "summary.json") as made:
         export.write_alignment(made / "alignment.csv", comparison)
@@ -312,15 +324,16 @@ def doubts_of_events(comparison: Comparison) -> list[str]:
 def tell_repetitions(result: Result, comparison: Comparison) -> list[str]:
     """Return where else the learner shows the motion."""
     learner = comparison.learner.clip
+    found = zip(result.attempts, result.matches, result.confidences, strict=True)
     starts_s = [
-        float(learner.times_s[match.start_frame])
-        for match, confidence in zip(result.matches[1:], result.confidences[1:], strict=True)
+        (attempt, float(learner.times_s[match.start_frame]))
+        for attempt, match, confidence in list(found)[1:]
         if confidence >= CONFIDENT
     ]
     return [
         f"{learner.name} shows the motion again at {start_s:.1f} s; for a report about it, use "
-        f"--trim {max(start_s - 1, 0):.1f}-"
-        for start_s in starts_s
+        f"--attempt {attempt}"
+        for attempt, start_s in starts_s
     ]
 
 

@@ -37,7 +37,8 @@ from tcc.evaluate.intervals import calibrate, fold
 from tcc.evaluate.labels import shared_events
 from tcc.progress import progress
 from tcc_config import Config
-from tcc_evaluate import EVERY_FRAME, load_role, tabulate_product
+from tcc_data import load_labelled
+from tcc_evaluate import EVERY_FRAME, tabulate_product
 from tcc_model import Encoder, embed, load_encoder
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -117,7 +118,7 @@ def score(
     settings = Config(DATASET=motion)
     names = shared_events(data_dir, (standards, learners))
     first, second = (
-        load_role(data_dir, role, names, MAX_CLIPS, settings) for role in (standards, learners)
+        load_labelled(data_dir, role, names, MAX_CLIPS, settings) for role in (standards, learners)
     )
     linear = Comparison.by_length(first, second, names, list_pairs(first, second))
     runs, calibrations = [], []

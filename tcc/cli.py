@@ -157,6 +157,12 @@ def add_pair(command_parser: argparse.ArgumentParser) -> None:
     )
     add("--learner", metavar="CLIP", help="the learner's clip (default: the first clip of MODE)")
     add("--standard", metavar="CLIP", help="the coach's clip (default: the second clip of MODE)")
+    add(
+        "--standards",
+        metavar="MOTION/MODE[/PATTERN]",
+        help="all marked clips of this folder vote on the events; the nearest is the standard",
+    )
+    add_attempt(command_parser)
     for prefix, whose in (("", "learner's"), ("standard-", "coach's")):
         add(
             f"--{prefix}trim",
@@ -177,6 +183,28 @@ def add_pair(command_parser: argparse.ArgumentParser) -> None:
             help=f"frames per second that the camera recorded, if the {whose} video is in slow "
             "motion",
         )
+
+
+def add_attempt(command_parser: argparse.ArgumentParser) -> None:
+    """Add --attempt to a command that searches for a motion."""
+    command_parser.add_argument(
+        "--attempt",
+        type=attempt,
+        default=1,
+        metavar="N",
+        help="use the N-th of the places that show the motion (default: 1, the best match)",
+    )
+
+
+def attempt(text: str) -> int:
+    """Return the number of an attempt, 1 or more.
+
+    Raises:
+        argparse.ArgumentTypeError: the text is not such a number.
+    """
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected 1 or a greater whole number")
+    return int(text)
 
 
 def trim(text: str) -> Trim:

@@ -7,6 +7,7 @@ import logging
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ import tcc_get_start
 import tcc_pair
 import tcc_train
 from tcc import plots, search
+from tcc.clips import Clip
 from tcc.confidence import CONFIDENT
 from tcc.draw import ClipPanel, banner
 from tcc.features import flip
@@ -409,6 +411,7 @@ def test_the_row_of_a_video_file_is_used_and_swapped_events_are_told(
 
 def test_a_mistake_in_an_option_is_one_line(run: Run, tmp_path: Path) -> None:
     for command, option, message in (
+        ("tcc_get_start.py", "--attempt=0", "argument --attempt: '0': expected 1 or a greater"),
         ("tcc_get_start.py", "--trim=0,2-1", "argument --trim: '0,2-1': expected seconds, as in"),
         ("tcc_align.py", "--speed=abc", "argument --speed: abc: expected a number from 0.02 to 1"),
     ):
@@ -466,6 +469,35 @@ def test_every_clear_place_is_printed_and_more_than_top_k_are_told(
         starts = [26, 78, 130]
         assert all(min(abs(p["start_frame"] - s) for s in starts) <= 2 for p in sure)
         assert (f"z0 shows b0 more than {top_k} times; increase TOP_K" in caplog.text) == more
+
+
+def test_another_attempt_is_used_by_its_number(
+    copy: Path, call: Call, capsys: pytest.CaptureFixture[str]
+) -> None:
+    standard = wave(26, 31, 1.1)
+    turned = standard[::-1] * [-1, 1, 1] + [640, 0, 0]
+    learner = np.concatenate([turned, standard, turned, standard])
+    write_clip(copy / "data" / MOTION / "test" / "z0", learner)
+    pair, result = [*SMALL, "z0", "b0", "--no-video"], copy / "result"
+    aligned = [*SMALL, "--videos", "b0,z0", "--no-video"]
+    starts = []
+    for attempt, suffix in (("1", ""), ("2", "_attempt2")):
+        call(tcc_get_start.main, *pair, "--attempt", attempt, cwd=copy)
+        content = read_json(result / f"start_{MOTION}_z0_vs_b0{suffix}.json")
+        assert [place["attempt"] for place in content["candidates"][:2]] == (
+            [1, 2] if attempt == "1" else [2, 1]
+        )
+        starts.append(content["start_frame"])
+        capsys.readouterr()
+        call(tcc_align.main, *aligned, "--attempt", attempt, cwd=copy)
+        frames = read_json(result / f"output_{MOTION}_test{suffix}.json")["maps"]["z0"]
+        assert min(frame for frame in frames if frame is not None) == starts[-1]
+        other = "2" if attempt == "1" else "1"
+        assert f"to use it: --attempt {other}\n" in capsys.readouterr().out
+    assert abs(abs(starts[0] - starts[1]) - 52) <= 2
+    for command, arguments in ((tcc_get_start.main, pair), (tcc_align.main, aligned)):
+        with pytest.raises(UserError, match=r"--attempt 9: in z0, \d places were found \(1: from"):
+            call(command, *arguments, "--attempt", "9", cwd=copy)
 
 
 def test_start_takes_its_times_from_the_timestamps(copy: Path, call: Call) -> None:
@@ -725,12 +757,13 @@ def test_alignment_has_free_ends_and_its_cost_is_the_mean_over_its_path() -> Non
     reference = np.array([[0, 0], [10, 10], [20, 20], [30, 30]], np.float32)
     outside = np.full((4, 2), 99, np.float32)
     clip = np.array([[0, 0], [10, 13], [20, 20], [20, 20], [30, 30]], np.float32)
-    match, confidence = tcc_align.align(reference, np.concatenate([outside, clip, outside]))
+    found = locate([reference], np.concatenate([outside, clip, outside]))
+    match = tcc_align.align(found.cost, found.matches[0])
     assert match.cost == pytest.approx(3**2 / 2 / 5)
     assert (match.start_frame, match.end_frame) == (4, 9)
     np.testing.assert_array_equal(match.path, [[0, 4], [1, 5], [2, 6], [2, 7], [3, 8]])
-    assert confidence > 0.85
-    turned, _ = tcc_align.align(np.concatenate([outside, clip, outside]), reference)
+    found = locate([np.concatenate([outside, clip, outside])], reference)
+    turned = tcc_align.align(found.cost, found.matches[0])
     np.testing.assert_array_equal(turned.path, match.path[:, ::-1])
 
 
@@ -767,9 +800,14 @@ def test_clips_that_are_cut_differently_match_only_where_they_show_the_same(
 def test_grid_names_the_clips_that_are_unsure_and_not_found(
     copy: Path, call: Call, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    align, confidences = tcc_align.align, iter([0.9, 0.9, 0.5, 0.5, 0.1, 0.1])
-    monkeypatch.setattr(tcc_align, "align", lambda *a: (align(*a)[0], next(confidences)))
-    monkeypatch.setattr(tcc_align, "opposed", lambda *_: None)
+    confidences = {"a0": 1.0, "b0": 0.9, "c0": 0.5, "d0": 0.1}
+
+    aligned = tcc_align.Aligned
+
+    def doubt(clip: Clip, *fields: Any) -> Any:
+        return replace(aligned(clip, *fields), confidence=confidences[clip.name])
+
+    monkeypatch.setattr(tcc_align, "Aligned", doubt)
     told: set[tuple[str, bool]] = set()
     spans: dict[str, Any] = {}
 
@@ -823,9 +861,10 @@ def test_standard_events_are_carried_over_printed_and_drawn(
     assert content["air_time_s"] == {"learner": air_s, "standard": pytest.approx(0.3)}
     told = capsys.readouterr().out.splitlines()[1]
     assert told == (
-        f"a0: take-off at frame {takeoff['learner_frame']} ({takeoff['learner_s']:.2f} s), landing "
-        f"at frame {landing['learner_frame']} ({landing['learner_s']:.2f} s), time in the air "
-        f"{air_s:.2f} s (b0: 0.30 s)"
+        f"a0: take-off at frame {takeoff['learner_frame']} ({takeoff['learner_s']:.2f} s ± "
+        f"{1000 * takeoff['uncertainty_s']:.0f} ms), landing at frame {landing['learner_frame']} "
+        f"({landing['learner_s']:.2f} s ± {1000 * landing['uncertainty_s']:.0f} ms), "
+        f"time in the air {air_s:.2f} s (b0: 0.30 s)"
     )
     assert [name for name, *_ in drawn[0]] == ["start", "take-off", "landing", "end"]
     assert drawn[0][1][2] == "frame 11, 0.37 s"

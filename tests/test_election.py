@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 import tcc_get_start
-from tcc import voting
+from tcc import election, voting
 from tcc.election import elect
 from tcc.evaluate.errors import Comparison, list_pairs
 from tcc.evaluate.labels import LabelledClip
 from tcc.files import UserError
+from tcc.flight import MATCH_S
 from tests.conftest import Call, wave, write_clip
 from tests.test_voting import MARKS, make_clips
 
@@ -34,11 +35,11 @@ def brute_force(standards: list[LabelledClip], learner: LabelledClip) -> list[fl
 def test_a_vote_is_that_of_the_evaluation_and_of_all_standards() -> None:
     learner, *standards = make_clips(12)
     standards[3] = replace(standards[3], events=np.array([MARKS[0] - 4, MARKS[1]]))
-    found = elect(standards, replace(learner, events=np.full(2, np.nan)), NAMES)
+    costs = voting.rank(standards, learner)
+    found = elect(standards, replace(learner, events=np.full(2, np.nan)), NAMES, costs)
     assert np.rint(found.times_s * learner.fps).tolist() == brute_force(standards, learner)
-    assert found.nearest == int(voting.rank(standards, learner).argmin())
     assert found.num_voters == [6, 6]
-    assert (found.uncertainty_s >= 0.5 / learner.fps).all()
+    assert (found.uncertainty_s >= election.AGREED_S).all()
 
 
 def test_uncertainty_grows_with_the_spread_of_the_votes() -> None:
@@ -47,21 +48,35 @@ def test_uncertainty_grows_with_the_spread_of_the_votes() -> None:
         replace(clip, events=clip.events + (-1) ** number * np.array([4.0, 0.0]))
         for number, clip in enumerate(standards)
     ]
-    near, far = (elect(clips, learner, NAMES).uncertainty_s for clips in (standards, spread))
+    costs = voting.rank(standards, learner)
+    near, far = (elect(clips, learner, NAMES, costs).uncertainty_s for clips in (standards, spread))
     assert far[0] > 2 * near[0]
     assert far[1] == pytest.approx(near[1], abs=0.01)
+    [alone, _] = elect(standards[:1], learner, NAMES, costs[:1]).uncertainty_s
+    assert alone == MATCH_S
+
+
+def test_standards_that_are_found_elsewhere_do_not_vote() -> None:
+    learner, *standards = make_clips(12)
+    costs = voting.rank(standards, learner)
+    end = learner.num_frames
+    whole = elect(standards, learner, NAMES, costs, (0, end), 3)
+    np.testing.assert_array_equal(whole.times_s, elect(standards, learner, NAMES, costs).times_s)
+    outside = elect(standards, learner, NAMES, costs, (end, end + 9), 3)
+    assert np.isnan(outside.times_s).all()
+    assert outside.num_voters == [0, 0]
 
 
 def test_only_voters_are_searched_for(monkeypatch: pytest.MonkeyPatch) -> None:
     learner, *standards = make_clips(60)
     searched: list[str] = []
 
-    def keep(standard: LabelledClip, clip: LabelledClip) -> Any:
+    def keep(standard: LabelledClip, clip: LabelledClip, top_k: int) -> Any:
         searched.append(clip.name)
-        return voting.place(standard, clip)
+        return voting.place(standard, clip, top_k)
 
     monkeypatch.setattr("tcc.election.place", keep)
-    elect(standards, learner, NAMES)
+    elect(standards, learner, NAMES, voting.rank(standards, learner))
     assert searched == [learner.name] * voting.MAX_VOTERS
 
 
@@ -78,11 +93,13 @@ def test_command_tells_the_vote_and_shows_the_nearest(
     options = ["--dataset", "hop", "--no-video", "--standards", "hop/train"]
     call(tcc_get_start.main, "mine", *options, cwd=tmp_path)
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "mine: 3 of 5 standards vote; nearest: s0"
-    content = json.loads((tmp_path / "result" / "start_hop_mine_vs_s0.json").read_text())
+    content = json.loads(next((tmp_path / "result").glob("start_hop_mine_vs_s*.json")).read_text())
     assert content["events"]["takeoff"]["learner_frame"] == pytest.approx(12, abs=1)
-    assert content["events"]["takeoff"]["uncertainty_s"] >= 0.5 / 30
-    assert "± 25 ms" in lines[2]
+    nearest = content["standard_name"]
+    assert lines[1] == f"mine: 3 of 5 standards vote; the nearest is {nearest}"
+    assert content["standards"] == {"folder": "hop/train", "clips": 5, "voters": 3}
+    assert content["events"]["takeoff"]["uncertainty_s"] >= election.AGREED_S
+    assert " ms), landing at frame" in lines[2]
 
 
 @pytest.mark.parametrize(
