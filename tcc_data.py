@@ -115,17 +115,20 @@ def _how_to_look(clips: Sequence[Clip]) -> str:
     return f"; to see who is followed, run: {shlex.join(words)}"
 
 
-def load_clips(folders: Sequence[Path], config: Config) -> list[Clip]:
+def load_clips(folders: Sequence[Path], config: Config, tell: bool = True) -> list[Clip]:
     """Read several clips with a progress bar, and print which of them are doubtful or have gaps.
 
     Args:
         folders: of the clips.
         config: see `load_clip`.
+        tell: False prints nothing.
 
     Raises:
         UserError: a clip can't be used; the message says why.
     """
     clips = [load_clip(folder, config) for folder in progress(folders, "reading", "clip")]
+    if not tell:
+        return clips
     told = {id(clip) for clip, _ in tell_doubts(clips).get(MISSED, ())}
     gaps = [clip for clip in clips if not clip.track.observed.all() and id(clip) not in told]
     if gaps:
@@ -191,9 +194,16 @@ def label_clip(
 
 
 def load_labelled(
-    data_dir: Path, folder: str, names: Sequence[str], num_clips: int, settings: Config
+    data_dir: Path,
+    folder: str,
+    names: Sequence[str],
+    num_clips: int,
+    settings: Config,
+    tell: bool = True,
 ) -> list[LabelledClip]:
     """Read at most `num_clips` clips of MOTION/MODE[/PATTERN] with a marked event or a recording.
+
+    It prints which clips are left out, doubtful, or incompletely marked, unless `tell` is False.
 
     Raises:
         UserError: there is no such clip, or an event lies outside its clip.
@@ -223,9 +233,9 @@ def load_labelled(
     drawn = draw_folders(marked, recordings, num_clips, generator)
     counts = (len(paths) - len(marked), len(marked) - len(drawn))
     for count, reason in zip(counts, ("have no label", "are left out by --clips"), strict=True):
-        if count:
+        if count and tell:
             log.warning("%s: %d of %d clips %s", folder, count, len(paths), reason)
-    clips = load_clips(drawn, settings)
+    clips = load_clips(drawn, settings, tell)
     check_labels(data_dir, motion, mode, labels, {c.name: c.total_frames for c in clips})
     labelled = [
         label_clip(
@@ -237,7 +247,8 @@ def load_labelled(
         )
         for clip in clips
     ]
-    if count := sum(bool(np.isnan(clip.events).any()) for clip in labelled):
+    count = sum(bool(np.isnan(clip.events).any()) for clip in labelled)
+    if count and tell:
         log.warning(
             "%s: %d clips do not mark every event; the scores of phases leave them out",
             folder,

@@ -50,6 +50,7 @@ from tcc.files import UserError, keep_earlier, result_stem, sha256, write_json
 from tcc.flight import FLIGHT
 from tcc.plots import plot_error_distribution
 from tcc.progress import progress
+from tcc.voting import doubtful_marks
 from tcc_config import CONFIG, TRAINING
 from tcc_data import load_labelled
 from tcc_model import Encoder, embed, load_encoder
@@ -64,11 +65,15 @@ PATH, CHECKED, VOTING = "tcc, path alone", "tcc, marks checked", "tcc, voting"
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The results of one encoder: errors[method][event], scores[group][row][column], matches."""
+    """The results of one encoder.
+
+    `errors[method][event]`, `scores[group][row][column]`, the matches, and the doubtful marks.
+    """
 
     errors: dict[str, dict[str, Errors]]
     scores: dict[str, Any]
     matches: list[dict[str, Any]]
+    doubtful_marks: list[str]
 
 
 def main() -> None:
@@ -101,8 +106,11 @@ def main() -> None:
         **fold([run.scores for run in runs], np.mean),
         "spread": fold([run.scores for run in runs], np.std),
         "matches": runs[0].matches,
+        "doubtful_marks": runs[0].doubtful_marks,
     }
     print_results(content, names)
+    for doubt in runs[0].doubtful_marks:
+        log.warning("%s", doubt)
     stem = result_stem(
         args.result_dir,
         "evaluate_{}_vs_{}",
@@ -229,7 +237,9 @@ def score(seed: int, encoder: Encoder, linear: Comparison) -> Run:
             name: calibrate(errors["tcc"][name].frames, confident) for name in linear.event_names
         },
     }
-    return Run(errors, scores, comparisons["tcc"].list_matches())
+    tcc = comparisons["tcc"]
+    doubts = doubtful_marks(tcc.standards, linear.event_names)
+    return Run(errors, scores, tcc.list_matches(), doubts)
 
 
 def tabulate_product(comparison: Comparison) -> dict[str, dict[str, Errors]]:

@@ -251,3 +251,28 @@ class MarkCheck:
                 self._found[pair] = events_in(place(other, clip).matches[0], other)
             found[row] = self._found[pair]
         return found
+
+
+def doubtful_marks(clips: Sequence[LabelledClip], names: Sequence[str]) -> list[str]:
+    """Return in words which marks of clips disagree with those of the other clips.
+
+    Args:
+        clips: with embeddings and marked events.
+        names: of the E events.
+    """
+    check = MarkCheck(clips)
+    told = []
+    for index, clip in enumerate(clips):
+        offset = check.offset(index)
+        for name, frame, off, counts, others in zip(
+            names, clip.events, offset.frames, offset.counts, offset.num_checkers, strict=True
+        ):
+            if counts:
+                marked, voted = (round(clip.start_frame + at) for at in (frame, frame - off))
+                told.append(
+                    f"{clip.name}: {name} is marked at frame {marked}; {others} other clips put it "
+                    f"at frame {voted}"
+                )
+    if told:
+        told.append("look at both frames, and correct labels.csv where a mark is wrong")
+    return told

@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 import tcc_align
+import tcc_check
 import tcc_get_embed
 import tcc_get_kendalls_tau
 import tcc_get_start
@@ -469,6 +470,26 @@ def test_every_clear_place_is_printed_and_more_than_top_k_are_told(
         starts = [26, 78, 130]
         assert all(min(abs(p["start_frame"] - s) for s in starts) <= 2 for p in sure)
         assert (f"z0 shows b0 more than {top_k} times; increase TOP_K" in caplog.text) == more
+
+
+def test_check_tells_marks_that_disagree_if_there_is_a_checkpoint(
+    copy: Path, call: Call, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = ["mode,video,takeoff_frame"]
+    for index in range(6):
+        write_clip(copy / "data" / MOTION / "val" / f"m{index}", wave(30, 31, 1 + index / 50))
+        rows.append(f"val,m{index},{15 if index == 4 else 10}")
+    (copy / "data" / MOTION / "labels.csv").write_text("\n".join(rows))
+    told = "m4: takeoff is marked at frame 15; 3 other clips put it at frame 10"
+    for mode, is_told in (("val", True), ("test", False)):
+        caplog.clear()
+        call(tcc_check.main, *SMALL, "--mode", mode, cwd=copy)
+        assert (told in caplog.text) == is_told
+        assert ("takeoff is marked" in caplog.text) == is_told
+    (copy / "log" / f"{MOTION}_checkpoint.pt").unlink()
+    caplog.clear()
+    call(tcc_check.main, *SMALL, "--mode", "val", cwd=copy)
+    assert "takeoff is marked" not in caplog.text
 
 
 def test_another_attempt_is_used_by_its_number(

@@ -53,6 +53,8 @@ FEWER = {
 SHORT = {
     "losses.py": ("ROUNDS = 30", "ROUNDS = 1"),
     "pose.py": ("(10, 60, 600)", "(10,)"),
+    "protocol.py": ("MAX_CLIPS = 32", "MAX_CLIPS = 4"),
+    "confidence.py": ("MOST_PAIRS = 300", "MOST_PAIRS = 4"),
     "rendering.py": ("FRAMES, PLOTTED, ROUNDS = 60, 30, 3", "FRAMES, PLOTTED, ROUNDS = 10, 2, 1"),
 }
 # Settings for a quick training.
@@ -64,10 +66,10 @@ QUICK = {
 }
 # Runs all lines in one Python process, so that PyTorch, which takes longest, is imported once.
 TYPE = """
-import runpy, shlex, subprocess, sys
+import runpy, shlex, subprocess, sys, time
 sys.path.insert(0, "")
 for line in sys.argv[1:]:
-    print("$", line, flush=True)
+    print(f"$ {line} ({time.process_time():.0f} s)", flush=True)
     program, *arguments = shlex.split(line)
     if program != "python3" or not arguments[0].endswith(".py"):
         subprocess.run(line, shell=True, check=True)

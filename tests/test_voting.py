@@ -13,7 +13,16 @@ from tcc import voting
 from tcc.dtw import accumulate, cost_matrix
 from tcc.evaluate.errors import Comparison, list_pairs
 from tcc.evaluate.labels import LabelledClip
-from tcc.voting import MAX_VOTERS, MarkCheck, better_half, match_costs, place, rank, vote
+from tcc.voting import (
+    MAX_VOTERS,
+    MarkCheck,
+    better_half,
+    doubtful_marks,
+    match_costs,
+    place,
+    rank,
+    vote,
+)
 from tests.test_dtw import walk
 
 Array = NDArray[np.float64]
@@ -138,6 +147,15 @@ def test_an_offset_within_the_scatter_of_the_others_is_not_told() -> None:
     offset = MarkCheck(clips).offset(8)
     assert not offset.counts.any()
     assert (offset.scatter > 2.5).all()
+
+
+def test_doubtful_marks_are_told_with_both_frames_of_the_recording() -> None:
+    clips = make_clips(8)
+    assert doubtful_marks(clips, ["takeoff", "landing"]) == []
+    clips[2] = replace(clips[2], events=np.array([MARKS[0] - 4, MARKS[1]]), start_frame=100)
+    told = doubtful_marks(clips, ["takeoff", "landing"])
+    assert told[0] == "c2: takeoff is marked at frame 116; 4 other clips put it at frame 120"
+    assert told[1:] == ["look at both frames, and correct labels.csv where a mark is wrong"]
 
 
 def test_marks_are_compared_from_four_clips_on_and_without_the_own_recording() -> None:
