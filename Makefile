@@ -2,13 +2,16 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test soak lint clean
 
 demo: .venv/ready
 	$(BIN)/python tcc_demo.py
 
 test: .venv/ready-dev
 	$(BIN)/python -m pytest
+
+soak: .venv/ready-dev
+	TCC_SOAK=1 $(BIN)/python -m pytest tests/reliability
 
 lint: .venv/ready-dev
 	$(BIN)/ruff format --check .

@@ -39,7 +39,7 @@ from tcc.consensus import common_clock
 from tcc.evaluate.intervals import finite_mean
 from tcc.evaluate.metrics import tau_matrix
 from tcc.features import extract, flip
-from tcc.files import UserError
+from tcc.files import UserError, alone
 from tcc.losses import LossOptions, both_halves, correspondence_loss, training_loss
 from tcc.progress import progress
 from tcc_config import CONFIG, TRAINING
@@ -183,7 +183,14 @@ class Trainer:
         Args:
             path: of the checkpoint. The first save of a new run keeps the one of an earlier run.
             tensorboard_dir: each run has its folder there, also if it is resumed.
+
+        Raises:
+            UserError: another training writes to the same files.
         """
+        with alone(tensorboard_dir, f"training of {CONFIG.DATASET}"):
+            self._train(path, tensorboard_dir)
+
+    def _train(self, path: Path, tensorboard_dir: Path) -> None:
         is_new = not self.step
         self.run = self.run or name_run(tensorboard_dir)
         stopping: list[int] = []
@@ -215,6 +222,7 @@ class Trainer:
                     if due and self.val_features:
                         writer.add_scalar("val/kendalls_tau", self.validate(), self.step)
                     if due or stopping:
+                        writer.flush()  # a killed run must have all curves up to its checkpoint
                         if is_new:
                             checkpoint.keep_previous(path)
                             is_new = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,10 @@ def save(path: Path, content: dict[str, Any]) -> None:
         path: the file to write or replace.
         content: tensors and plain Python values, with at least KEYS.
     """
+    encoded = BytesIO()  # on a full disk, torch would fail with an error of its own
+    torch.save(content, encoded)
     with whole(path) as temporary:
-        torch.save(content, temporary)
+        temporary.write_bytes(encoded.getbuffer())
 
 
 def keep_previous(path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import json
 import logging
@@ -10,7 +11,8 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from stat import S_ISDIR
 from typing import Any
@@ -19,6 +21,9 @@ import msgspec
 
 log = logging.getLogger("tcc")
 SCHEMA_VERSION = 1
+TEMPORARY = ".tcc-"  # how the names of hidden temporary files and folders begin
+# Errors of the disk; NumPy raises one without a number.
+DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, None}
 MAX_STEM_BYTES = 200  # leaves room for _earlier_1, the name of an event and the suffix
 
 
@@ -42,12 +47,13 @@ def require_utf8(path: Path) -> None:
 def whole(path: Path) -> Iterator[Path]:
     """Yield a temporary path in the folder of `path`, to write to.
 
-    The file is renamed to `path` if the block succeeds, and deleted if it fails.
+    The file is renamed to `path` if the block succeeds, and deleted if it fails. If the process is
+    killed, the next one that writes to the folder deletes it.
 
     Raises:
         UserError: `path` can't be written.
     """
-    temporary = path.with_name(f".{secrets.token_hex(8)}{path.suffix}")
+    temporary = _name_temporary(path, path.suffix)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # A folder of this name, or a name that is too long, is reported before the work is done.
@@ -58,15 +64,84 @@ def whole(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise _unwritable(path, error) from None
     try:
-        yield temporary
-        temporary.replace(path)
+        with _in_use(temporary):
+            yield temporary
+            temporary.replace(path)
+    except OSError as error:
+        if error.errno not in DISK:
+            raise
+        raise _unwritable(path, error) from None
     finally:
         temporary.unlink(missing_ok=True)
 
 
+def _name_temporary(path: Path, suffix: str) -> Path:
+    """Return a hidden path beside another one, and delete what a killed process has left there."""
+    _remove_strays(path.parent.absolute())
+    return path.with_name(f"{TEMPORARY}{secrets.token_hex(8)}{suffix}")
+
+
+@cache
+def _remove_strays(folder: Path) -> None:
+    """Delete temporary files and folders in a folder that no process has locked, once."""
+    for path in folder.glob(f"{TEMPORARY}*"):
+        with suppress(OSError), _locked(path):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+@contextmanager
+def _in_use(path: Path) -> Iterator[None]:
+    """Lock a temporary path while the block runs, so that no other process takes it for a stray."""
+    with ExitStack() as lock:
+        with suppress(OSError):  # this file system has no locks, so strays are not deleted either
+            lock.enter_context(_locked(path))
+        yield
+
+
+@contextmanager
+def alone(folder: Path, what: str) -> Iterator[None]:
+    """Keep other processes out while the block runs.
+
+    Args:
+        folder: it is locked; created if it is missing.
+        what: runs, for the message.
+
+    Raises:
+        UserError: another process is in such a block.
+    """
+    with ExitStack() as lock:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.enter_context(_locked(folder))
+        except BlockingIOError:
+            raise UserError(
+                f"{folder}: another {what} is running and writes there; wait for its end or choose "
+                "another --log-dir"
+            ) from None
+        except OSError:  # this file system has no locks
+            pass
+        yield
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Lock a file or folder while the block runs. If the process is killed, the lock ends too.
+
+    Raises:
+        BlockingIOError: another process has locked it.
+        OSError: it can't be locked.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def _unwritable(path: Path, error: OSError) -> UserError:
     return UserError(
-        f"can't write {path} ({error.strerror}); fix this or choose another folder with "
+        f"can't write {path} ({error.strerror or error}); fix this or choose another folder with "
         "--log-dir or --result-dir"
     )
 
@@ -87,26 +162,42 @@ def whole_folder(folder: Path, inputs: dict[str, Any], json_name: str) -> Iterat
     Raises:
         UserError: `folder` can't be written, or it holds files but is not a result.
     """
-    temporary = folder.with_name(f".{secrets.token_hex(8)}")
+    temporary = _name_temporary(folder, "")
     try:
         temporary.mkdir(parents=True)
-        if folder.exists() and any(folder.iterdir()) and _inputs(folder / json_name) is None:
+        if _holds_files(folder) and _inputs(folder / json_name) is None:
             raise UserError(
                 f"{folder}: this folder has no {json_name}, so it is not a result of this program; "
                 "choose another --result-dir"
             )
-        yield temporary
-        _keep_earlier_folder(folder, inputs, json_name)
-        _move_files(temporary, folder)
+        with _in_use(temporary):
+            yield temporary
+            _keep_earlier_folder(folder, inputs, json_name)
+            _move_files(temporary, folder, json_name)
     except OSError as error:
         raise _unwritable(folder, error) from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _move_files(source: Path, target: Path) -> None:
-    """Move all files below a folder to the same places below another one."""
-    for path in sorted(source.rglob("*")):
+def _holds_files(folder: Path) -> bool:
+    """Return whether there is a file in a folder or below it; raise OSError if it is a file."""
+    found = any(folder.iterdir()) if folder.exists() else False
+    return found and not all(map(Path.is_dir, folder.rglob("*")))
+
+
+def _move_files(source: Path, target: Path, json_name: str, json_last: bool = False) -> None:
+    """Move all files below a folder to the same places below another one.
+
+    If there is no other one yet, the folder is renamed. Otherwise the JSON file, by which a result
+    is recognised, is moved first or last: after a kill, the next run can go on.
+    """
+    if not os.path.lexists(target):
+        source.rename(target)
+        return
+    paths = sorted(source.rglob("*"))
+    paths.sort(key=lambda path: (path == source / json_name) == json_last)
+    for path in paths:
         if path.is_file():
             place = target / path.relative_to(source)
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -181,8 +272,8 @@ def _keep_earlier_folder(folder: Path, inputs: dict[str, Any], json_name: str) -
         if _inputs(kept / json_name) == found:
             break  # the same result was kept before
         number += 1
-    _move_files(folder, kept)
-    shutil.rmtree(folder)
+    _move_files(folder, kept, json_name, json_last=True)
+    shutil.rmtree(folder, ignore_errors=True)
     log.info(
         "%s: the report of other clips, persons, settings or another checkpoint is kept as %s",
         folder, kept.name,
