@@ -62,7 +62,7 @@ class Server:
     def run(
         self,
         call: str,
-        *arguments: str | Path,
+        *arguments: str | int | Path,
         cwd: Path,
         kill_s: float | None = None,
         number: int = signal.SIGKILL,
@@ -93,7 +93,8 @@ class Server:
 
     def close(self) -> None:
         """End the process."""
-        self.process.communicate(timeout=30)
+        self.process.kill()
+        self.process.communicate()
 
 
 def serve() -> None:
