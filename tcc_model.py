@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tcc import checkpoint
+from tcc import checkpoint, cli
 from tcc.files import UserError
 from tcc_config import Config
 
@@ -199,10 +199,14 @@ def load_encoder(
         )  # fmt: skip
     settings = replace(config, **trained)
     try:
-        encoder = Encoder(content["feature_size"], settings.fill(EncoderOptions))
-    except TypeError as error:
-        raise UserError(f"{path} was made by an earlier version ({error}); train again") from None
-    checkpoint.load_weights(encoder, content["encoder"])
+        cli.check(settings)
+        with torch.device("meta"):  # no memory is used for sizes that are not those of the weights
+            encoder = Encoder(content["feature_size"], settings.fill(EncoderOptions))
+    except (TypeError, ValueError, RuntimeError, UserError) as error:
+        raise UserError(
+            f"{path} was made by an earlier version or is damaged ({error}); train again"
+        ) from None
+    checkpoint.load_weights(encoder, content["encoder"], assign=True)
     return encoder.to(device).eval(), settings, path
 
 

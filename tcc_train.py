@@ -334,8 +334,16 @@ class Trainer:
         """Continue from a checkpoint that `check_resumable` accepts.
 
         Raises:
-            UserError: a clip or a class differs.
+            UserError: a clip or a class differs, or the checkpoint lacks something.
         """
+        try:
+            self._restore(content)
+        except (LookupError, TypeError, ValueError, AttributeError, RuntimeError):
+            raise UserError(
+                "--resume: the checkpoint is not that of a training; train again without --resume"
+            ) from None
+
+    def _restore(self, content: dict[str, Any]) -> None:
         if content["clips"] != self.names:
             changed = sorted(set(content["clips"]) ^ set(self.names))
             raise UserError(
@@ -353,7 +361,9 @@ class Trainer:
         self.scheduler.load_state_dict(content["scheduler"])
         torch.set_rng_state(content["random_state"])
         self.step = content["step"]
-        self.run = content.get("run", "")  # an earlier version has not written it
+        if self.scheduler.last_epoch != self.step:
+            raise ValueError
+        self.run = Path(content.get("run", "")).name  # an earlier version has not written it
         self.sequences.phases = [phase.numpy() for phase in content["phases"]]
 
 

@@ -7,13 +7,16 @@ import shutil
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import torch
 
 from tcc.files import UserError, whole
 
 log = logging.getLogger("tcc")
-KEYS = {"encoder", "class_names", "config", "motion", "step"}
+KEYS = {"encoder": dict, "class_names": dict | list, "config": dict, "motion": str, "step": int}
+
+PLAIN = (str, int, float, type(None))  # types of the settings
 
 
 def save(path: Path, content: dict[str, Any]) -> None:
@@ -58,6 +61,9 @@ def load(path: Path, motion: str) -> dict[str, Any]:
     if not path.exists():
         raise UserError(f"no checkpoint {path}; run: python3 tcc_train.py --dataset {motion}")
     try:
+        with ZipFile(path) as archive:
+            if archive.testzip():  # the checksum of a part is wrong; torch does not look at them
+                raise ValueError
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise UserError(
@@ -65,26 +71,45 @@ def load(path: Path, motion: str) -> dict[str, Any]:
         ) from None
     except Exception:  # torch raises many types; some messages advise to load the file unsafely
         content = None
-    if not isinstance(content, dict) or not content.keys() >= KEYS:
+    if not _is_complete(content):
         raise UserError(
             f"{path} is not a complete checkpoint of tcc_train.py; choose another or train again"
         )
-    return content
+    found: dict[str, Any] = content
+    return found
 
 
-def load_weights(module: torch.nn.Module, weights: dict[str, torch.Tensor]) -> None:
+def _is_complete(content: Any) -> bool:
+    """Return whether a file holds what every checkpoint has, each of the right type."""
+    return (
+        isinstance(content, dict)
+        and all(isinstance(content.get(name), kind) for name, kind in KEYS.items())
+        and content["step"] >= 0
+        and all(isinstance(value, PLAIN) for value in content["config"].values())
+    )
+
+
+def load_weights(
+    module: torch.nn.Module, weights: dict[str, torch.Tensor], assign: bool = False
+) -> None:
     """Load the weights of a checkpoint into a module.
+
+    Args:
+        module: its weights are replaced.
+        weights: by their names.
+        assign: use the tensors themselves, for a module that was made without memory.
 
     Raises:
         UserError: names or shapes of the weights differ from those of the module, or a weight is
             not finite.
     """
     try:
-        module.load_state_dict(weights)
+        module.load_state_dict(weights, assign=assign)
     except RuntimeError:
         raise UserError(
             f"the checkpoint's weights do not fit {type(module).__name__} of tcc_model.py, which "
             "has changed since the training; train again"
         ) from None
+    module.float()
     if not all(bool(torch.isfinite(weight).all()) for weight in weights.values()):
         raise UserError("the checkpoint's weights are not finite; train again")
