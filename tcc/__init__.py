@@ -3,6 +3,7 @@
 Every command imports this package before all others, so that one line says what is missing.
 """
 
+import os
 import sys
 from importlib.util import find_spec
 
@@ -10,6 +11,11 @@ PACKAGES = (
     "torch", "numpy", "scipy", "cv2", "matplotlib", "sklearn", "tabulate", "threadpoolctl",
     "tslearn", "numba", "av", "PIL", "msgspec", "tensorboard", "tqdm", "jinja2",
 )  # fmt: skip
+
+# OpenCV reads these when it is imported: it refuses larger pictures than tcc/sidecars.py, and does
+# not print what is wrong with one, because the commands do.
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(2**26))
+os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 
 
 def _require_packages() -> None:

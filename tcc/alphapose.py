@@ -187,7 +187,7 @@ def _read(path: Path, picture_px: tuple[int, int] | None) -> Poses:
             persons = [msgspec.json.decode(content, type=_Person)]
         else:
             persons = msgspec.json.decode(content, type=list[_Person])
-    except ValueError as error:  # the base class of msgspec's and of Unicode errors
+    except (ValueError, RecursionError) as error:  # msgspec's and Unicode errors are ValueErrors
         if not _is_alphapose(content):
             return read_poses(path, read_json(path), picture_px)
         raise UserError(f"{path}{_explain(content, str(error))}; run AlphaPose again") from None

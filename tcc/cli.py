@@ -26,7 +26,7 @@ from typing import (
 import msgspec
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from tcc.files import UserError, require_utf8
+from tcc.files import UserError, one_line, require_utf8
 from tcc.sidecars import Trim
 
 if TYPE_CHECKING:
@@ -342,12 +342,21 @@ def check(config: Any) -> None:
         override(config, field.name, getattr(config, field.name))
 
 
+class _OneLine(logging.Formatter):
+    """Keeps a message in one line, whatever the names in it hold."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return one_line(super().format(record))
+
+
 def run(main: Callable[[], None]) -> None:
     """Run a command and exit.
 
     Exit codes: 0 success, 2 a mistake of the user, 130 interrupted, 1 any other error.
     """
-    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.INFO, stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_OneLine("%(levelname)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.addLevelName(logging.INFO, "note")
     logging.addLevelName(logging.WARNING, "warning")
     logging.addLevelName(logging.ERROR, "error")
@@ -367,7 +376,8 @@ def run(main: Callable[[], None]) -> None:
         if error.errno not in FIXABLE:
             raise
         where = f"{error.filename}: " if error.filename else ""
-        print(f"error: {where}{error.strerror}; fix this and run again", file=sys.stderr)
+        told = one_line(f"error: {where}{error.strerror}; fix this and run again")
+        print(told, file=sys.stderr)
         sys.exit(2)
 
 

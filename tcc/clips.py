@@ -17,7 +17,7 @@ from tcc.clock import rate
 from tcc.files import UserError, require_utf8, sha256_of
 from tcc.frame_names import read_numbers, sort_images
 from tcc.joints import WAY_ON
-from tcc.sidecars import CLIP_TOML, Trim, picture_size, read_clip_toml, read_times
+from tcc.sidecars import CLIP_TOML, MAX_PIXELS, Trim, picture_size, read_clip_toml, read_times
 from tcc.tracking import Track, choose_person, drop_twins
 
 log = logging.getLogger("tcc")
@@ -255,8 +255,9 @@ def choose_skater(
 
 def estimate_size(keypoints: NDArray[np.float32]) -> tuple[int, int]:
     """Estimate the width and height px of the frames from keypoints (..., 3) in them."""
-    width, height = 1.2 * keypoints[..., :2].reshape(-1, 2).max(axis=0).clip(1)
-    return max(1, int(width)), max(1, int(height))
+    largest = keypoints[..., :2].reshape(-1, 2).max(axis=0)
+    width, height = (1.2 * largest).clip(1, MAX_PIXELS**0.5)  # a wrong joint may be anywhere
+    return int(width), int(height)
 
 
 def keypoint_file(folder: Path) -> Path:

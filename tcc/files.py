@@ -8,6 +8,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Iterable, Iterator
@@ -24,11 +25,26 @@ SCHEMA_VERSION = 1
 TEMPORARY = ".tcc-"  # how the names of hidden temporary files and folders begin
 # Errors of the disk; NumPy raises one without a number.
 DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, None}
+MAX_LINE = 2000  # characters of a message
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # among them, the ends of a line
 MAX_STEM_BYTES = 200  # leaves room for _earlier_1, the name of an event and the suffix
 
 
 class UserError(Exception):
     """A mistake that the user can fix. One line says what, where, which value, and what to do."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
+
+
+def one_line(text: str) -> str:
+    """Return a text with its control characters escaped, and without its middle if it is long.
+
+    Names of files and values in them may hold anything.
+    """
+    if len(text) > MAX_LINE:
+        text = f"{text[: MAX_LINE // 2]} ... {text[-MAX_LINE // 2 :]}"
+    return CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
 
 
 def require_utf8(path: Path) -> None:
@@ -284,7 +300,7 @@ def _inputs(path: Path) -> object:
     """Return what a result was made from; None if its JSON file does not say so."""
     try:
         return json.loads(path.read_bytes())["inputs"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

@@ -240,7 +240,7 @@ def _spacing(values: Sequence[Number]) -> tuple[float, list[int] | None]:
         return 1.0, [0]
     step = float(steps[np.round(steps / steps.min()) == 1].mean())
     counts = np.round(steps / step)
-    is_steady = np.abs(steps / step - counts).max() <= STEADY
+    is_steady = np.abs(steps / step - counts).max() <= STEADY and counts.sum() < MAX_NUMBER
     return step, [0, *np.cumsum(counts).astype(int).tolist()] if is_steady else None
 
 

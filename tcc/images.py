@@ -23,7 +23,7 @@ def read_image(path: Path) -> Image:
     Raises:
         UserError: the file is not an image, or can't be read.
     """
-    image, reason = None, " is not a picture"
+    image, reason = None, " is not a picture, or is too large"
     try:
         image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
     except OSError as error:

@@ -24,7 +24,7 @@ from tcc.estimator import Estimator, People
 from tcc.files import UserError, require_utf8, result_stem, sha256, write_json
 from tcc.images import Image, read_image, write_image
 from tcc.progress import long_step, progress
-from tcc.sidecars import CLIP_TOML, write_person
+from tcc.sidecars import CLIP_TOML, UNREADABLE, write_person
 from tcc.tracking import choose_person
 from tcc.video import Frame, count_frames, read_frames
 
@@ -299,7 +299,7 @@ def _read_own_info(folder: Path) -> dict[str, Any] | None:
     """Return video.json if it was written here, else None: a user's file may hold only times."""
     try:
         info: Any = json.loads((folder / INFO_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except UNREADABLE:
         return None
     return info if isinstance(info, dict) and info.keys() >= OWN_KEYS else None
 

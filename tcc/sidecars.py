@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,9 @@ ORIENTATION = 0x0112  # EXIF tag; from 5 on, OpenCV reads the picture with its s
 MAX_INTERVAL_S = 1.0  # usual time between two frames; more is probably not in seconds
 MAX_CLIP_S = 3600.0  # the times of a longer clip are probably not in seconds
 ROUNDING_S = 1e-6
+MAX_PIXELS = 2**26  # of a picture; twice as many as 8K has
+# Errors of reading a small file; those of msgspec and of Unicode are ValueErrors.
+UNREADABLE = (OSError, ValueError, RecursionError)
 
 
 class _Timestamps(msgspec.Struct):
@@ -86,7 +90,7 @@ def read_clip_toml(folder: Path) -> tuple[int | None, Trim]:
     try:
         text = path.read_text(encoding="utf-8-sig")
         content = msgspec.toml.decode(text, type=_ClipToml)
-    except (OSError, ValueError) as error:  # errors of msgspec and of Unicode are ValueErrors
+    except UNREADABLE as error:
         raise UserError(
             f"{path}: expected a line such as person = 2, with a whole number of at least 1, or "
             f"start_s = 4.2 or end_s = 6.0, in seconds ({_reason(error)})"
@@ -133,7 +137,7 @@ def read_times(folder: Path, num_frames: int, fps: float) -> NDArray[np.float64]
     remedy = "run tcc_get_pose.py --force, or delete the file to use the constant rate FPS"
     try:
         times = np.array(msgspec.json.decode(path.read_bytes(), type=_Timestamps).timestamps_s)
-    except (OSError, ValueError) as error:
+    except UNREADABLE as error:
         raise UserError(
             f"{path}: expected timestamps_s, a list of seconds ({_reason(error)}); {remedy}"
         ) from None
@@ -163,23 +167,40 @@ def picture_size(folder: Path, images: Sequence[Path]) -> tuple[int, int] | None
     Args:
         folder: of the clip.
         images: of vis/.
+
+    Raises:
+        UserError: the size is that of no picture.
     """
+    path = folder / "video.json"
     try:
-        size = msgspec.json.decode((folder / "video.json").read_bytes(), type=_PictureSize)
-        return size.width_px, size.height_px
-    except (OSError, ValueError):  # video.json may hold the times only
+        size = msgspec.json.decode(path.read_bytes(), type=_PictureSize)
+        return _usable_size(path, size.width_px, size.height_px)
+    except UNREADABLE:  # video.json may hold the times only
         pass
     if not images:
         return None
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     try:
-        with Image.open(images[0]) as image:
-            width, height = image.size
+        with warnings.catch_warnings(action="ignore"), Image.open(images[0]) as image:
             turned = image.getexif().get(ORIENTATION, 1) >= 5
-            return (height, width) if turned else (width, height)
-    except (OSError, UnidentifiedImageError):  # drawing reports a broken file
+            return _usable_size(images[0], *(image.size[::-1] if turned else image.size))
+    except Image.DecompressionBombError:
+        return _usable_size(images[0], MAX_PIXELS, MAX_PIXELS)
+    except UserError:
+        raise
+    except Exception:  # Pillow raises many types; drawing reports a broken file
         return None
+
+
+def _usable_size(path: Path, width_px: int, height_px: int) -> tuple[int, int]:
+    """Return width and height if a picture of that size can be kept in memory."""
+    if width_px * height_px > MAX_PIXELS:
+        raise UserError(
+            f"{path}: says that the pictures have more than {MAX_PIXELS / 1e6:.0f} million pixels; "
+            "make it again"
+        )
+    return width_px, height_px
 
 
 def _reason(error: Exception) -> str:

@@ -22,10 +22,12 @@ from numpy.typing import NDArray
 
 from tcc.files import UserError, whole
 from tcc.images import Image
+from tcc.sidecars import MAX_PIXELS
 
 log = logging.getLogger("tcc")
 MAX_ASPECT = 4  # largest aspect ratio of a pixel that is used; widescreen has 2 at most
 DECODER_THREADS = 4  # each keeps a frame in memory
+TOO_LARGE = f"has more than {MAX_PIXELS / 1e6:.0f} million pixels; export it in a smaller size"
 ROTATE = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}
 
 
@@ -79,7 +81,16 @@ def read_frames(path: Path, capture_fps: float | None = None) -> Iterator[Frame]
             if decoded.rotation != turned:
                 turned = decoded.rotation
                 rotation_deg, mirrored = _orientation(decoded)
-            shown = decoded.reformat(round(decoded.width * aspect), decoded.height, "bgr24")
+            width = round(decoded.width * aspect)
+            if width * decoded.height > MAX_PIXELS:
+                raise UserError(f"{path} frame {count}: {TOO_LARGE}")
+            try:
+                shown = decoded.reformat(width, decoded.height, "bgr24")
+            except (av.FFmpegError, ValueError) as error:
+                raise UserError(
+                    f"{path} frame {count}: can't be converted ({error}); the file is damaged: "
+                    "copy it from the camera again"
+                ) from None
             image = _upright(shown.to_ndarray(), rotation_deg, mirrored)
             if count and image.shape != shape:
                 raise UserError(
@@ -207,8 +218,11 @@ def _open(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
             raise UserError(f"{path}: holds sound only; choose the video file")
         if container.format.name.endswith("_pipe") or container.format.name == "image2":
             raise UserError(f"{path}: holds a single picture only; choose the video file")
+        if stream.width * stream.height > MAX_PIXELS:
+            raise UserError(f"{path}: {TOO_LARGE}")
         stream.thread_type = "AUTO"
         stream.codec_context.thread_count = DECODER_THREADS
+        stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}  # also of later frames
         yield container, stream
 
 

@@ -375,7 +375,9 @@ HUGE = b"\x89PNG\r\n\x1a\n" + bytes.fromhex(
 def test_a_file_that_is_not_an_image_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "7.jpg"
     path.write_bytes(content)
-    with pytest.raises(UserError, match=r"7.jpg is not a picture; extract the video's frames"):
+    with pytest.raises(
+        UserError, match=r"7.jpg is not a picture, or is too large; extract the video's frames"
+    ):
         read_image(path)
     path.unlink()
     with pytest.raises(UserError, match=r"7.jpg: No such file .*; extract the video's frames"):

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 MODULES = (
     "tcc_align", "tcc_check", "tcc_get_embed", "tcc_get_pose", "tcc_get_start", "tcc_report",
     "tcc_train", "torch._dynamo", "tcc.video", "tcc.tracking", "matplotlib.backends.backend_agg",
-    "tests.reliability.writers",
+    "tests.reliability.inputs", "tests.reliability.writers",
 )  # fmt: skip
 
 
