@@ -7,9 +7,12 @@ import difflib
 import errno
 import logging
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import fields, is_dataclass
+from io import TextIOWrapper
 from pathlib import Path
 from types import NoneType
 from typing import (
@@ -33,11 +36,12 @@ if TYPE_CHECKING:
     import torch
 
 log = logging.getLogger("tcc")
-# Errors of the disk, of permissions and of file names, which the user can fix. A missing file is
-# not listed: the commands check the user's files first, so it is an error of the program.
+# Errors of the disk, of permissions and of file names, which the user can fix. The commands check
+# the user's files first, so a missing file has been deleted while the command was running.
 FIXABLE = {
-    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT,
-    errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG,
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO,
+    errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTEMPTY,
+    errno.ENOENT, errno.ESTALE,
 }  # fmt: skip
 MAX_NAMES = 4  # of settings in the help of a command
 TYPE_WORDS = {
@@ -349,6 +353,15 @@ class _OneLine(logging.Formatter):
         return one_line(super().format(record))
 
 
+def _tell_thread(failed: threading.ExceptHookArgs) -> None:
+    """Print an error that ends a thread, except errors of the disk.
+
+    The curves of a training are written by a thread, which raises its error in the main one too.
+    """
+    if not isinstance(failed.exc_value, OSError):
+        sys.excepthook(failed.exc_type, failed.exc_value or failed.exc_type(), failed.exc_traceback)
+
+
 def run(main: Callable[[], None]) -> None:
     """Run a command and exit.
 
@@ -360,6 +373,10 @@ def run(main: Callable[[], None]) -> None:
     logging.addLevelName(logging.INFO, "note")
     logging.addLevelName(logging.WARNING, "warning")
     logging.addLevelName(logging.ERROR, "error")
+    if isinstance(sys.stdout, TextIOWrapper):  # the encoding of a terminal may lack a character
+        sys.stdout.reconfigure(errors="backslashreplace")
+    threading.excepthook = _tell_thread
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # instead of that in tcc/__init__.py
     try:
         with logging_redirect_tqdm():
             main()

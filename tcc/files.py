@@ -156,8 +156,9 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _unwritable(path: Path, error: OSError) -> UserError:
+    reason = error.strerror or f"disk full: {error}"
     return UserError(
-        f"can't write {path} ({error.strerror or error}); fix this or choose another folder with "
+        f"can't write {path} ({reason}); fix this or choose another folder with "
         "--log-dir or --result-dir"
     )
 

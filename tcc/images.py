@@ -25,7 +25,11 @@ def read_image(path: Path) -> Image:
     """
     image, reason = None, " is not a picture, or is too large"
     try:
-        image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
+        content = np.fromfile(path, np.uint8)
+        if _is_cut(content.tobytes()):
+            reason = " is cut off"
+        else:
+            image = cv2.imdecode(content, cv2.IMREAD_COLOR)
     except OSError as error:
         reason = f": {error.strerror}"
     except cv2.error:  # the file is empty, or the image is too large for OpenCV
@@ -33,6 +37,14 @@ def read_image(path: Path) -> Image:
     if image is None:
         raise UserError(f"{path}{reason}; extract the video's frames again")
     return np.asarray(image, np.uint8)
+
+
+def _is_cut(content: bytes) -> bool:
+    """Return whether the end of a JPEG or PNG file is missing; OpenCV then shows a part of it."""
+    if content.startswith(b"\xff\xd8"):
+        scan = content.find(b"\xff\xda")
+        return content.find(b"\xff\xd9", max(scan, 0)) < 0
+    return content.startswith(b"\x89PNG") and b"IEND" not in content
 
 
 def write_image(path: Path, image: Image) -> None:

@@ -202,7 +202,7 @@ def test_exit_codes(
     assert capsys.readouterr().err == printed
 
 
-@pytest.mark.parametrize("bug", [ZeroDivisionError(), FileNotFoundError(2, "gone", "x")])
+@pytest.mark.parametrize("bug", [ZeroDivisionError(), OSError(errno.EBADF, "closed")])
 def test_a_bug_is_not_hidden(bug: Exception) -> None:
     def main() -> None:
         raise bug
@@ -211,7 +211,7 @@ def test_a_bug_is_not_hidden(bug: Exception) -> None:
         cli.run(main)
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.ENOTDIR, errno.ENAMETOOLONG])
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ENOENT])
 def test_a_full_disk_or_a_bad_name_is_told_in_one_line(
     number: int, capsys: pytest.CaptureFixture[str]
 ) -> None:

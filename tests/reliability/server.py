@@ -153,8 +153,9 @@ def _run(job: dict[str, Any]) -> dict[str, Any]:
 
 def _enter(job: dict[str, Any]) -> int:
     """Run the function of a job in this process, and return the exit code."""
-    from tcc import cli
+    from tcc import cli, progress
 
+    progress.BEGAN_S = time.monotonic()
     faulthandler.enable()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.chdir(job["cwd"])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import sys
+import tomllib  # noqa: F401
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,8 @@ from tests.test_pose import Stub
 
 
 def warm_up() -> None:
-    """Load the code that Numba has compiled, before the first fork."""
+    """Load what a fork of another user can't read: compiled code and parts of Python."""
+    codecs.lookup("utf-8-sig")
     accumulate(np.zeros((3, 3)))
     accumulate_common(np.zeros((3, 3)))
 
