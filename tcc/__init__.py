@@ -4,8 +4,11 @@ Every command imports this package before all others, so that one line says what
 """
 
 import os
+import signal
 import sys
 from importlib.util import find_spec
+from pathlib import Path
+from types import FrameType
 
 PACKAGES = (
     "torch", "numpy", "scipy", "cv2", "matplotlib", "sklearn", "tabulate", "threadpoolctl",
@@ -16,6 +19,16 @@ PACKAGES = (
 # not print what is wrong with one, because the commands do.
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(2**26))
 os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    """End at Ctrl-C while a command is still importing, which takes seconds; it has no results."""
+    os.write(2, b"interrupted\n")
+    os._exit(130)
+
+
+if Path(sys.argv[0]).name.startswith("tcc_"):  # else it is a test, or a program of the user
+    signal.signal(signal.SIGINT, _stop)
 
 
 def _require_packages() -> None:

@@ -88,6 +88,8 @@ def video_to_keypoints(
         EstimatorError: the model can't be used.
     """
     require_utf8(video)
+    if not video.stem.strip("."):
+        raise UserError(f"{video}: the name of its clip would be {video.stem}; rename it")
     expected_frames = count_frames(video)
     source_sha256 = sha256(video)
     finished = None if force else read_info(folder)

@@ -15,10 +15,13 @@ import numpy as np
 import pytest
 import torch
 
+from tcc.files import UserError
+from tcc.pose import video_to_keypoints
 from tests.conftest import hash_folder, wave, write_clip, write_frames
 from tests.reliability.conftest import claim
 from tests.reliability.server import Server, told_in_one_line
 from tests.reliability.test_training import TRAINING, train, write_clips
+from tests.test_pose import Stub
 
 F = 24
 
@@ -201,3 +204,48 @@ def test_names_are_used_as_they_are(tmp_path: Path, server: Server, count: int) 
         html = page.read_text()
         assert "<img src=x" not in html
         assert "onerror=alert(1)>" not in html.replace("onerror=alert(1)&gt;", "")
+
+
+@claim("a link in place of a result is replaced; what it leads to is not changed", 1, 1)
+def test_links_are_not_followed(tmp_path: Path, server: Server, count: int) -> None:
+    work = tmp_path / "work"
+    for index, name in enumerate("ab"):
+        write_clip(work / "data" / "wave" / "test" / name, wave(F, index))
+    arguments = [
+        ["tcc_get_start", "--dataset", "wave", "--no-video"],
+        ["tcc_get_embed", "--dataset", "wave"],
+        ["tcc_report", "--dataset", "wave", "--no-video"],
+    ]
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    for choice in arguments:
+        assert server.run(*choice, cwd=work).code == 0
+    results = [path for name in ("log", "result") for path in (work / name).rglob("*.*")]
+    for path in results:
+        (outside / path.name).write_text("of somebody else")
+        path.unlink()
+        path.symlink_to(outside / path.name)
+    before = hash_folder(outside)
+    for choice in arguments[:2]:
+        assert server.run(*choice, cwd=work).code == 0
+    done = server.run(*arguments[2], cwd=work)
+    assert done.code == 0 or told_in_one_line(done), done.output
+    assert hash_folder(outside) == before
+    assert not any(path.is_symlink() for path in (work / "log").iterdir())
+
+
+@claim("a name that leads elsewhere is refused or used as a name", 1, 1)
+def test_names_that_lead_elsewhere(tmp_path: Path, server: Server, count: int) -> None:
+    work = tmp_path / "work"
+    write_clip(work / "data" / "wave" / "test" / "a", wave(F, 0))
+    write_clip(tmp_path / "b", wave(F, 1))
+    for motion in ("..", "../work", "a/b", "/tmp", ""):
+        done = server.run("tcc_get_embed", f"--dataset={motion}", cwd=work)
+        assert told_in_one_line(done), done.output
+    done = server.run("tcc_report", "--dataset=wave", "a", "../b", "--no-video", cwd=work)
+    assert done.code == 0, done.output
+    assert {path.name for path in tmp_path.iterdir()} == {"work", "b"}
+    assert {path.name for path in (work / "result").iterdir()} == {"a_vs_b"}
+    for name in ("..mp4", "...mp4"):
+        with pytest.raises(UserError, match=r"the name of its clip would be \.+; rename it"):
+            video_to_keypoints(Path(name), work / "data" / Path(name).stem, Stub())

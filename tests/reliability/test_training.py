@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import random
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from tcc.files import alone
-from tests.conftest import hash_folder, wave, write_clip
+from tests.conftest import ROOT, hash_folder, wave, write_clip
 from tests.reliability.conftest import claim
 from tests.reliability.server import Done, Server, told_in_one_line
 from tests.test_train import assert_same, options, scalars, state
@@ -76,3 +80,43 @@ def test_second_training_says_so(tmp_path: Path, server: Server, count: int) -> 
             assert hash_folder(folder) == before
     done = train(server, folder)
     assert done.code == 0, done.output
+
+
+def interrupt(folder: Path, delay_s: float) -> tuple[int, str]:
+    """Press Ctrl-C some time after the program's first import, and return exit code and stderr."""
+    process = subprocess.Popen(
+        [sys.executable, ROOT / "tcc_train.py", *TRAINING],
+        cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    maps = Path(f"/proc/{process.pid}/maps")
+    while "msgspec" not in maps.read_text():  # the package tcc has been imported
+        time.sleep(0.002)
+    time.sleep(delay_s)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    return process.returncode, told
+
+
+@claim("Ctrl-C from the first import on is one line, code 130", 2, 40)
+def test_ctrl_c_at_once(tmp_path: Path, count: int) -> None:
+    folder = write_clips(tmp_path)
+    for number in range(count):
+        code, told = interrupt(folder, 2.0 * number / count)
+        assert code == 130, told
+        lines = [x for x in told.splitlines() if not x.startswith(("note: ", "warning: "))]
+        assert lines == ["interrupted"], told
+
+
+@claim("Ctrl-C at a random moment of a run is one line, and leaves no half file", 3, 60)
+def test_ctrl_c_at_random(
+    tmp_path: Path, server: Server, whole: tuple[Path, float], count: int
+) -> None:
+    chance = random.Random(count)
+    for number in range(count):
+        folder = write_clips(tmp_path / str(number))
+        delay_s = chance.uniform(0.02, whole[1])
+        done = server.run("tcc_train", *TRAINING, cwd=folder, kill_s=delay_s, number=signal.SIGINT)
+        lines = [x for x in done.output.splitlines() if not x.startswith(("note: ", "warning: "))]
+        assert done.code in (0, 130), done.output
+        assert lines == ["interrupted"] * (done.code == 130), done.output
+        assert not list(folder.rglob(".tcc-*"))
