@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import hash_folder, wave, write_clip, write_frames
-from tests.reliability.conftest import claim
+from tests.reliability.conftest import SOAK, claim
 from tests.reliability.server import Done, Server, told_in_one_line
 from tests.reliability.test_training import TRAINING, train
 from tests.reliability.test_training import write_clips as write_train_clips
@@ -30,6 +30,7 @@ COMMANDS = {
     "check": ["tcc_check", "--dataset", "wave"],
     "pose": ["tests.reliability.writers:write_clip_folder", "1"],
 }
+KINDS = list(COMMANDS) if SOAK else ["train", "start", "pose"]
 
 
 def write_work(folder: Path) -> Path:
@@ -53,7 +54,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @claim("a disk that is full at any byte is told in one line, and no half file is left", 1, 20)
-@pytest.mark.parametrize("kind", COMMANDS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_full_disk(work: Path, tmp_path: Path, server: Server, kind: str, count: int) -> None:
     """No file may be larger than some bytes, which gives the same errors as a full disk."""
     chance = random.Random(kind)
@@ -66,8 +67,8 @@ def test_full_disk(work: Path, tmp_path: Path, server: Server, kind: str, count:
             continue  # all files are smaller
         assert told_in_one_line(done), f"{size} {done.output}"
         assert is_clean(tmp_path)
-        after = hash_folder(tmp_path)
-        assert {name: after.get(name) for name in before} == before
+        # An earlier result may get another name, but is still there.
+        assert set(before.values()) <= set(hash_folder(tmp_path).values())
 
 
 @pytest.fixture
@@ -86,7 +87,7 @@ def small_disk(work: Path, tmp_path: Path) -> Iterator[Path]:
 
 
 @claim("a disk without space is told in one line, and no half file is left", 1, 1)
-@pytest.mark.parametrize("kind", COMMANDS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_small_disk(small_disk: Path, server: Server, kind: str, count: int) -> None:
     done = server.run(*COMMANDS[kind], cwd=small_disk)
     assert told_in_one_line(done), done.output
@@ -95,7 +96,7 @@ def test_small_disk(small_disk: Path, server: Server, kind: str, count: int) -> 
 
 
 @claim("a folder that may not be written is told in one line", 1, 1)
-@pytest.mark.parametrize("kind", COMMANDS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_read_only_folder(work: Path, server: Server, kind: str, count: int) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -127,7 +128,7 @@ def run_and_delete(server: Server, kind: str, folder: Path, gone: Path, delay_s:
 
 
 @claim("files that vanish while a command runs are told in one line", 1, 20)
-@pytest.mark.parametrize("kind", [kind for kind in COMMANDS if kind != "pose"])
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "pose"])
 def test_vanishing_files(work: Path, tmp_path: Path, server: Server, kind: str, count: int) -> None:
     chance = random.Random(kind)
     for number in range(count):
@@ -142,7 +143,7 @@ def test_vanishing_files(work: Path, tmp_path: Path, server: Server, kind: str, 
         assert "Traceback" not in done.output
 
 
-@claim("a file that another program has half written is told in one line", 2, 40)
+@claim("a file that another program has half written is told in one line", 1, 40)
 @pytest.mark.parametrize(
     ("kind", "name"),
     [

@@ -51,7 +51,7 @@ def evil_files(trained: Path) -> dict[str, bytes]:
     return made
 
 
-@claim("a file that carries a pickle is refused without running it", 3, 6)
+@claim("a file that carries a pickle is refused without running it", 2, 6)
 def test_pickles_are_not_run(tmp_path: Path, server: Server, count: int) -> None:
     folder = write_clips(tmp_path)
     assert train(server, folder).code == 0
@@ -68,15 +68,15 @@ def test_pickles_are_not_run(tmp_path: Path, server: Server, count: int) -> None
     assert not (folder / "harmed").exists()
 
 
-@claim("a checkpoint that names a path elsewhere writes nothing there", 2, 2)
+@claim("a checkpoint that names a path elsewhere writes nothing there", 1, 2)
 def test_names_in_a_checkpoint_lead_nowhere(tmp_path: Path, server: Server, count: int) -> None:
     folder = write_clips(tmp_path / "work")
     assert train(server, folder).code == 0
     path = folder / "log" / "wave_checkpoint.pt"
     content = torch.load(path, weights_only=True)
     for name in ("../../../../harmed", str(tmp_path / "harmed"))[-count:]:
-        scheduler = {**content["scheduler"], "last_epoch": 25}
-        torch.save({**content, "step": 25, "scheduler": scheduler, "run": name}, path)
+        scheduler = {**content["scheduler"], "last_epoch": 15}
+        torch.save({**content, "step": 15, "scheduler": scheduler, "run": name}, path)
         done = train(server, folder)
         assert done.code == 0, done.output
     assert [other.name for other in tmp_path.iterdir()] == ["work"]
@@ -169,15 +169,16 @@ def test_absurd_videos_are_refused(tmp_path: Path, server: Server, count: int) -
 
 
 TEXTS = (
-    "a b", "it's", 'say "hi"', "跳 é 🎿", "-rf", "--help", "$(touch harmed)", "`touch harmed`",
-    "<img src=x onerror=alert(1)>", "&amp;", "{0}{name}", "%s%n", "a\nb", "\x1b[31mred", "a;b|c",
-    "..a", "x" * 255, "é" * 127, "\N{RIGHT-TO-LEFT OVERRIDE}b", "*", "[ab]", "~", "#1", "a\\b",
+    "<img src=x onerror=alert(1)>", "a b", "it's", 'say "hi"', "跳 é 🎿", "-rf", "--help",
+    "$(touch harmed)", "`touch harmed`", "&amp;", "{0}{name}", "%s%n", "a\nb", "\x1b[31mred",
+    "a;b|c", "..a", "x" * 255, "é" * 127, "\N{RIGHT-TO-LEFT OVERRIDE}b", "*", "[ab]", "~", "#1",
+    "a\\b",
 )  # fmt: skip
 
 
 @claim(
     "a name with spaces, quotes, signs or 255 bytes is used as it is; nothing else is written",
-    5,
+    1,
     24,
 )
 def test_names_are_used_as_they_are(tmp_path: Path, server: Server, count: int) -> None:
@@ -206,16 +207,16 @@ def test_names_are_used_as_they_are(tmp_path: Path, server: Server, count: int) 
         assert "onerror=alert(1)>" not in html.replace("onerror=alert(1)&gt;", "")
 
 
-@claim("a link in place of a result is replaced; what it leads to is not changed", 1, 1)
+@claim("a link in place of a result is replaced; what it leads to is not changed", 1, 3)
 def test_links_are_not_followed(tmp_path: Path, server: Server, count: int) -> None:
     work = tmp_path / "work"
     for index, name in enumerate("ab"):
         write_clip(work / "data" / "wave" / "test" / name, wave(F, index))
     arguments = [
-        ["tcc_get_start", "--dataset", "wave", "--no-video"],
         ["tcc_get_embed", "--dataset", "wave"],
+        ["tcc_get_start", "--dataset", "wave", "--no-video"],
         ["tcc_report", "--dataset", "wave", "--no-video"],
-    ]
+    ][:count]
     outside = tmp_path / "outside"
     outside.mkdir()
     for choice in arguments:
@@ -226,10 +227,9 @@ def test_links_are_not_followed(tmp_path: Path, server: Server, count: int) -> N
         path.unlink()
         path.symlink_to(outside / path.name)
     before = hash_folder(outside)
-    for choice in arguments[:2]:
-        assert server.run(*choice, cwd=work).code == 0
-    done = server.run(*arguments[2], cwd=work)
-    assert done.code == 0 or told_in_one_line(done), done.output
+    for choice in arguments:
+        done = server.run(*choice, cwd=work)
+        assert done.code == 0 or told_in_one_line(done), done.output
     assert hash_folder(outside) == before
     assert not any(path.is_symlink() for path in (work / "log").iterdir())
 

@@ -16,7 +16,7 @@ LIMIT_MB = 2048
 AT_ONCE = 200  # inputs of one process
 
 
-@claim("a mutated input brings a result or a UserError of one line, in 10 s and 2 GB", 15, 700)
+@claim("a mutated input brings a result or a UserError of one line, in 10 s and 2 GB", 6, 700)
 @pytest.mark.parametrize("kind", KINDS)
 def test_mutated_inputs_bring_results_or_one_line(
     tmp_path: Path, server: Server, kind: str, count: int

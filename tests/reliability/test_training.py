@@ -17,7 +17,7 @@ from tests.reliability.conftest import claim
 from tests.reliability.server import Done, Server, told_in_one_line
 from tests.test_train import assert_same, options, scalars, state
 
-TRAINING = options(MAX_NUM_TRAINING_STEPS=30, SAVE_CKPT_STEPS=3)
+TRAINING = options(MAX_NUM_TRAINING_STEPS=18, SAVE_CKPT_STEPS=3)
 RUNS = 20  # kills of one training at most
 
 
@@ -45,7 +45,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, server: Server) -> tuple[Pat
     return folder, done.wall_s
 
 
-@claim("training that is killed at a random moment and resumed ends bitwise equal", 5, 50)
+@claim("training that is killed at a random moment and resumed ends bitwise equal", 3, 50)
 def test_killed_training_ends_bitwise_equal(
     tmp_path: Path, server: Server, whole: tuple[Path, float], count: int
 ) -> None:
@@ -97,17 +97,17 @@ def interrupt(folder: Path, delay_s: float) -> tuple[int, str]:
     return process.returncode, told
 
 
-@claim("Ctrl-C from the first import on is one line, code 130", 2, 40)
+@claim("Ctrl-C from the first import on is one line, code 130", 1, 40)
 def test_ctrl_c_at_once(tmp_path: Path, count: int) -> None:
     folder = write_clips(tmp_path)
     for number in range(count):
-        code, told = interrupt(folder, 2.0 * number / count)
+        code, told = interrupt(folder, 2.0 * (number + 0.2) / count)
         assert code == 130, told
         lines = [x for x in told.splitlines() if not x.startswith(("note: ", "warning: "))]
         assert lines == ["interrupted"], told
 
 
-@claim("Ctrl-C at a random moment of a run is one line, and leaves no half file", 3, 60)
+@claim("Ctrl-C at a random moment of a run is one line, and leaves no half file", 1, 60)
 def test_ctrl_c_at_random(
     tmp_path: Path, server: Server, whole: tuple[Path, float], count: int
 ) -> None:

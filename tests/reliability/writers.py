@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 from tcc import checkpoint
 from tcc.dtw import accumulate, accumulate_common
@@ -26,6 +28,7 @@ from tests.test_pose import Stub
 def warm_up() -> None:
     """Load what a fork of another user can't read: compiled code and parts of Python."""
     codecs.lookup("utf-8-sig")
+    FigureCanvasAgg(Figure()).draw()  # type: ignore[no-untyped-call]  # reads the fonts
     accumulate(np.zeros((3, 3)))
     accumulate_common(np.zeros((3, 3)))
 
