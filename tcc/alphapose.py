@@ -22,10 +22,11 @@ from tcc.formats import (
     read_json,
     read_poses,
 )
-from tcc.frame_names import match_images, number_frames
+from tcc.frame_names import USE_IMAGES, match_images, number_frames
 from tcc.joints import check_layout
 
 NUMBERS = {3 * count for count, (_, joints) in LAYOUTS.items() if joints == FIRST}
+MAX_NAME = 4000  # characters of an image's name; Python reads no number of more than 4300 digits
 MAX_VALUE = 1e5  # px; wider than any picture
 
 
@@ -100,6 +101,9 @@ def read_detections(
     """
     poses = read_folder_of_poses(path, picture_px) if path.is_dir() else _read(path, picture_px)
     images = list(dict.fromkeys(poses.images)) if poses.frames is None else poses.frames
+    longest = max(map(len, images), default=0)
+    if longest > MAX_NAME:
+        raise UserError(f"{path}: the name of an image has {longest} characters; {USE_IMAGES}")
     lists_all = poses.frames is not None
     if image_names:
         frames = match_images(path, images, image_names, lists_all)

@@ -221,6 +221,8 @@ def test_flip_swaps_the_sides_of_joints_and_limbs() -> None:
         ([make_person("0.jpg"), {"keypoints": [1]}],
          " frame of person 1 (counted from 0): person: Object missing required field `image_id`"),
         ([], " holds no person; run AlphaPose on the video again"),
+        ("[" * 60_000 + "]" * 60_000, " is not valid JSON: maximum recursion depth exceeded"),
+        ([make_person("9" * 5000)], ": the name of an image has 5000 characters; put the images"),
         ("", " is not valid JSON: Expecting value: line 1 column 1"),
         ('[{"image_id": "1.jpg"}, xx', " is not valid JSON: Expecting value: line 1 column 25"),
         ("[" * 100_000, " is not valid JSON: "),

@@ -19,11 +19,11 @@ import torch
 from tcc.augment import choose_clips, sample_steps
 from tcc.cli import parse, parser
 from tcc.clip_folders import clip_folders, find_source
-from tcc.clips import Clip, image_files, keypoint_file
+from tcc.clips import Clip, estimate_size, image_files, keypoint_file
 from tcc.contact_sheet import check_and_print
 from tcc.files import UserError
 from tcc.images import read_image
-from tcc.sidecars import Trim, picture_size, write_person
+from tcc.sidecars import MAX_PIXELS, Trim, picture_size, write_person
 from tcc_config import Config
 from tcc_data import (
     KeypointSequences,
@@ -557,3 +557,20 @@ def test_flights_of_a_clip_are_found_at_the_times_of_its_features() -> None:
     clip = make_clip(keypoints_of(points), times_s=times_s)
     ticks_s = feature_times(clip, Config())[in_air(clip, Config())]
     np.testing.assert_allclose(ticks_s[[0, -1]], [START_S, START_S + 0.5], atol=0.05)
+
+
+def test_a_joint_far_outside_makes_no_picture_that_fills_the_memory() -> None:
+    width, height = estimate_size(np.full((1, 17, 3), 9e4, np.float32))
+    assert width * height <= MAX_PIXELS
+    assert estimate_size(np.full((1, 17, 3), 90, np.float32)) == (108, 108)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("video.json", '{"a": ' + "[" * 60_000), ("clip.toml", "person = " + "[" * 9000)],
+)
+def test_deep_nesting_is_told_in_one_line(tmp_path: Path, name: str, content: str) -> None:
+    write_clip(tmp_path / "clip", wave(8, 0))
+    (tmp_path / "clip" / name).write_text(content)
+    with pytest.raises(UserError, match=rf"{name}: expected .*recursion depth exceeded"):
+        load_clip(tmp_path / "clip", Config())
