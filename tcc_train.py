@@ -15,9 +15,11 @@ from __future__ import annotations
 
 from tcc import cli  # isort: split
 
+import argparse
 import logging
 import signal
 import time
+from contextlib import ExitStack, nullcontext
 from copy import deepcopy
 from dataclasses import asdict
 from functools import partial
@@ -40,7 +42,8 @@ from tcc.evaluate.intervals import finite_mean
 from tcc.evaluate.metrics import tau_matrix
 from tcc.features import extract, flip
 from tcc.files import UserError, alone
-from tcc.losses import LossOptions, both_halves, correspondence_loss, training_loss
+from tcc.losses import LossOptions, Part, both_halves, correspondence_loss, training_loss
+from tcc.processes import ALONE, Processes, connect
 from tcc.progress import progress
 from tcc_config import CONFIG, TRAINING
 from tcc_data import (
@@ -65,8 +68,13 @@ def main() -> None:
     parser = cli.parser(__doc__, TRAINING, mode="train")
     parser.add_argument("--resume", action="store_true", help="continue from the last checkpoint")
     args = cli.parse(parser, CONFIG, None)
+    with connect(cli.pick_device(args.device)) as (processes, device):
+        run(args, processes, device)
+
+
+def run(args: argparse.Namespace, processes: Processes, device: torch.device) -> None:
+    """Train in this process, which is the only one or one of several; process 0 writes."""
     path = args.log_dir / f"{CONFIG.DATASET}_checkpoint.pt"
-    device = cli.pick_device(args.device)
     saved = checkpoint.load(path, CONFIG.DATASET) if args.resume else None
     if saved:
         check_resumable(saved)
@@ -84,9 +92,9 @@ def main() -> None:
         f"{len(clips)} clips, min(seq_lens) {shortest}, NUM_STEPS {num_steps}, "
         f"{CONFIG.FEATURE_FPS:g} frames a second"
     )
-    val_clips = load_val_clips(args.data_dir, args.mode)
+    val_clips = [] if processes.rank else load_val_clips(args.data_dir, args.mode)
 
-    trainer = Trainer(clips, val_clips, num_steps, device)
+    trainer = Trainer(clips, val_clips, num_steps, device, processes)
     if saved:
         trainer.restore(saved)
     began_s = time.monotonic()
@@ -151,10 +159,16 @@ class Trainer:
     """Encoder, optimiser and learning-rate schedule of one run; their state is a checkpoint."""
 
     def __init__(
-        self, clips: list[Clip], val_clips: list[Clip], num_steps: int, device: torch.device
+        self,
+        clips: list[Clip],
+        val_clips: list[Clip],
+        num_steps: int,
+        device: torch.device,
+        processes: Processes = ALONE,
     ) -> None:
         torch.manual_seed(CONFIG.SEED)
         self.device = device
+        self.processes = processes
         self.sequences = KeypointSequences(clips, CONFIG, num_steps)
         self.names = [clip.name for clip in clips]
         self.turns = [clip_turn(clip, CONFIG) for clip in clips]
@@ -168,6 +182,7 @@ class Trainer:
         if CONFIG.START_FROM_GENERIC and (weights := generic_weights(self.feature_size, CONFIG)):
             self.encoder.load_state_dict(weights)
             self.generic = deepcopy(self.encoder).eval().requires_grad_(False)
+        self.shared_encoder = processes.average_gradients(self.encoder)
         self.optimizer = torch.optim.AdamW(
             self.encoder.parameters(), CONFIG.LEARNING_RATE, weight_decay=CONFIG.WEIGHT_DECAY
         )
@@ -187,12 +202,13 @@ class Trainer:
         Raises:
             UserError: another training writes to the same files.
         """
-        with alone(tensorboard_dir, f"training of {CONFIG.DATASET}"):
-            self._train(path, tensorboard_dir)
+        is_first = self.processes.rank == 0
+        lock = alone(tensorboard_dir, f"training of {CONFIG.DATASET}")
+        with lock if is_first else nullcontext():
+            self._train(path, tensorboard_dir, is_first)
 
-    def _train(self, path: Path, tensorboard_dir: Path) -> None:
+    def _train(self, path: Path, tensorboard_dir: Path, is_first: bool) -> None:
         is_new = not self.step
-        self.run = self.run or name_run(tensorboard_dir)
         stopping: list[int] = []
 
         def stop(number: int, frame: FrameType | None) -> None:
@@ -204,7 +220,11 @@ class Trainer:
         total = len(self.sequences)
         todo, shown = range(self.step, total), dict[str, str]()
         try:
-            with open_curves(tensorboard_dir / self.run, self.step + 1) as writer:
+            with ExitStack() as stack:
+                if is_first:
+                    self.run = self.run or name_run(tensorboard_dir)
+                    curves = open_curves(tensorboard_dir / self.run, self.step + 1)
+                    writer = stack.enter_context(curves)
                 for step in progress(
                     todo, "training", "step", total, initial=self.step, postfix=shown
                 ):
@@ -212,22 +232,18 @@ class Trainer:
                         self.sequences.phases = self.align_clips()
                     loss = self.train_step(self.sequences[step])
                     shown["loss"] = f"{loss:.4f}"
-                    name = "loss" if step < self.consensus_step else "consensus_loss"
-                    writer.add_scalar(f"train/{name}", loss, self.step)
-                    writer.add_scalar(
-                        "train/learning_rate", self.scheduler.get_last_lr()[0], self.step
-                    )
                     last = self.step == total
                     due = last or self.step % CONFIG.SAVE_CKPT_STEPS == 0
-                    if due and self.val_features:
-                        writer.add_scalar("val/kendalls_tau", self.validate(), self.step)
-                    if due or stopping:
+                    stopped = bool(self.processes.total(torch.tensor(len(stopping))))
+                    if is_first:
+                        self.draw_curves(writer, loss, with_tau=due)
+                    if is_first and (due or stopped):
                         writer.flush()  # a killed run must have all curves up to its checkpoint
                         if is_new:
                             checkpoint.keep_previous(path)
                             is_new = False
                         checkpoint.save(path, self.state())
-                    if stopping and not last:
+                    if stopped and not last:
                         log.warning(
                             "stopped at step %d, saved in %s; continue with --resume",
                             self.step,
@@ -236,6 +252,14 @@ class Trainer:
                         raise KeyboardInterrupt
         finally:
             signal.signal(signal.SIGINT, previous)
+
+    def draw_curves(self, writer: SummaryWriter, loss: float, with_tau: bool) -> None:
+        """Add the loss, the learning rate and perhaps tau of val/ after a step to TensorBoard."""
+        name = "loss" if self.step <= self.consensus_step else "consensus_loss"
+        writer.add_scalar(f"train/{name}", loss, self.step)
+        writer.add_scalar("train/learning_rate", self.scheduler.get_last_lr()[0], self.step)
+        if with_tau and self.val_features:
+            writer.add_scalar("val/kendalls_tau", self.validate(), self.step)
 
     def train_step(self, batch: Batch) -> float:
         """Train on one batch and return its loss.
@@ -248,19 +272,24 @@ class Trainer:
             for tensor in (batch.features, batch.lengths, batch.steps, batch.mask, batch.phase)
         )
         self.encoder.train()
-        embeddings = self.encoder(features)  # (B, F, D)
-        index = steps[..., None].expand(-1, -1, embeddings.shape[-1])
-        chosen = embeddings.gather(1, index)  # (B, T, D)
+        part = Part(self.processes.share(len(features)), self.processes.total)
+        own, own_mask = part.rows(features), part.rows(mask)
+        embeddings = self.shared_encoder(own)  # (B, F, D), of the clips of this process
+        index = part.rows(steps)[..., None].expand(-1, -1, embeddings.shape[-1])
+        own_chosen = embeddings.gather(1, index)  # (B, T, D), of the clips of this process
+        chosen = self.processes.gather(own_chosen, len(features))  # (B, T, D), of all clips
         if self.step < self.consensus_step:
             seed = CONFIG.SEED * 1_000_003 + self.step
-            loss = training_loss(chosen, steps, lengths, mask, self.loss_options, seed)
+            loss = training_loss(chosen, steps, lengths, mask, self.loss_options, seed, part)
         else:
-            loss = self.consensus_loss(chosen, phase, mask)
+            loss = self.consensus_loss(chosen, phase, mask, part)
         if self.generic is not None and CONFIG.GENERIC_WEIGHT:
-            drift = (chosen - self.generic(features).gather(1, index))[mask]
-            loss = loss + CONFIG.GENERIC_WEIGHT * drift.square().mean()
+            drift = (own_chosen - self.generic(own).gather(1, index))[own_mask]
+            loss = loss + CONFIG.GENERIC_WEIGHT * part.weigh(drift.square().mean(), len(drift))
         self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        # The gradients are averaged over the processes, and those of a loss are sums of its parts.
+        (self.processes.count * loss).backward()  # type: ignore[no-untyped-call]
+        loss = self.processes.total(loss)
         gradient_norm = clip_grad_norm_(self.encoder.parameters(), MAX_GRADIENT_NORM)
         require_finite(loss, gradient_norm, self.step, CONFIG)
         self.optimizer.step()
@@ -268,13 +297,14 @@ class Trainer:
         self.step += 1
         return loss.item()
 
-    def consensus_loss(self, embeddings: Tensor, phase: Tensor, mask: Tensor) -> Tensor:
+    def consensus_loss(self, embeddings: Tensor, phase: Tensor, mask: Tensor, part: Part) -> Tensor:
         """Return the sum of both halves' correspondence losses.
 
         Args:
             embeddings: (B, T, D), the fine half first.
             phase: (B, T) position on the common clock, in frames; NaN where it is unknown.
             mask: (B, T) bool, False where a step is padding.
+            part: of the loss that this process computes.
         """
         valid, phase = mask & phase.isfinite(), phase.nan_to_num()
         contrast = partial(
@@ -283,6 +313,7 @@ class Trainer:
             mask=valid,
             temperature=CONFIG.TEMPERATURE,
             sigma=SIGMA,
+            part=part,
         )
         return both_halves(contrast, embeddings)
 

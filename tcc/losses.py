@@ -7,7 +7,7 @@ batch, T sampled steps, D embedding size, Q frames that are cycled back.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -57,6 +57,35 @@ class LossOptions:
     normalize_indices: bool
     tcc_tcn_combine: bool
     tcn_weight: float
+
+
+def _same(number: Tensor) -> Tensor:
+    return number
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The part of a batch's loss that one process computes; the parts add up to the loss.
+
+    Attributes:
+        clips: the clips whose frames are compared with all clips of the batch.
+        total: returns the sum of a number over the processes.
+    """
+
+    clips: slice = field(default_factory=lambda: slice(None))
+    total: Callable[[Tensor], Tensor] = _same
+
+    def rows(self, batch: Tensor) -> Tensor:
+        """Return the rows of the part's clips."""
+        return batch if self.clips == slice(None) else batch[self.clips]
+
+    def weigh(self, mean: Tensor, count: int) -> Tensor:
+        """Return a mean over `count` items times the share of these items in all parts."""
+        number = mean.new_tensor(count)
+        return mean * (number / self.total(number))
+
+
+WHOLE = Part()
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +168,7 @@ def training_loss(
     mask: Tensor,
     options: LossOptions,
     seed: int,
+    part: Part = WHOLE,
 ) -> Tensor:
     """Return the sum of both halves' cycle-back losses, with the n-pairs loss if it is switched on.
 
@@ -149,6 +179,7 @@ def training_loss(
         mask: (B, T) bool, False where a step is padding.
         options: see LossOptions.
         seed: seed of the random cycles; both halves use the same cycles.
+        part: of the loss.
 
     Returns:
         Scalar.
@@ -156,11 +187,11 @@ def training_loss(
 
     def cycle_back(half: Tensor) -> Tensor:
         generator = torch.Generator().manual_seed(seed)
-        return alignment_loss(half, steps, lengths, mask, options, generator)
+        return alignment_loss(half, steps, lengths, mask, options, generator, part)
 
     loss = both_halves(cycle_back, embeddings)
     if options.tcc_tcn_combine:
-        loss = loss + options.tcn_weight * npairs_loss(embeddings, mask)
+        loss = loss + options.tcn_weight * npairs_loss(embeddings, mask, part)
     return loss
 
 
@@ -171,6 +202,7 @@ def alignment_loss(
     mask: Tensor | None,
     options: LossOptions,
     generator: torch.Generator | None = None,
+    part: Part = WHOLE,
 ) -> Tensor:
     """Return the cycle-back loss: a frame's soft neighbour in another clip must lead back to it.
 
@@ -183,6 +215,7 @@ def alignment_loss(
         mask: (B, T) bool, False where a step is padding; None: there is no padding.
         options: see LossOptions.
         generator: draws the random cycles; on the CPU.
+        part: of the loss, that of the frames of `part.clips`.
 
     Returns:
         Scalar: the mean over the valid frames of all pairs, or over the random cycles.
@@ -209,10 +242,12 @@ def alignment_loss(
     kind, temperature = options.similarity_type, options.temperature
     if options.stochastic_matching:
         cycles, step = draw_cycles(mask, options.cycle_length, options.num_cycles, generator)
+        own = torch.isin(cycles[:, 0], part.rows(torch.arange(num_clips, device=mask.device)))
+        cycles, step = cycles[own], step[own]
         clip = cycles[:, 0]
         logits = _cycle_back(embeddings, mask, cycles, step, kind, temperature)
     else:
-        logits, clip, step = _cycle_back_all_pairs(embeddings, mask, kind, temperature)
+        logits, clip, step = _cycle_back_all_pairs(embeddings, mask, kind, temperature, part)
 
     positions = steps.to(embeddings.dtype)
     if options.normalize_indices:
@@ -220,7 +255,9 @@ def alignment_loss(
     valid = mask[clip]  # (Q, T)
     log_beta = logits.masked_fill(~valid, -torch.inf).log_softmax(-1)
     back = CycledBack(log_beta, positions[clip], valid, step)
-    return LOSSES[options.loss_type](back, options)
+    # No random cycle may start at the clips of a part; the mean over nothing is not a number.
+    loss = LOSSES[options.loss_type](back, options) if len(step) else log_beta.sum()
+    return part.weigh(loss, len(step))
 
 
 def draw_cycles(
@@ -246,7 +283,13 @@ def draw_cycles(
 
 
 def correspondence_loss(
-    embeddings: Tensor, phase: Tensor, mask: Tensor, *, temperature: float, sigma: float
+    embeddings: Tensor,
+    phase: Tensor,
+    mask: Tensor,
+    *,
+    temperature: float,
+    sigma: float,
+    part: Part = WHOLE,
 ) -> Tensor:
     """Return the contrastive loss that puts frames of the same phase nearest to each other.
 
@@ -259,6 +302,7 @@ def correspondence_loss(
         mask: (B, T) bool, False where the phase is unknown.
         temperature: divides the similarity, which is the negative squared distance over D.
         sigma: standard deviation of the Gaussian weight of a phase difference, unit of the phase.
+        part: of the loss, that of the frames of `part.clips`.
 
     Returns:
         Scalar: the mean cross entropy over all pairs of a frame and another clip that shows the
@@ -266,19 +310,20 @@ def correspondence_loss(
     """
     num_clips, num_steps, size = embeddings.shape
     embeddings = embeddings - embeddings.mean(dim=(0, 1))
-    queries = embeddings.reshape(1, num_clips * num_steps, size)
-    logits = _similarity(queries, embeddings, "l2", temperature)  # (B, B T, T)
-    apart = phase.reshape(1, -1, 1) - phase[:, None]
+    queries = part.rows(embeddings).reshape(1, -1, size)  # (1, Q, D)
+    logits = _similarity(queries, embeddings, "l2", temperature)  # (B, Q, T)
+    apart = part.rows(phase).reshape(1, -1, 1) - phase[:, None]
     near = torch.exp(-apart.square() / (2 * sigma**2)) * mask[:, None]
-    total = near.sum(-1)  # (B, B T)
-    own = torch.arange(num_clips * num_steps, device=mask.device) // num_steps
-    other = torch.arange(num_clips, device=mask.device)[:, None] != own
-    valid = other & mask.reshape(1, -1) & (total > MIN_NEAR_FRAMES)
+    total = near.sum(-1)  # (B, Q)
+    clips = torch.arange(num_clips, device=mask.device)
+    other = clips[:, None] != part.rows(clips).repeat_interleave(num_steps)
+    valid = other & part.rows(mask).reshape(1, -1) & (total > MIN_NEAR_FRAMES)
     target = near / total.clamp_min(MIN_NEAR_FRAMES)[..., None]
-    return -(target * logits.log_softmax(-1)).sum(-1)[valid].sum() / valid.sum().clamp_min(1)
+    entropy = -(target * logits.log_softmax(-1)).sum(-1)[valid].sum()
+    return entropy / part.total(valid.sum()).clamp_min(1)
 
 
-def npairs_loss(embeddings: Tensor, mask: Tensor | None = None) -> Tensor:
+def npairs_loss(embeddings: Tensor, mask: Tensor | None = None, part: Part = WHOLE) -> Tensor:
     """Return the time-contrastive n-pairs loss, which puts steps that follow each other nearest.
 
     Even steps are anchors, the odd steps after them positives. Sermanet et al., arXiv 1704.06888;
@@ -287,19 +332,21 @@ def npairs_loss(embeddings: Tensor, mask: Tensor | None = None) -> Tensor:
     Args:
         embeddings: (B, T, D), T at least 2; if T is odd, the last step is not used.
         mask: (B, T) bool, False where a step is padding; None: there is no padding.
+        part: of the loss, that of the anchors of `part.clips`.
 
     Returns:
         Scalar: the mean over valid anchors, plus a penalty on the embeddings' length.
     """
-    pairs = embeddings.shape[1] // 2
+    embeddings, pairs = part.rows(embeddings), embeddings.shape[1] // 2
     anchors, positives = embeddings[:, 0 : 2 * pairs : 2], embeddings[:, 1 : 2 * pairs : 2]
     valid = torch.ones(anchors.shape[:2], dtype=torch.bool, device=embeddings.device)
     if mask is not None:
-        valid = mask[:, 1 : 2 * pairs : 2]
+        valid = part.rows(mask)[:, 1 : 2 * pairs : 2]
     logits = (anchors @ positives.transpose(1, 2)).masked_fill(~valid[:, None], -torch.inf)
     hits = logits.log_softmax(-1).diagonal(dim1=1, dim2=2)  # (B, T / 2)
     lengths = anchors.square().sum(-1) + positives.square().sum(-1)
-    return (NPAIRS_REGULARIZATION / 4 * lengths - hits)[valid].mean()
+    losses = (NPAIRS_REGULARIZATION / 4 * lengths - hits)[valid]
+    return part.weigh(losses.mean() if len(losses) else losses.sum(), len(losses))
 
 
 def _similarity(queries: Tensor, keys: Tensor, similarity_type: str, temperature: float) -> Tensor:
@@ -312,24 +359,28 @@ def _similarity(queries: Tensor, keys: Tensor, similarity_type: str, temperature
 
 
 def _cycle_back_all_pairs(
-    embeddings: Tensor, mask: Tensor, similarity_type: str, temperature: float
+    embeddings: Tensor, mask: Tensor, similarity_type: str, temperature: float, part: Part
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return logits (Q, T) of the own clip's steps, for each valid frame of each ordered pair."""
+    """Return logits (Q, T) of the own clip's steps, for each valid frame of each ordered pair.
+
+    The first clips of the pairs are the S clips of the part.
+    """
     num_clips, num_steps, size = embeddings.shape
-    frames = embeddings.reshape(1, num_clips * num_steps, size)
-    logits = _similarity(frames, embeddings, similarity_type, temperature)  # (B, B T, T)
+    own = part.rows(torch.arange(num_clips, device=mask.device))  # (S,)
+    frames = part.rows(embeddings).reshape(1, -1, size)
+    logits = _similarity(frames, embeddings, similarity_type, temperature)  # (B, S T, T)
     alpha = logits.masked_fill(~mask[:, None], -torch.inf).softmax(-1)
-    neighbours = alpha @ embeddings  # (other clip B, B T, D)
-    neighbours = neighbours.reshape(num_clips, num_clips, num_steps, size).transpose(0, 1)
+    neighbours = alpha @ embeddings  # (other clip B, S T, D)
+    neighbours = neighbours.reshape(num_clips, len(own), num_steps, size).transpose(0, 1)
     if similarity_type == "cosine":
         neighbours = functional.normalize(neighbours, dim=-1)
     back = _similarity(
-        neighbours.reshape(num_clips, -1, size), embeddings, similarity_type, temperature
-    )  # (B, other clip B and T, T)
-    back = back.reshape(num_clips, num_clips, num_steps, num_steps)
-    others = ~torch.eye(num_clips, dtype=torch.bool, device=mask.device)
-    clip, other, frame = (others[:, :, None] & mask[:, None]).nonzero(as_tuple=True)
-    return back[clip, other, frame], clip, frame
+        neighbours.reshape(len(own), -1, size), part.rows(embeddings), similarity_type, temperature
+    )  # (S, other clip B and T, T)
+    back = back.reshape(len(own), num_clips, num_steps, num_steps)
+    others = own[:, None] != torch.arange(num_clips, device=mask.device)
+    row, other, frame = (others[:, :, None] & part.rows(mask)[:, None]).nonzero(as_tuple=True)
+    return back[row, other, frame], own[row], frame
 
 
 def _cycle_back(

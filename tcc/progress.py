@@ -18,6 +18,12 @@ from tqdm import tqdm
 Item = TypeVar("Item")
 INTERVAL_S = 30.0
 BEGAN_S = time.monotonic()  # of the command; many short steps in a row are not silent either
+_silent = Event()
+
+
+def silence() -> None:
+    """Show nothing from now on: this process is one of several, and another one shows progress."""
+    _silent.set()
 
 
 def progress(
@@ -41,6 +47,9 @@ def progress(
     """
     if total is None and isinstance(items, Sized):
         total = len(items)
+    if _silent.is_set():
+        yield from items
+        return
     if sys.stderr.isatty():
         bar = tqdm(items, description, total, initial=initial, unit=unit, file=sys.stderr)
         for item in bar:
@@ -75,6 +84,9 @@ def long_step(description: str) -> Iterator[None]:
 @contextmanager
 def _lines(describe: Callable[[], str]) -> Iterator[None]:
     """Print what `describe` returns, and how long it has taken, every INTERVAL_S of the command."""
+    if _silent.is_set():
+        yield
+        return
     began_s = time.monotonic()
     finished = Event()
 

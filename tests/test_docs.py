@@ -37,6 +37,7 @@ ELSEWHERE = {
     "python3 tcc_get_start.py my.mov coach.mp4": "test_clip_cache.py",
     "python3 tcc_report.py my.mov coach.mp4": "test_report.py",
     "python3 -m pip install -r requirements-pose.txt": "test_pose.py",
+    "torchrun --nproc-per-node 2 tcc_train.py": "test_processes.py",
 }
 # Commands on recorded data, and arguments that are added here to make them short.
 RECORDED = ("$TCC_REAL_DATA", "/tmp/real", "benchmarks")
