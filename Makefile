@@ -25,7 +25,7 @@ lint: .venv/ready-dev
 	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt
 	touch $@
 
-.venv/ready-dev: requirements-dev.txt requirements-pose.txt .venv/ready
+.venv/ready-dev: requirements-dev.txt requirements-pose.txt requirements-cluster.txt .venv/ready
 	$(BIN)/python -m pip install --disable-pip-version-check -r requirements-dev.txt
 	touch $@
 

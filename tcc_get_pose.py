@@ -18,14 +18,18 @@ from tcc import cli  # isort: split
 
 import argparse
 import logging
+from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+from tcc import jobs
 from tcc.clip_folders import VIDEO_SUFFIXES, find_videos, list_clips, place_of, tell_unused
 from tcc.clips import load_clip
 from tcc.contact_sheet import check_and_print
 from tcc.estimator import EstimatorError, Rtmo, require_weights
 from tcc.files import UserError, sha256
-from tcc.pose import require_capture_fps, video_to_keypoints
+from tcc.pose import MakeClip, require_capture_fps
 from tcc.sidecars import CLIP_TOML, write_person
 from tcc_config import CONFIG
 
@@ -49,6 +53,7 @@ def main() -> None:
         metavar="FPS",
         help="frames per second that the camera recorded, for slow-motion videos",
     )
+    jobs.add_jobs(parser)
     add("--force", action="store_true", help="convert finished videos again")
     add(
         "--person",
@@ -57,6 +62,7 @@ def main() -> None:
         help="follow the K-th person of this video from now on (1: the main person)",
     )
     args = cli.parse(parser, CONFIG, None)
+    workers = jobs.pick_jobs(args)
     require_capture_fps(args.capture_fps)
     require_weights(args.weights)
     root = args.data_dir / CONFIG.DATASET / args.mode
@@ -80,7 +86,7 @@ def main() -> None:
         args.data_dir.joinpath(*place, video.stem)
         for video, place in zip(videos, places, strict=True)
     ]
-    failed = convert(dict(zip(videos, folders, strict=True)), args)
+    failed = convert(dict(zip(videos, folders, strict=True)), args, workers)
     problems = []
     if failed:
         problems.append(f"{len(failed)} of {len(videos)} videos failed: {', '.join(failed)}")
@@ -98,26 +104,22 @@ def main() -> None:
         raise UserError("; ".join(problems))
 
 
-def convert(folders: dict[Path, Path], args: argparse.Namespace) -> list[str]:
+def convert(
+    folders: dict[Path, Path], args: argparse.Namespace, workers: jobs.Jobs | None
+) -> list[str]:
     """Make the clips {video: folder}; return the names of the videos that failed.
 
     Raises:
         UserError: the only video failed, or the model can't be used for any.
     """
-    estimator = Rtmo(args.weights, args.device)
-    failed = []
     model = args.weights and sha256(args.weights)
-    for video, folder in folders.items():
-        try:
-            refuse_namesakes(video, folders)
-            info = video_to_keypoints(
-                video, folder, estimator,
-                capture_fps=args.capture_fps, force=args.force, person=args.person,
-            )  # fmt: skip
-        except UserError as error:
-            if isinstance(error, EstimatorError) or len(folders) == 1:
-                raise
-            log.error("%s", error)
+    failed = []
+    made = make_clips(folders, args, workers)
+    for (video, folder), info in zip(folders.items(), made, strict=True):
+        if isinstance(info, UserError):
+            if isinstance(info, EstimatorError) or len(folders) == 1:
+                raise info
+            log.error("%s", info)
             failed.append(video.name)
         else:
             size = f"{info['width_px']} x {info['height_px']}"
@@ -135,24 +137,43 @@ def convert(folders: dict[Path, Path], args: argparse.Namespace) -> list[str]:
     return failed
 
 
+def make_clips(
+    folders: dict[Path, Path], args: argparse.Namespace, workers: jobs.Jobs | None
+) -> Iterator[dict[str, Any] | UserError]:
+    """Make the clips {video: folder}; yield the content of video.json of each, or its error."""
+    refused = {video: error for video in folders if (error := namesake_error(video, folders))}
+    chosen = [place for place in folders.items() if place[0] not in refused]
+    job = MakeClip(args.weights, args.device, args.capture_fps, args.force, args.person)
+    made: Iterable[dict[str, Any] | UserError]
+    if workers is None:
+        made = map(partial(job.make, Rtmo(args.weights, args.device)), chosen)
+    else:
+        chosen = [(video.absolute(), folder.absolute()) for video, folder in chosen]
+        made = workers.map(job, chosen, "keypoints", "video")
+    results = iter(made)
+    for video in folders:
+        yield refused.get(video) or next(results)
+
+
 def keep_person(folder: Path, person: int) -> None:
     """Write the number of the person into clip.toml; raise UserError if there is no such person."""
     load_clip(folder, CONFIG.FPS, CONFIG.SKELETON_CONF_THRESHOLD, person)
     write_person(folder, person)
 
 
-def refuse_namesakes(video: Path, folders: dict[Path, Path]) -> None:
-    """Raise UserError if the clip of another video would have the same folder."""
+def namesake_error(video: Path, folders: dict[Path, Path]) -> UserError | None:
+    """Return an error if the clip of another video would have the same folder, else None."""
     others = [
         str(other)
         for other, folder in folders.items()
         if other != video and folder == folders[video]
     ]
-    if others:
-        raise UserError(
-            f"{video}: its clip would have the same name, {video.stem}, as that of "
-            f"{', '.join(others)}; rename one"
-        )
+    if not others:
+        return None
+    return UserError(
+        f"{video}: its clip would have the same name, {video.stem}, as that of "
+        f"{', '.join(others)}; rename one"
+    )
 
 
 if __name__ == "__main__":

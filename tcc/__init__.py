@@ -11,8 +11,8 @@ from pathlib import Path
 from types import FrameType
 
 PACKAGES = (
-    "torch", "numpy", "scipy", "cv2", "matplotlib", "sklearn", "tabulate", "threadpoolctl",
-    "tslearn", "numba", "av", "PIL", "msgspec", "tensorboard", "tqdm", "jinja2",
+    "torch", "numpy", "scipy", "cv2", "matplotlib", "sklearn", "joblib", "tabulate",
+    "threadpoolctl", "tslearn", "numba", "av", "PIL", "msgspec", "tensorboard", "tqdm", "jinja2",
 )  # fmt: skip
 
 # OpenCV reads these when it is imported: it refuses larger pictures than tcc/sidecars.py, and does

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from contextlib import redirect_stdout
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
@@ -74,7 +75,8 @@ class Rtmo:
 
     Args:
         weights: the model as .onnx; None: rtmlib downloads RTMO-m into its cache.
-        device: auto, cpu, cuda or mps.
+        device: auto, cpu, cuda or mps. The number of threads is OMP_NUM_THREADS, or that of
+            the cores.
     """
 
     input_px = INPUT_PX
@@ -154,9 +156,22 @@ class Rtmo:
         size = (INPUT_PX, INPUT_PX)
         try:
             with redirect_stdout(io.StringIO()):  # rtmlib prints the path
-                return rtmlib.RTMO(str(weights), model_input_size=size, device=device)
+                model = rtmlib.RTMO(str(weights), model_input_size=size, device=device)
         except Exception as error:  # the errors of ONNX Runtime have no common base class
             reason = str(error).splitlines()[0]
             raise EstimatorError(
                 f"--weights {weights}: not an ONNX model ({reason}); choose an RTMO model as .onnx"
             ) from None
+        threads = os.environ.get("OMP_NUM_THREADS", "")
+        if threads.isdigit():  # of ONNX Runtime, which does not read it, and rtmlib sets no number
+            options = onnxruntime.SessionOptions()
+            options.intra_op_num_threads = int(threads)
+            used = model.session.get_providers()
+            model.session = onnxruntime.InferenceSession(str(weights), options, providers=used)
+        return model
+
+
+@cache
+def shared_rtmo(weights: Path | None, device: str) -> Rtmo:
+    """Return the model that all jobs in a process share."""
+    return Rtmo(weights, device)

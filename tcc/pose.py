@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from tcc.alphapose import Detections, write_detections
 from tcc.clips import read_folder
 from tcc.clock import rate
-from tcc.estimator import Estimator, People
+from tcc.estimator import Estimator, EstimatorError, People, shared_rtmo
 from tcc.files import UserError, require_utf8, result_stem, sha256, write_json
 from tcc.images import Image, read_image, write_image
 from tcc.progress import long_step, progress
@@ -289,6 +290,41 @@ def _ahead(items: Iterator[Item]) -> Generator[Item, None, None]:
         while (item := futures.popleft().result()) is not None:
             futures.append(pool.submit(next, items, None))
             yield item
+
+
+@dataclass(frozen=True, slots=True)
+class MakeClip:
+    """Makes the clip of a video, unless it is made already; see `Rtmo` and `video_to_keypoints`."""
+
+    weights: Path | None
+    device: str
+    capture_fps: float | None
+    force: bool
+    person: int | None
+
+    def __call__(self, place: tuple[Path, Path]) -> dict[str, Any] | UserError:
+        """Do this in a job: as `make`, with the model that all jobs in this process share."""
+        return self.make(shared_rtmo(self.weights, self.device), place)
+
+    def make(self, estimator: Estimator, place: tuple[Path, Path]) -> dict[str, Any] | UserError:
+        """Return the content of video.json, or the error of this video.
+
+        Args:
+            estimator: finds the persons.
+            place: path of the video, and folder of the clip.
+
+        Raises:
+            EstimatorError: the model can't be used, for any video.
+        """
+        try:
+            return video_to_keypoints(
+                *place, estimator,
+                capture_fps=self.capture_fps, force=self.force, person=self.person,
+            )  # fmt: skip
+        except EstimatorError:
+            raise
+        except UserError as error:
+            return error
 
 
 def read_info(folder: Path) -> dict[str, Any] | None:

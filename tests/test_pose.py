@@ -311,6 +311,7 @@ def command(
     """Run tcc_get_pose.py with a stub in `tmp_path`; returns exit code, stdout, stderr."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(tcc_get_pose, "Rtmo", lambda weights, device: Stub(3))
+    monkeypatch.setattr(pose, "shared_rtmo", lambda weights, device: Stub(3))
     monkeypatch.setattr(logging.getLogger("tcc"), "level", logging.INFO)
 
     def run(*arguments: str) -> tuple[int, str, str]:
@@ -327,8 +328,12 @@ def command(
     return run
 
 
+@pytest.mark.parametrize("options", [(), ("--jobs", "1")])
 def test_command_converts_a_folder_and_goes_on_after_errors(
-    tmp_path: Path, command: Callable[..., tuple[int, str, str]], caplog: pytest.LogCaptureFixture
+    tmp_path: Path,
+    command: Callable[..., tuple[int, str, str]],
+    caplog: pytest.LogCaptureFixture,
+    options: tuple[str, ...],
 ) -> None:
     root = tmp_path / "data" / "axel" / "test"
     write_clip(root / "b.MOV")
@@ -336,7 +341,7 @@ def test_command_converts_a_folder_and_goes_on_after_errors(
     (root / "a0_broken.avi").write_bytes(b"")
     (root / "notes.txt").touch()
     (root / "._b.MOV").touch()  # macOS leaves these on sticks
-    code, out, err = command("--dataset", "axel", "--mode", "test")
+    code, out, err = command("--dataset", "axel", "--mode", "test", *options)
     assert code == 2
     assert out.splitlines() == [
         "data/axel/test/a: 12 frames, 320 x 240",
@@ -356,17 +361,21 @@ def test_command_converts_a_folder_and_goes_on_after_errors(
     (root / "a0_broken.avi").unlink()
     caplog.clear()
     caplog.set_level(logging.INFO)
-    assert command()[0] == 0
+    assert command(*options)[0] == 0
     assert "a: already made with stub; use --force to make it again" in caplog.text
 
 
+@pytest.mark.parametrize("options", [(), ("--jobs", "1")])
 def test_videos_of_one_name_are_left_out_and_the_others_made(
-    tmp_path: Path, command: Callable[..., tuple[int, str, str]], caplog: pytest.LogCaptureFixture
+    tmp_path: Path,
+    command: Callable[..., tuple[int, str, str]],
+    caplog: pytest.LogCaptureFixture,
+    options: tuple[str, ...],
 ) -> None:
     root = tmp_path / "data" / "axel" / "test"
     for name in ("a.mp4", "a.mov", "b.mp4"):
         write_clip(root / name)
-    code, out, err = command()
+    code, out, err = command(*options)
     assert code == 2
     assert out.startswith("data/axel/test/b: 12 frames, 320 x 240\n")
     assert sorted(path.name for path in root.iterdir()) == ["a.mov", "a.mp4", "b", "b.mp4"]
@@ -563,3 +572,26 @@ def test_real_skater_is_found_in_every_frame(real_data: Path, tmp_path: Path) ->
     assert info["estimator"]["name"] == weights.stem
     middle = centres(tmp_path / "clip")
     assert np.abs(np.diff(middle, axis=0)).max() < 60  # px of 1920: one skater, no leap to another
+
+
+@pytest.mark.real
+def test_jobs_make_the_clips_of_one_process_with_the_threads_that_they_are_given(
+    real_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = real_data.parent / "models" / "movenet_multipose_as_rtmo.onnx"
+    if not weights.exists():
+        pytest.skip(f"no weights {weights}")
+    hashes = []
+    for name, options in (("turn", []), ("jobs", ["--jobs", "2"])):
+        root = tmp_path / name / "data" / "axel" / "test"
+        for first in (64, 70, 76):
+            jump = islice(read_frames(real_data / "videos" / "axel.mp4"), first, first + 5)
+            root.mkdir(parents=True, exist_ok=True)
+            write_video(root / f"{first}.mp4", (frame.image for frame in jump), 30)
+        command = [sys.executable, str(ROOT / "tcc_get_pose.py"), "--weights", str(weights)]
+        subprocess.run([*command, *options], cwd=tmp_path / name, check=True)
+        hashes.append(hash_folder(root))
+    assert hashes[0] == hashes[1]
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    options = Rtmo(weights, "cpu")._model.session.get_session_options()
+    assert options.intra_op_num_threads == 1
