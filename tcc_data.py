@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ from tcc.evaluate.labels import (
 from tcc.features import extract, fill_joints, flip, turn
 from tcc.files import UserError
 from tcc.flight import Flight, airborne, find_flights
-from tcc.progress import progress
+from tcc.jobs import IN_TURN, Workers
 from tcc.sidecars import Trim
 from tcc.tracking import MISSED, Doubt, find_doubts
 from tcc_config import CONFIG, Config
@@ -115,18 +116,21 @@ def _how_to_look(clips: Sequence[Clip]) -> str:
     return f"; to see who is followed, run: {shlex.join(words)}"
 
 
-def load_clips(folders: Sequence[Path], config: Config, tell: bool = True) -> list[Clip]:
+def load_clips(
+    folders: Sequence[Path], config: Config, tell: bool = True, workers: Workers = IN_TURN
+) -> list[Clip]:
     """Read several clips with a progress bar, and print which of them are doubtful or have gaps.
 
     Args:
         folders: of the clips.
         config: see `load_clip`.
         tell: False prints nothing.
+        workers: read the clips.
 
     Raises:
         UserError: a clip can't be used; the message says why.
     """
-    clips = [load_clip(folder, config) for folder in progress(folders, "reading", "clip")]
+    clips = list(workers.map(partial(load_clip, config=config), folders, "reading", "clip"))
     if not tell:
         return clips
     told = {id(clip) for clip, _ in tell_doubts(clips).get(MISSED, ())}
@@ -377,8 +381,7 @@ class KeypointSequences(Dataset[Batch]):
     def __getitem__(self, step: int) -> Batch:
         if not 0 <= step < len(self):
             raise IndexError(step)
-        generator = np.random.default_rng([self.config.SEED, step])
-        chosen = choose_clips(len(self.points), self.config.BATCH_SIZE, generator)
+        chosen, generator = self._choose(step)
         features, lengths, places = augment(
             [self.points[index] for index in chosen],
             [self.fps[index] for index in chosen],
@@ -393,3 +396,13 @@ class KeypointSequences(Dataset[Batch]):
             ]
         ).astype(np.float32)
         return Batch(*map(torch.from_numpy, (features, lengths, steps, mask, phase)))
+
+    def _choose(self, step: int) -> tuple[NDArray[np.int64], np.random.Generator]:
+        """Return the clips of a batch, and the generator of all other random choices in it."""
+        generator = np.random.default_rng([self.config.SEED, step])
+        return choose_clips(len(self.points), self.config.BATCH_SIZE, generator), generator
+
+    def drawn(self, first: int) -> list[int]:
+        """Return the clips that occur in the batches from step `first` on, sorted."""
+        batches = (self._choose(step)[0].tolist() for step in range(first, len(self)))
+        return sorted({clip for batch in batches for clip in batch})

@@ -19,6 +19,7 @@ import argparse
 import logging
 import signal
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack, nullcontext
 from copy import deepcopy
 from dataclasses import asdict
@@ -85,7 +86,8 @@ def run(args: argparse.Namespace, processes: Processes, device: torch.device) ->
             )
             return
 
-    clips = load_clips(clip_folders(args.data_dir, CONFIG.DATASET, args.mode), CONFIG)
+    folders = clip_folders(args.data_dir, CONFIG.DATASET, args.mode)
+    clips = load_clips(folders, CONFIG, processes)
     num_steps = pick_num_steps(clips, CONFIG)
     shortest = min(len(feature_times(clip, CONFIG)) for clip in clips)
     print(
@@ -95,12 +97,13 @@ def run(args: argparse.Namespace, processes: Processes, device: torch.device) ->
     val_clips = [] if processes.rank else load_val_clips(args.data_dir, args.mode)
 
     trainer = Trainer(clips, val_clips, num_steps, device, processes)
+    del clips, val_clips  # of a large library, they need more memory than their features
     if saved:
         trainer.restore(saved)
     began_s = time.monotonic()
     trainer.train(path, args.log_dir / "tensorboard" / CONFIG.DATASET)
     spent_s = time.monotonic() - began_s
-    tau = trainer.validate() if val_clips else None
+    tau = trainer.validate() if trainer.val_features else None
     val_tau = "" if tau is None else f", val tau {'undefined' if np.isnan(tau) else f'{tau:.3f}'}"
     print(f"{path}: step {trainer.step} in {spent_s:.0f} s{val_tau}")
 
@@ -153,6 +156,24 @@ def open_curves(folder: Path, step: int) -> SummaryWriter:
     if any(folder.glob(f"events.out.tfevents.{int(time.time())}.*")):
         time.sleep(1)
     return SummaryWriter(folder, purge_step=step)
+
+
+class BothViews(Sequence[tuple[NDArray[np.float32], NDArray[np.float32]]]):
+    """Embeddings (F, D) of clips and of their mirror images, made when they are read."""
+
+    def __init__(self, encoder: Encoder, sequences: KeypointSequences, clips: list[int]) -> None:
+        self.encoder = encoder
+        self.sequences = sequences
+        self.clips = clips
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def __getitem__(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:  # type: ignore[override]
+        clip = self.clips[index]
+        points, fps = self.sequences.points[clip], self.sequences.fps[clip]
+        plain, mirrored = (extract(view, fps) for view in (points, flip(points)))
+        return embed(self.encoder, plain), embed(self.encoder, mirrored)
 
 
 class Trainer:
@@ -318,17 +339,22 @@ class Trainer:
         return both_halves(contrast, embeddings)
 
     def align_clips(self) -> list[NDArray[np.float64]]:
-        """Align the clips with the current encoder and return their `common_clock`."""
+        """Align the clips of the remaining batches with the current encoder.
+
+        Return the `common_clock` of these clips, NaN for the others.
+        """
         self.encoder.eval()
-        embeddings = [
-            (
-                embed(self.encoder, extract(points, fps)),
-                embed(self.encoder, extract(flip(points), fps)),
-            )
-            for points, fps in zip(self.sequences.points, self.sequences.fps, strict=True)
-        ]
-        bar = partial(progress, description="aligning", unit="pair")
-        return common_clock(embeddings, self.turns, np.random.default_rng(CONFIG.SEED), bar)
+        drawn = self.sequences.drawn(self.step)
+        clocks = common_clock(
+            BothViews(self.encoder, self.sequences, drawn),
+            [self.turns[clip] for clip in drawn],
+            np.random.default_rng(CONFIG.SEED),
+            self.processes,
+        )
+        phases = list(self.sequences.phases)
+        for clip, clock in zip(drawn, clocks, strict=True):
+            phases[clip] = clock
+        return phases
 
     def validate(self) -> float:
         """Return Kendall's tau of the val clips, the mean over the pairs where it is defined."""

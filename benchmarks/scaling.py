@@ -64,6 +64,7 @@ def measure(root: Path, num_clips: int, num_steps: int) -> None:
     seconds = [time.perf_counter() - began_s]
     peaks_mb.append(peak_mb())
     trainer = Trainer(clips, [], pick_num_steps(clips, CONFIG), torch.device("cpu"))
+    del clips  # as tcc_train.py does
     for step in range(WARM_UP + num_steps):
         if step == WARM_UP:
             began_s = time.perf_counter()

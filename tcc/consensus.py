@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tcc.dtw import WarpingPath, map_frames
+from tcc.dtw import map_frames
 from tcc.features import opposed
+from tcc.jobs import IN_TURN, Workers
 from tcc.search import locate
 
 Array = NDArray[np.floating[Any]]
-Bar = Callable[[Sequence[tuple[int, int]]], Iterable[tuple[int, int]]]
 MAX_HUBS = 24  # largest number of clips that every clip is aligned with
 MAX_PAIRS = 2000  # largest number of alignments, unless 4 hubs need more
 
@@ -23,7 +23,7 @@ def common_clock(
     embeddings: Sequence[tuple[Array, Array]],
     turns: Sequence[float],
     generator: np.random.Generator,
-    progress: Bar = iter,
+    workers: Workers = IN_TURN,
 ) -> list[NDArray[np.float64]]:
     """Return the frame of one reference clip that shows the same moment as each frame of N clips.
 
@@ -34,10 +34,11 @@ def common_clock(
     (Notredame et al., "T-Coffee", 2000), with a median instead of a vote.
 
     Args:
-        embeddings: for each clip its embeddings (F, D) and those of its mirror image (F, D).
+        embeddings: for each clip its embeddings (F, D) and those of its mirror image (F, D). Each
+            is read once, and once more if it is a hub, so they may be made when they are read.
         turns: (N,) direction in which each skater turns, from `tcc.features.turn`.
         generator: draws the hubs. If there are few clips, all of them are hubs.
-        progress: wraps the list of pairs that are aligned, for a progress bar.
+        workers: align the clips with the hubs.
 
     Returns:
         N arrays (F,), frame of the reference clip; NaN where fewer than half of the routes know it.
@@ -45,23 +46,25 @@ def common_clock(
     num_clips = len(embeddings)
     num_hubs = min(num_clips, MAX_HUBS, max(4, MAX_PAIRS // num_clips))
     hubs = sorted(generator.choice(num_clips, num_hubs, replace=False).tolist())
-    paths: dict[tuple[int, int], WarpingPath] = {}
-    confidence = dict.fromkeys(hubs, 0.0)
-    for hub, clip in progress([(hub, clip) for hub in hubs for clip in range(num_clips)]):
-        mirrored = opposed(turns[hub], turns[clip])
-        placement = locate(embeddings[hub], embeddings[clip][0], opposed=mirrored)
-        paths[hub, clip] = placement.matches[0].path
-        confidence[hub] += placement.confidence
-    reference = max(hubs, key=lambda hub: confidence[hub])
+    views = {hub: embeddings[hub] for hub in hubs}
 
-    def to_hub(hub: int, clip: int) -> NDArray[np.float64]:
-        """Return the hub's frame for each frame of a clip."""
-        return map_frames(paths[hub, clip][:, ::-1], len(embeddings[clip][0]))
+    def align(clip: int) -> tuple[NDArray[np.float64], list[float]]:
+        """Return (H, F) each hub's frame for each frame of a clip, and (H,) the confidences."""
+        own, frames, confidences = embeddings[clip][0], [], []
+        for hub in hubs:
+            mirrored = opposed(turns[hub], turns[clip])
+            placement = locate(views[hub], own, opposed=mirrored)
+            frames.append(map_frames(placement.matches[0].path[:, ::-1], len(own)))
+            confidences.append(placement.confidence)
+        return np.array(frames), confidences
 
-    to_reference = {hub: to_hub(reference, hub) for hub in hubs}
+    aligned = list(workers.map(align, range(num_clips), "aligning", "clip"))
+    confidence = [sum(column) for column in zip(*(row for _, row in aligned), strict=True)]
+    reference = int(np.argmax(confidence))
+    to_reference = [aligned[hub][0][reference] for hub in hubs]
     clocks = []
-    for clip in range(num_clips):
-        routes = np.array([carry(to_hub(hub, clip), to_reference[hub]) for hub in hubs])
+    for to_hubs, _ in aligned:
+        routes = np.array([carry(*maps) for maps in zip(to_hubs, to_reference, strict=True)])
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # a frame for which all routes are NaN
             frames = np.nanmedian(routes, axis=0)

@@ -21,7 +21,7 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from tcc.files import UserError
-from tcc.progress import silence
+from tcc.progress import progress, silence
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -85,16 +85,11 @@ class Processes:
         return number if self.count == 1 else _sum(number.detach())
 
     def map(
-        self, function: Callable[[Item], Result], items: Sequence[Item], bar: Any = iter
+        self, function: Callable[[Item], Result], items: Sequence[Item], description: str, unit: str
     ) -> list[Result]:
-        """Return the results of a function in the order of the items; each process does a share.
-
-        Args:
-            function: its result can be pickled.
-            items: the same in all processes.
-            bar: wraps the items of this process, for a progress bar.
-        """
-        results = [function(item) for item in bar(items[self.rank :: self.count])]
+        """See `Workers.map`; each process does its share of the items, the same in all of them."""
+        mine = progress(items[self.rank :: self.count], description, unit)
+        results = [function(item) for item in mine]
         if self.count == 1:
             return results
         shares: list[Any] = [None] * self.count

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tcc.confidence import Evidence
 from tcc.consensus import carry, common_clock
 from tcc.dtw import Match
-from tcc.search import Placement
+from tcc.search import Placement, locate
 
 Array = NDArray[np.float64]
 
@@ -88,15 +88,26 @@ def test_many_clips_are_aligned_with_a_few(monkeypatch: pytest.MonkeyPatch) -> N
     generator = np.random.default_rng(2)
     true = true_places(12, generator)
     views = [(e := embed(places, 0, generator), e) for places in true]
-    seen: list[tuple[int, int]] = []
+    seen: list[tuple[Any, Any]] = []
 
-    def note(pairs: Any) -> Any:
-        seen.extend(pairs)
-        return pairs
+    def note(standard: Any, learner: Any, opposed: bool | None) -> Placement:
+        seen.append((id(standard[0]), id(learner)))
+        return locate(standard, learner, opposed=opposed)
 
-    clock = common_clock(views, [1.0] * 12, np.random.default_rng(0), note)
+    monkeypatch.setattr("tcc.consensus.locate", note)
+    clock = common_clock(views, [1.0] * 12, np.random.default_rng(0))
     assert len({hub for hub, _ in seen}) == 5
-    assert len(seen) == 60
+    assert len(set(seen)) == len(seen) == 60
+    read: list[int] = []
+
+    class Read(list[Any]):
+        def __getitem__(self, index: Any) -> Any:
+            read.append(index)
+            return super().__getitem__(index)
+
+    again = common_clock(Read(views), [1.0] * 12, np.random.default_rng(0))
+    np.testing.assert_array_equal(np.concatenate(again), np.concatenate(clock))
+    assert len(read) == 12 + 5
     assert np.mean([np.isfinite(places).mean() for places in clock]) > 0.8
 
 

@@ -331,6 +331,30 @@ def test_consensus_begins_with_the_alignments_of_its_first_step(
     assert_same(load(motion_dir)["phases"], [torch.from_numpy(phase) for phase in phases])
 
 
+def test_only_clips_that_are_still_drawn_are_aligned_and_few_are_embedded_at_a_time(
+    trainer: tcc_train.Trainer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(CONFIG, "BATCH_SIZE", 2)
+    trainer.step = 7  # the last of 8 batches
+    drawn = trainer.sequences.drawn(7)
+    assert len(drawn) == 2
+    phases = trainer.align_clips()
+    for clip, (phase, points) in enumerate(zip(phases, trainer.sequences.points, strict=True)):
+        assert len(phase) == len(points)
+        assert np.isfinite(phase).any() == (clip in drawn)
+    trainer.sequences.phases = phases
+    assert trainer.sequences[7].phase.isfinite().any(dim=1).all()
+    assert set(trainer.sequences.drawn(0)) == {0, 1, 2, 3}
+
+    embedded: list[int] = []
+    monkeypatch.setattr(tcc_train, "embed", lambda _, features: embedded.append(len(features)))
+    views = tcc_train.BothViews(trainer.encoder, trainer.sequences, drawn)
+    assert len(views) == 2
+    assert not embedded
+    assert len(views[1]) == 2
+    assert embedded == [len(trainer.sequences.points[drawn[1]])] * 2
+
+
 def interrupt(folder: Path, arguments: list[str]) -> tuple[int, str]:
     """Train on a terminal, press Ctrl-C once the bar shows a loss, return exit code and output."""
     terminal, stderr = pty.openpty()
