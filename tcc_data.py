@@ -204,6 +204,7 @@ def load_labelled(
     num_clips: int,
     settings: Config,
     tell: bool = True,
+    workers: Workers = IN_TURN,
 ) -> list[LabelledClip]:
     """Read at most `num_clips` clips of MOTION/MODE[/PATTERN] with a marked event or a recording.
 
@@ -239,7 +240,7 @@ def load_labelled(
     for count, reason in zip(counts, ("have no label", "are left out by --clips"), strict=True):
         if count and tell:
             log.warning("%s: %d of %d clips %s", folder, count, len(paths), reason)
-    clips = load_clips(drawn, settings, tell)
+    clips = load_clips(drawn, settings, tell, workers)
     check_labels(data_dir, motion, mode, labels, {c.name: c.total_frames for c in clips})
     labelled = [
         label_clip(

@@ -38,6 +38,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from tcc import jobs
 from tcc.confidence import CONFIDENT
 from tcc.evaluate.errors import Comparison, Errors, list_pairs, pool
 from tcc.evaluate.intervals import calibrate, fold, lower_median, share_within
@@ -49,7 +50,6 @@ from tcc.evaluate.tables import print_results
 from tcc.files import UserError, keep_earlier, result_stem, sha256, write_json
 from tcc.flight import FLIGHT
 from tcc.plots import plot_error_distribution
-from tcc.progress import progress
 from tcc.voting import doubtful_marks
 from tcc_config import CONFIG, TRAINING
 from tcc_data import load_labelled
@@ -80,6 +80,7 @@ def main() -> None:
     """Load the clips of both roles, score every encoder on every pair, print, save and plot."""
     args = parse_arguments()
     settings, path = CONFIG, None
+    workers = jobs.pick_jobs(args)
     encoders: Iterable[tuple[int, Encoder]] = train_encoders(args)
     if not args.seeds:
         device = cli.pick_device(args.device)
@@ -88,13 +89,17 @@ def main() -> None:
     folders = role_folders(args)
     names = shared_events(args.data_dir, folders)
     clips = {
-        folder: load_labelled(args.data_dir, folder, names, args.clips, settings)
+        folder: load_labelled(
+            args.data_dir, folder, names, args.clips, settings, workers=workers or jobs.IN_TURN
+        )
         for folder in dict.fromkeys(folders)
     }
     standards, learners = (clips[folder] for folder in folders)
     pairs = list_pairs(standards, learners)
     linear = Comparison.by_length(standards, learners, names, pairs)
-    runs = [score(seed, encoder, linear) for seed, encoder in encoders]
+    rows = jobs.pick_rows(workers, args.log_dir / "jobs" / f"evaluate_{CONFIG.DATASET}")
+    runs = [score(seed, encoder, linear, rows) for seed, encoder in encoders]
+    rows.finish()
     content: dict[str, Any] = {
         "motion": CONFIG.DATASET,
         "checkpoint": str(path) if path else None,
@@ -132,6 +137,7 @@ def parse_arguments() -> argparse.Namespace:
     """Read and check the arguments."""
     parser = cli.parser(__doc__, TRAINING)
     cli.add_checkpoint(parser)
+    jobs.add_jobs(parser)
     add = parser.add_argument
     for role in ("standards", "learners"):
         add(
@@ -190,13 +196,14 @@ def train_encoders(args: argparse.Namespace) -> Iterator[tuple[int, Encoder]]:
             yield seed, load_encoder(None, Path(folder), CONFIG, device)[0]
 
 
-def score(seed: int, encoder: Encoder, linear: Comparison) -> Run:
+def score(seed: int, encoder: Encoder, linear: Comparison, rows: jobs.Rows) -> Run:
     """Match all pairs by every method, and by the encoder under every leak test.
 
     Args:
         seed: for the random weights of the untrained encoder.
         encoder: the trained encoder.
         linear: the clips with their keypoint features, matched by their lengths.
+        rows: search each learner.
     """
     untrained = make_untrained(encoder, seed)
     methods: dict[str, Represent] = {
@@ -208,7 +215,7 @@ def score(seed: int, encoder: Encoder, linear: Comparison) -> Run:
     comparisons: dict[str, Comparison] = {}
     embeddings: dict[str, dict[str, float]] = {"linear time": {}}
     for name, function in methods.items():
-        comparisons[name] = linear.represent(function).search(bar(name))
+        comparisons[name] = linear.represent(function).search(rows, name)
         generator = np.random.default_rng(CONFIG.SEED)
         embeddings[name] = comparisons[name].score_embeddings(generator)
 
@@ -232,7 +239,7 @@ def score(seed: int, encoder: Encoder, linear: Comparison) -> Run:
     confident = comparisons["tcc"].confidences[~one_recording] >= CONFIDENT
     scores = {
         "embeddings": embeddings,
-        "leak_tests": score_leaks(methods["tcc"], linear),
+        "leak_tests": score_leaks(methods["tcc"], linear, rows),
         "calibration": {
             name: calibrate(errors["tcc"][name].frames, confident) for name in linear.event_names
         },
@@ -261,11 +268,6 @@ def tabulate_product(comparison: Comparison) -> dict[str, dict[str, Errors]]:
     return errors
 
 
-def bar(title: str) -> Callable[[Any], Any]:
-    """Return a function that wraps pairs in a progress bar with a title."""
-    return partial(progress, description=title, unit="pair")
-
-
 def make_untrained(encoder: Encoder, seed: int) -> Encoder:
     """Return a copy of an encoder with random weights."""
     torch.manual_seed(seed)
@@ -276,13 +278,15 @@ def make_untrained(encoder: Encoder, seed: int) -> Encoder:
     return untrained
 
 
-def score_leaks(function: Represent, linear: Comparison) -> dict[str, dict[str, float]]:
+def score_leaks(
+    function: Represent, linear: Comparison, rows: jobs.Rows = jobs.ROWS_IN_TURN
+) -> dict[str, dict[str, float]]:
     """Return the scores of the embeddings that `function` makes, under every leak test."""
     scores: dict[str, dict[str, float]] = {}
     generator = np.random.default_rng(CONFIG.SEED)
     for test, roles in change_clips(linear.standards, linear.learners, generator).items():
         changed = replace(linear, standards=roles[0], learners=roles[1])
-        comparison = changed.represent(function).search(bar(test))
+        comparison = changed.represent(function).search(rows, test)
         others = comparison.select(~comparison.one_recording())
         table = others.tabulate(others.find_events(), others.pairs)
         scores[test] = comparison.mean_tau()

@@ -96,15 +96,14 @@ def embed_in_jobs(
 ) -> Embedded:
     """Embed the clips in jobs; the result of each is kept in log/jobs/."""
     name = f"embed_{CONFIG.DATASET}_{args.mode}"
-    kept = jobs.Kept(args.log_dir.absolute() / "jobs" / name)
-    job = EmbedClip(kept, settings, path.absolute(), sha256(path), args.device)
-    absolute = [folder.absolute() for folder in folders]
-    done = list(workers.map(job, absolute, "embedding", "clip"))
+    kept = jobs.Kept(args.log_dir / "jobs" / name)
+    job = EmbedClip(kept, settings, path, sha256(path), args.device)
+    done = list(workers.map(job, folders, "embedding", "clip"))
     keys = [key for key, _ in done]
     kept.keep_only(keys)
     results = (
         kept.make(key, partial(job.embed, folder))
-        for key, folder in zip(keys, absolute, strict=True)
+        for key, folder in zip(keys, folders, strict=True)
     )
     embedded = ((int(result["first_frame"]), result["embeddings"]) for result in results)
     return [length for _, length in done], embedded

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tcc import jobs
 from tcc.clip_folders import clip_folders
 from tcc.evaluate.intervals import finite_mean
 from tcc.evaluate.labels import (
@@ -50,17 +51,21 @@ def main() -> None:
     """Embed the clips, score them and the leak tests; print, save and plot the scores."""
     parser = cli.parser(__doc__, ["FPS", "SEED", *AFTER_TRAINING["tcc_get_kendalls_tau.py"]])
     cli.add_checkpoint(parser)
+    jobs.add_jobs(parser)
     args = cli.parse(parser, CONFIG, None)
     encoder, settings, path = load_encoder(
         args.checkpoint, args.log_dir, CONFIG, cli.pick_device(args.device)
     )
-    clips, events = load_labelled(args, settings)
+    workers = jobs.pick_jobs(args)
+    rows = jobs.pick_rows(workers, args.log_dir / "jobs" / f"tau_{CONFIG.DATASET}_{args.mode}")
+    clips, events = load_labelled(args, settings, workers or jobs.IN_TURN)
     embedded = embed_clips(encoder, clips)
-    matrix = score(embedded, embedded)
+    matrix = score(embedded, embedded, rows, "tau")
     scores = {"clips": summarize(matrix)}
     for test, roles in change_clips(clips, clips, np.random.default_rng(CONFIG.SEED)).items():
-        changed = (embed_clips(encoder, role) for role in roles)
-        scores[test.replace(" ", "_")] = summarize(score(*changed))
+        queries, references = (embed_clips(encoder, role) for role in roles)
+        scores[test.replace(" ", "_")] = summarize(score(queries, references, rows, test))
+    rows.finish()
     errors = score_events(embedded, events)
     print_scores(scores, errors)
     names = [clip.name for clip in clips]
@@ -98,7 +103,7 @@ def main() -> None:
 
 
 def load_labelled(
-    args: argparse.Namespace, settings: Config
+    args: argparse.Namespace, settings: Config, workers: jobs.Workers
 ) -> tuple[list[LabelledClip], list[str]]:
     """Read the clips of the mode, and the names of the events that labels.csv marks in them.
 
@@ -106,7 +111,8 @@ def load_labelled(
         UserError: there are fewer than 2 clips, or an event lies outside its clip.
     """
     folder = args.data_dir / CONFIG.DATASET
-    clips = load_clips(clip_folders(args.data_dir, CONFIG.DATASET, args.mode), settings)
+    folders = clip_folders(args.data_dir, CONFIG.DATASET, args.mode)
+    clips = load_clips(folders, settings, workers=workers)
     if len(clips) < 2:
         raise UserError(
             f"{folder / args.mode} holds {len(clips)} clip; tau compares at least 2: add one or "
@@ -137,13 +143,20 @@ def embed_clips(encoder: Encoder, clips: Sequence[LabelledClip]) -> list[Labelle
     return [clip.represent(partial(embed, encoder)) for clip in clips]
 
 
-def score(queries: Sequence[LabelledClip], references: Sequence[LabelledClip]) -> Matrix:
+def score(
+    queries: Sequence[LabelledClip],
+    references: Sequence[LabelledClip],
+    rows: jobs.Rows,
+    title: str,
+) -> Matrix:
     """Return tau of every ordered pair of different clips (V, V)."""
     return tau_matrix(
         [clip.features[0] for clip in queries],
         [clip.features[0] for clip in references],
         CONFIG.KENDALLS_TAU_STRIDE,
         CONFIG.KENDALLS_TAU_DISTANCE,
+        rows,
+        title,
     )
 
 

@@ -148,7 +148,6 @@ def make_clips(
     if workers is None:
         made = map(partial(job.make, Rtmo(args.weights, args.device)), chosen)
     else:
-        chosen = [(video.absolute(), folder.absolute()) for video, folder in chosen]
         made = workers.map(job, chosen, "keypoints", "video")
     results = iter(made)
     for video in folders:

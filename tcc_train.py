@@ -87,7 +87,7 @@ def run(args: argparse.Namespace, processes: Processes, device: torch.device) ->
             return
 
     folders = clip_folders(args.data_dir, CONFIG.DATASET, args.mode)
-    clips = load_clips(folders, CONFIG, processes)
+    clips = load_clips(folders, CONFIG, workers=processes)
     num_steps = pick_num_steps(clips, CONFIG)
     shortest = min(len(feature_times(clip, CONFIG)) for clip in clips)
     print(

@@ -1,8 +1,9 @@
 """Work on many clips: in turn, in several processes of this computer, or on a Dask cluster.
 
 joblib runs the jobs, with loky on this computer or with its Dask backend. A job gets paths and a
-few plain values, and reads its clip itself. So the workers of a cluster need the folders of data,
-log and results under the same paths, and the same version of this program.
+few plain values, and reads its clip itself. So the workers of a cluster need the folder in which
+the command was typed and those of the clips and the log, under the same paths, and the same version
+of this program.
 """
 
 from __future__ import annotations
@@ -10,13 +11,16 @@ from __future__ import annotations
 import argparse
 import hashlib
 import logging
+import os
+import pickle
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, field, fields, is_dataclass
+from functools import cache, lru_cache, partial
 from pathlib import Path
+from socket import gethostname
 from typing import Any, Protocol, TypeVar
 from zipfile import BadZipFile
 
@@ -91,7 +95,7 @@ class Jobs:
             return
         from joblib import Parallel, delayed
 
-        job = delayed(_Job(function, program_sha256()))
+        job = delayed(_Job(function, program_sha256(), Path.cwd()))
         with _dask(self.scheduler) if self.scheduler else nullcontext("loky") as backend:
             # A cluster gets all jobs at once, so that workers that join later find some.
             at_once = "all" if self.scheduler else "2 * n_jobs"
@@ -105,6 +109,117 @@ class Jobs:
                     for record in records:
                         logging.getLogger(record.name).handle(record)
                     yield result
+
+
+class Rows(Protocol):
+    """Computes the rows of a table, each from the same data."""
+
+    def map(
+        self, function: Callable[[Any, int], Arrays], data: Any, count: int, title: str | None
+    ) -> list[Arrays]:
+        """Return the result of each row, and show how many are finished.
+
+        Args:
+            function: makes a row from the data and its number.
+            data: can be pickled.
+            count: number of rows.
+            title: of the progress bar; None: nothing is shown while this process works alone.
+        """
+
+    def finish(self) -> None:
+        """Delete what is kept for this command and was not asked for."""
+
+
+class RowsInTurn:
+    """Computes one row after the other, in this process."""
+
+    def map(
+        self, function: Callable[[Any, int], Arrays], data: Any, count: int, title: str | None
+    ) -> list[Arrays]:
+        """See `Rows.map`."""
+        rows = range(count) if title is None else progress(range(count), title, "clip")
+        return [function(data, row) for row in rows]
+
+    def finish(self) -> None:
+        """See `Rows.finish`; nothing is kept."""
+
+
+ROWS_IN_TURN = RowsInTurn()
+
+
+@dataclass(frozen=True, slots=True)
+class RowJobs:
+    """Computes each row in a job and keeps it.
+
+    The data are written to a file that all jobs read, as they may be too large to send to each.
+
+    Attributes:
+        jobs: do the jobs.
+        kept: where the rows and the data are kept.
+        used: keys of the rows that were asked for.
+    """
+
+    jobs: Jobs
+    kept: Kept
+    used: set[str] = field(default_factory=set)
+
+    def map(
+        self, function: Callable[[Any, int], Arrays], data: Any, count: int, title: str | None
+    ) -> list[Arrays]:
+        """See `Rows.map`."""
+        content = pickle.dumps(data)
+        job = _RowJob(self.kept, function, value_sha256(data), sha256_of(content))
+        with whole(job.data_path) as temporary:
+            temporary.write_bytes(content)
+        for _ in self.jobs.map(job, range(count), title or "", "clip"):
+            pass
+        keys = [job.key(row) for row in range(count)]
+        self.used.update(keys)
+        return [self.kept.make(key, partial(function, data, row)) for row, key in enumerate(keys)]
+
+    def finish(self) -> None:
+        """See `Rows.finish`."""
+        self.kept.keep_only(self.used)
+        for path in self.kept.folder.glob("*.pickle"):
+            path.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _RowJob:
+    """Makes a row from data in a file, unless it is kept."""
+
+    kept: Kept
+    function: Callable[[Any, int], Arrays]
+    data_sha256: str  # of the values, see `value_sha256`
+    file_sha256: str  # of the file; equal values may be pickled as different bytes
+
+    @property
+    def data_path(self) -> Path:
+        return self.kept.folder / f"{self.file_sha256}.pickle"
+
+    def key(self, row: int) -> str:
+        """Return the hash of what a row is made from."""
+        name = self.function.__qualname__
+        return sha256_of(f"{name} {row} {self.data_sha256} {program_sha256()}".encode())
+
+    def __call__(self, row: int) -> None:
+        self.kept.make(self.key(row), self._make(row))
+
+    def _make(self, row: int) -> Callable[[], Arrays]:
+        return lambda: self.function(_read_data(self.data_path), row)
+
+
+@lru_cache(1)
+def _read_data(path: Path) -> Any:
+    """Read the data of rows, once in a process.
+
+    Raises:
+        UserError: the file is not the one that was written.
+    """
+    content = path.read_bytes()
+    if sha256_of(content) != path.stem:
+        raise UserError(f"{path} is damaged; delete it and run the command again")
+    return pickle.loads(content)
 
 
 def add_jobs(command_parser: argparse.ArgumentParser) -> None:
@@ -136,6 +251,11 @@ def pick_jobs(args: argparse.Namespace) -> Jobs | None:
     if args.jobs is not None and args.jobs < 1:
         raise UserError(f"--jobs {args.jobs}: expected at least 1")
     return Jobs(args.jobs or 1, args.scheduler)
+
+
+def pick_rows(workers: Jobs | None, folder: Path) -> Rows:
+    """Return what computes rows: jobs that keep them in a folder, or this process."""
+    return ROWS_IN_TURN if workers is None else RowJobs(workers, Kept(folder))
 
 
 @contextmanager
@@ -216,12 +336,21 @@ class _Job:
 
     function: Callable[[Any], Any]
     program: str
+    folder: Path
 
     def __call__(self, item: Any) -> tuple[Any, list[logging.LogRecord]]:
         if program_sha256() != self.program:
             raise UserError(
                 f"a worker runs another version of this program, in {ROOT}; update it there"
             )
+        if Path.cwd() != self.folder:
+            try:
+                os.chdir(self.folder)
+            except OSError as error:
+                raise UserError(
+                    f"{self.folder}: {error.strerror} on the computer of a worker, {gethostname()};"
+                    " share it"
+                ) from None
         records = _listen()
         records.clear()
         return self.function(item), list(records)
@@ -291,27 +420,48 @@ class Kept:
         if (found := self.read(key)) is not None:
             return found
         made = function()
-        with whole(self._path(key)) as temporary:
+        with whole(self.file(key)) as temporary:
             np.savez(temporary, allow_pickle=False, **made)
         return made
 
     def read(self, key: str) -> Arrays | None:
         """Return a result; None if there is none or its file is damaged."""
         try:
-            with self._path(key).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            with self.file(key).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 return dict(arrays)
         except (OSError, ValueError, EOFError, BadZipFile):
             return None
 
     def keep_only(self, keys: Iterable[str]) -> None:
         """Delete all other results."""
-        wanted = {self._path(key) for key in keys}
+        wanted = {self.file(key) for key in keys}
         for path in self.folder.glob("*/*.npz"):
             if path not in wanted:
                 path.unlink(missing_ok=True)
 
-    def _path(self, key: str) -> Path:
+    def file(self, key: str) -> Path:
+        """Return the path of a result."""
         return self.folder / key[:2] / f"{key}.npz"
+
+
+def value_sha256(value: Any) -> str:
+    """Return the SHA-256 of a value: an array, dataclass, list, tuple, text or number."""
+    digest = hashlib.sha256()
+
+    def update(part: Any) -> None:
+        if isinstance(part, np.ndarray):
+            digest.update(f"array {part.dtype} {part.shape} ".encode() + part.tobytes())
+        elif is_dataclass(part):
+            update([getattr(part, field.name) for field in fields(part)])
+        elif isinstance(part, list | tuple):
+            digest.update(f"{len(part)} parts ".encode())
+            for item in part:
+                update(item)
+        else:
+            digest.update(f"{part!r} ".encode())
+
+    update(value)
+    return digest.hexdigest()
 
 
 def clip_sha256(folder: Path) -> str:

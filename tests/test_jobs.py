@@ -5,22 +5,25 @@ from __future__ import annotations
 import functools
 import logging
 import os
+import pickle
 import socket
 import subprocess
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import tcc_evaluate
 import tcc_get_embed
+import tcc_get_kendalls_tau
 from tcc import jobs
 from tcc.files import UserError
-from tcc.jobs import Jobs, Kept, clip_sha256, pick_jobs
-from tests.conftest import ROOT, Call, Run, wave, write_clip
+from tcc.jobs import Jobs, Kept, clip_sha256, pick_jobs, value_sha256
+from tests.conftest import ROOT, Call, Run, make_clip, wave, write_clip
 
 log = logging.getLogger("tcc")
 CLIPS = 60
@@ -96,9 +99,12 @@ def test_an_error_of_a_job_is_told_in_one_line(number: int, told: str) -> None:
         list(Jobs(2).map(square, [1, number, 3], "squaring", "number"))
 
 
-def test_another_version_of_the_program_does_no_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
-    job = jobs._Job(square, "other")
+def test_jobs_need_the_same_program_and_the_same_folder() -> None:
+    job = jobs._Job(square, "other", Path.cwd())
     with pytest.raises(UserError, match="a worker runs another version of this program"):
+        job(3)
+    job = jobs._Job(square, jobs.program_sha256(), Path("/not/shared"))
+    with pytest.raises(UserError, match="^/not/shared: No such file or directory on the computer"):
         job(3)
 
 
@@ -182,6 +188,47 @@ def test_embeddings_of_jobs_are_those_of_one_process_and_only_new_clips_are_embe
     assert of_changed["frame"].tolist() == list(range(6, 34))
     call(tcc_get_embed.main, *arguments, cwd=motion_dir)
     assert np.load(output).tobytes() == shortened.tobytes()
+
+
+def test_values_have_the_hash_of_what_they_hold() -> None:
+    clip = make_clip(wave(9, 1))
+    copied = pickle.loads(pickle.dumps([clip, "a", 1.0]))
+    assert value_sha256(copied) == value_sha256([clip, "a", 1.0])
+    others = [[1, 2], [[1], 2], [1, 2.0], [1, np.array(2)], ["1", 2], [np.zeros(4)], [np.ones(4)]]
+    others += [[np.zeros((2, 2))], [np.zeros(4, np.float32)], [clip], [make_clip(wave(9, 2))]]
+    assert len({value_sha256(value) for value in others}) == len(others)
+
+
+@pytest.mark.parametrize(
+    ("main", "kept"), [(tcc_evaluate.main, 7 * 4), (tcc_get_kendalls_tau.main, 4 * 4)]
+)
+def test_rows_of_jobs_give_the_scores_of_one_process_and_are_made_once(
+    motion_dir: Path, call: Call, main: Callable[[], None], kept: int
+) -> None:
+    """A row is a clip: with all others, by each of the methods or under each leak test."""
+    table = "".join(f"val,val{clip},{8 + clip},{14 + clip}\n" for clip in range(4))
+    labels = motion_dir / "data" / "wave" / "labels.csv"
+    labels.write_text(f"mode,video,takeoff_frame,landing_frame\n{table}")
+    arguments = ["--dataset", "wave", "--mode", "val", "--device", "cpu"]
+    for options in ([], ["--jobs", "2"], ["--jobs", "1"]):
+        name = "_".join(["result", *options])
+        call(main, *arguments, *options, "--result-dir", name, cwd=motion_dir)
+        (path,) = (motion_dir / name).glob("*.json")
+        if not options:
+            expected = path.read_text()
+            assert not results(motion_dir)
+        elif options == ["--jobs", "2"]:
+            first = results(motion_dir)
+        assert path.read_text() == expected
+    assert len(first) == kept
+    assert results(motion_dir) == first
+    assert not list((motion_dir / "log").rglob("*.pickle"))
+
+    labels.write_text(labels.read_text().replace("val0,8", "val0,9"))
+    call(main, *arguments, "--jobs", "1", cwd=motion_dir)
+    assert len(results(motion_dir)) == kept
+    unchanged = len(results(motion_dir).items() & first.items())
+    assert unchanged == (0 if main is tcc_evaluate.main else kept)  # tau depends on no mark
 
 
 def test_a_killed_worker_of_a_cluster_loses_nothing_and_repeats_nothing(

@@ -6,7 +6,7 @@ not marked in both clips (no pair), infinite where it was not found (a miss).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -33,6 +33,7 @@ from tcc.evaluate.metrics import (
 )
 from tcc.files import UserError
 from tcc.flight import CHECKED_S, FLIGHT, MATCH_S, VOTE_S
+from tcc.jobs import ROWS_IN_TURN, Arrays, Rows
 from tcc.moments import convention_of, refine_events, settle_events
 from tcc.voting import MarkCheck, place, rank, vote
 
@@ -80,6 +81,24 @@ def list_pairs(standards: Sequence[LabelledClip], learners: Sequence[LabelledCli
             "common; mark the same event in at least two"
         )
     return np.array(pairs, np.int64)
+
+
+def _search_learner(
+    data: tuple[Sequence[LabelledClip], Sequence[LabelledClip], list[Indices]], row: int
+) -> Arrays:
+    """Search for the standards of the pairs of one learner; return the matches, maps in a row."""
+    standards, learners, groups = data
+    maps, placements = [], []
+    for standard, learner in groups[row]:
+        placement = place(standards[standard], learners[learner])
+        placements.append(placement)
+        maps.append(map_frames(placement.matches[0].path, standards[standard].num_frames))
+    return {
+        "maps": np.concatenate(maps),
+        "costs": np.array([placement.matches[0].cost for placement in placements]),
+        "confidences": np.array([placement.confidence for placement in placements]),
+        "mirrored": np.array([placement.mirrored for placement in placements]),
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,31 +149,29 @@ class Comparison:
             learners=[clip.represent(function) for clip in self.learners],
         )
 
-    def search(self, progress: Callable[[Indices], Iterable[Indices]] = iter) -> Comparison:
+    def search(self, rows: Rows = ROWS_IN_TURN, title: str | None = None) -> Comparison:
         """Search for the standard of every pair in its learner; return the comparison with matches.
 
         The features are compared at ticks, as in tcc_get_start.py; the maps are of frames.
 
         Args:
-            progress: wraps the list of pairs, for a progress bar.
+            rows, title: search each learner; see `Rows.map`.
         """
-        maps: list[Array] = []
-        costs, confidences, mirrored = [], [], []
-        for row, column in progress(self.pairs):
-            standard, learner = self.standards[row], self.learners[column]
-            placement = place(standard, learner)
-            best = placement.matches[0]
-            maps.append(map_frames(best.path, standard.num_frames))
-            costs.append(best.cost)
-            confidences.append(placement.confidence)
-            mirrored.append(placement.mirrored)
-        return replace(
-            self,
-            maps=maps,
-            costs=np.array(costs),
-            confidences=np.array(confidences),
-            mirrored=np.array(mirrored, np.bool_),
-        )
+        learners = np.unique(self.pairs[:, 1])
+        groups = [np.flatnonzero(self.pairs[:, 1] == learner) for learner in learners]
+        data = (self.standards, self.learners, [self.pairs[group] for group in groups])
+        maps: list[Array] = [np.empty(0)] * len(self.pairs)
+        costs, confidences = np.empty((2, len(self.pairs)))
+        mirrored = np.zeros(len(self.pairs), np.bool_)
+        for group, found in zip(
+            groups, rows.map(_search_learner, data, len(groups), title), strict=True
+        ):
+            ends = np.cumsum([self.standards[row].num_frames for row in self.pairs[group, 0]])
+            for pair, mapped in zip(group, np.split(found["maps"], ends[:-1]), strict=True):
+                maps[pair] = mapped
+            costs[group], confidences[group] = found["costs"], found["confidences"]
+            mirrored[group] = found["mirrored"]
+        return replace(self, maps=maps, costs=costs, confidences=confidences, mirrored=mirrored)
 
     def select(self, chosen: NDArray[np.bool_]) -> Comparison:
         """Return the comparison of the pairs for which `chosen` (P,) is True."""

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
+from tcc.jobs import ROWS_IN_TURN, Arrays, Rows
+
 Array = NDArray[np.floating[Any]]
 Indices = NDArray[np.int64]
 
@@ -62,23 +64,35 @@ def tau_matrix(
     references: Sequence[Array],
     stride: int = 1,
     distance: str = "sqeuclidean",
+    rows: Rows = ROWS_IN_TURN,
+    title: str | None = None,
 ) -> Array:
     """Return tau of every ordered pair of different clips, on every `stride`-th frame.
 
     Args:
         queries: V arrays (F, D).
         references: V arrays (F, D) of the same clips in the same order.
+        stride: 1 for every frame.
+        distance: a metric of scipy.spatial.distance.cdist.
+        rows, title: compute the rows; see `Rows.map`.
 
     Returns:
         (V, V), a row for each query and a column for each reference; NaN on the diagonal and where
         tau is undefined.
     """
-    matrix = np.full((len(queries), len(references)), np.nan)
-    for row, query in enumerate(queries):
-        for column, reference in enumerate(references):
-            if row != column:
-                matrix[row, column] = kendalls_tau(query[::stride], reference[::stride], distance)
-    return matrix
+    data = ([query[::stride] for query in queries], [clip[::stride] for clip in references])
+    made = rows.map(_tau_row, (*data, distance), len(queries), title)
+    return np.array([row["tau"] for row in made]).reshape(len(queries), len(references))
+
+
+def _tau_row(data: tuple[list[Array], list[Array], str], row: int) -> Arrays:
+    """Return tau of a query and every reference."""
+    queries, references, distance = data
+    taus = [
+        np.nan if column == row else kendalls_tau(queries[row], reference, distance)
+        for column, reference in enumerate(references)
+    ]
+    return {"tau": np.array(taus)}
 
 
 def event_errors(
