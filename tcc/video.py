@@ -218,6 +218,8 @@ def _open(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
             raise UserError(f"{path}: holds sound only; choose the video file")
         if container.format.name.endswith("_pipe") or container.format.name == "image2":
             raise UserError(f"{path}: holds a single picture only; choose the video file")
+        if getattr(stream, "codec_context", None) is None:
+            raise UserError(f"{path}: in a codec that is not known; export it as .mp4 with H.264")
         if stream.width * stream.height > MAX_PIXELS:
             raise UserError(f"{path}: {TOO_LARGE}")
         stream.thread_type = "AUTO"

@@ -432,3 +432,12 @@ def test_an_array_that_is_yielded_again_is_shown_for_longer(tmp_path: Path) -> N
     assert [round(frame.image.mean() / 60) for frame in frames] == [0, 1, 2, 2]
     with av.open(str(tmp_path / "a.mp4")) as container:
         assert float(container.duration or 0) / av.time_base == pytest.approx(8 / 30, abs=0.04)
+
+
+def test_a_codec_that_is_not_known_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.avi"
+    write(path, [marked(n) for n in range(3)], "mjpeg", pixels="yuvj420p")
+    path.write_bytes(path.read_bytes().replace(b"MJPG", b"ZZZZ"))
+    for read in (count_frames, lambda path: list(read_frames(path))):
+        with pytest.raises(UserError, match=r"a.avi: in a codec that is not known; export it as"):
+            read(path)
