@@ -106,7 +106,8 @@ def run(args: argparse.Namespace, command: str, *options: str) -> None:
     shared += [f"--set={setting}" for setting in args.set if setting.partition("=")[0] in used]
     print(f"\n$ python3 {command} {' '.join(options)}", flush=True)
     program = Path(__file__).with_name(command)
-    code = subprocess.run([sys.executable, program, *options, *shared], check=False).returncode
+    line: list[str | Path] = [sys.executable, program, *options, *shared]
+    code = subprocess.run(line, check=False).returncode  # noqa: S603 - a command of this program
     if code:
         sys.exit(code if code > 0 else 128 - code)
 

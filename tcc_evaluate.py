@@ -190,7 +190,9 @@ def train_encoders(args: argparse.Namespace) -> Iterator[tuple[int, Encoder]]:
             command = [sys.executable, str(Path(__file__).with_name("tcc_train.py"))]
             command += ["--dataset", CONFIG.DATASET, "--data-dir", str(args.data_dir)]
             command += ["--log-dir", folder, "--device", args.device, "--seed", str(seed)]
-            done = subprocess.run([*command, *settings], stdout=subprocess.DEVNULL, check=False)
+            done = subprocess.run(  # noqa: S603 - a command of this program
+                [*command, *settings], stdout=subprocess.DEVNULL, check=False
+            )
             if done.returncode:
                 raise UserError(f"training with seed {seed} failed; the reason is above")
             yield seed, load_encoder(None, Path(folder), CONFIG, device)[0]

@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from io import TextIOWrapper
 from pathlib import Path
 from types import NoneType
@@ -341,7 +341,6 @@ def check(config: Any) -> None:
     Raises:
         UserError: names the setting, its value and the values that are allowed.
     """
-    assert is_dataclass(config)
     for field in fields(config):
         override(config, field.name, getattr(config, field.name))
 
