@@ -45,7 +45,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, server: Server) -> tuple[Pat
     return folder, done.wall_s
 
 
-@claim("training that is killed at a random moment and resumed ends bitwise equal", 3, 50)
+@claim("training that is killed at a random moment and resumed ends bitwise equal", 2, 50)
 def test_killed_training_ends_bitwise_equal(
     tmp_path: Path, server: Server, whole: tuple[Path, float], count: int
 ) -> None:
