@@ -7,8 +7,9 @@ BIN := .venv/bin
 demo: .venv/ready
 	$(BIN)/python tcc_demo.py
 
+# One process for each core and one file at a time; more threads would wait for each other.
 test: .venv/ready-dev
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 
 soak: .venv/ready-dev
 	TCC_SOAK=1 $(BIN)/python -m pytest tests/reliability
