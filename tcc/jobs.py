@@ -219,7 +219,7 @@ def _read_data(path: Path) -> Any:
     content = path.read_bytes()
     if sha256_of(content) != path.stem:
         raise UserError(f"{path} is damaged; delete it and run the command again")
-    return pickle.loads(content)  # noqa: S301: written by this program, its name is its hash
+    return pickle.loads(content)  # noqa: S301 - this program wrote it
 
 
 def add_jobs(command_parser: argparse.ArgumentParser) -> None:
