@@ -31,13 +31,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from benchmarks.timing import ROUNDS, Ways, time_ways
 from tcc.estimator import People, Rtmo
 from tcc.images import Image
 from tcc.pose import CROP, NEAR, video_to_keypoints
 from tcc.tracking import choose_person
 from tcc.video import read_frames, write_video
 
-ROUNDS = 5  # the best one counts, because other programs can only slow it down
 LENGTHS_S = (10, 60, 600)
 SCALES = (1, 1 / 2, 1 / 3, 1 / 4, 1 / 6)
 
@@ -69,33 +69,37 @@ class Counted(Rtmo):
 
 
 def measure_speed(frames: list[Image], estimator: Rtmo) -> None:
-    """Print the images per second of the model alone and of the whole conversion, and the ratio."""
-    height, width = frames[0].shape[:2]
-    print(f"| model alone | file to folder | ratio | {width} x {height}\n|-|-|-|")
+    """Print the seconds of the model alone and of the whole conversion, and the ratio."""
+    alone, everything = time_both(frames, estimator)
+    print("| model alone, s | file to folder, s | ratio |\n|-|-|-|")
+    for own_s, all_s in zip(alone, everything, strict=True):
+        print(f"| {own_s:.2f} | {all_s:.2f} | {own_s / all_s:.0%} |")
+    print(f"\nratio of the best rounds {min(alone) / min(everything):.0%}; {len(frames)} frames")
+
+
+def time_both(
+    frames: list[Image], estimator: Rtmo, rounds: int = ROUNDS
+) -> tuple[list[float], list[float]]:
+    """Return the seconds of the model alone, on as many images, and of file to folder."""
     with tempfile.TemporaryDirectory() as name:
         video = Path(name) / "clip.mp4"
         write_video(video, frames, 30)
         counted = Counted(estimator.weights)
         counted.load()
         decoded = [frame.image for frame in read_frames(video)]
-        counted._model(decoded[0])
-        best = np.zeros(2)
-        for _ in range(ROUNDS):
-            start_s = time.perf_counter()
-            for image in decoded:
-                counted._model(image)
-            alone = len(decoded) / (time.perf_counter() - start_s)
+
+        def convert_all() -> None:
             counted.calls = 0
-            start_s = time.perf_counter()
             video_to_keypoints(video, Path(name) / "clip", counted, force=True)
-            everything = counted.calls / (time.perf_counter() - start_s)
-            best = np.maximum(best, (alone, everything))
-            ratio = f"{everything / alone:.0%}"
-            print(f"| {alone:.2f} / s | {everything:.2f} / s | {ratio} |", flush=True)
-    print(
-        f"\nratio of the best rounds {best[1] / best[0]:.0%}; {counted.calls} images for "
-        f"{len(frames)} frames"
-    )
+
+        convert_all()
+        images = [decoded[index % len(decoded)] for index in range(counted.calls)]
+        ways: Ways = {
+            "alone": lambda: [counted._model(image) for image in images],
+            "all": convert_all,
+        }
+        alone, everything = time_ways(ways, rounds).values()
+    return alone, everything
 
 
 def measure_small(frames: list[Image], estimator: Rtmo) -> None:

@@ -52,17 +52,17 @@ FEWER = {
     "benchmarks.instructions": " --seeds 1 --jumps 24",
     "benchmarks.protocol": " --seeds 1",
     "benchmarks.tracking": " --scenes 2",
-    "benchmarks/keypoints.py": " --megabytes 1 --frames 20",
+    "benchmarks.bench": " --quick --only loss",
 }
 SHORT = (
-    ("losses.py", "ROUNDS = 30", "ROUNDS = 1"),
     ("pose.py", "(10, 60, 600)", "(10,)"),
     ("events.py", "if row_mode == mode\n    ]", "if row_mode == mode\n    ][-4:]"),
     ("protocol.py", "MAX_CLIPS = 32", "MAX_CLIPS = 4"),
+    ("protocol.py", "progress(list(groups),", "progress(list(groups)[:1],"),
     ("confidence.py", "MOST_PAIRS = 300", "MOST_PAIRS = 4"),
+    ("confidence.py", "else chosen(clips))", "else chosen(clips))[:3]"),
     ("instructions.py", "CLIPS = 24", "CLIPS = 5"),
     ("instructions.py", "(110.0, 8.0), (-80.0, 15.0), ", ""),
-    ("rendering.py", "FRAMES, PLOTTED, ROUNDS = 60, 30, 3", "FRAMES, PLOTTED, ROUNDS = 10, 2, 1"),
 )
 # Settings for a quick training.
 QUICK = {
