@@ -1,4 +1,6 @@
-# `make demo` and `make test` do all their own set-up in .venv.
+# `make demo` and `make test` do all their own set-up in .venv, with the versions in constraints.txt.
+# New versions: delete .venv and constraints.txt, `touch constraints.txt`, `make test`, and then
+# `.venv/bin/python -m pip freeze --exclude torch > constraints.txt`.
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -22,15 +24,15 @@ lint: .venv/ready-dev
 bench: .venv/ready-dev
 	$(BIN)/python -m benchmarks.bench
 
-.venv/ready: requirements.txt
+.venv/ready: requirements.txt constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; name one: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
 	@echo "Installing PyTorch and the other packages into .venv: 0.5 GB or more of download, 1 to 5 minutes."
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt -c constraints.txt
 	touch $@
 
 .venv/ready-dev: requirements-dev.txt requirements-pose.txt requirements-cluster.txt .venv/ready
-	$(BIN)/python -m pip install --disable-pip-version-check -r requirements-dev.txt
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements-dev.txt -c constraints.txt
 	touch $@
 
 clean:

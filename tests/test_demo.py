@@ -204,7 +204,7 @@ def test_a_command_that_fails_stops_the_demo_with_its_code(demo_dir: Path, run: 
 
 
 def test_make_says_that_it_installs_and_pip_shows_how_far_it_is(tmp_path: Path) -> None:
-    for name in ("Makefile", "requirements.txt"):
+    for name in ("Makefile", "requirements.txt", "constraints.txt"):
         shutil.copy(ROOT / name, tmp_path)
     typed = subprocess.run(
         ["make", "--dry-run", "demo"], cwd=tmp_path, capture_output=True, text=True, check=True
