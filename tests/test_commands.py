@@ -642,7 +642,7 @@ def test_without_vis_stick_figures_are_drawn(copy: Path, call: Call) -> None:
 
 def test_unreadable_frame_leaves_no_result(copy: Path, call: Call) -> None:
     (copy / "data" / MOTION / "test" / "a0" / "vis" / "20.jpg").write_bytes(b"\xff\xd8half")
-    message = r"vis/20.jpg is not a picture; extract the video's frames again"
+    message = r"vis/20.jpg is cut off; extract the video's frames again"
     with pytest.raises(UserError, match=message):
         call(tcc_get_start.main, *SMALL, cwd=copy)
     with pytest.raises(UserError, match=message):
