@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from tcc import side_by_side
 from tcc.clip_cache import VideoCache
 from tcc.clip_folders import find_source, list_sources
-from tcc.clips import Clip, share_sure
+from tcc.clips import Clip
 from tcc.confidence import ALIKE, CONFIDENT, certainty, describe_confidence
 from tcc.contact_sheet import check_clips
 from tcc.dtw import Match, WarpingPath, map_frames
@@ -40,7 +40,15 @@ from tcc.progress import long_step, progress
 from tcc.search import locate
 from tcc.side_by_side import Shown
 from tcc_config import AFTER_TRAINING, CONFIG, Config
-from tcc_data import clip_turn, in_air, load_clips, make_features, match_frames, per_frame
+from tcc_data import (
+    clip_turn,
+    in_air,
+    load_clips,
+    make_features,
+    match_frames,
+    per_frame,
+    places_of,
+)
 from tcc_model import Encoder, embed, load_encoder
 from tcc_pair import attempt_suffix, choose_attempt
 
@@ -213,11 +221,7 @@ def align_all(
             found = locate(
                 [features[0][0]], variants[mirrored], top_k=CONFIG.TOP_K, airborne=airborne
             )
-            places = [match_frames(place, clips[0], clip, settings) for place in found.matches]
-            confidences = [
-                confidence * share_sure(place.path, clips[0], clip)
-                for place, confidence in zip(places, found.confidences, strict=True)
-            ]
+            places, confidences = places_of(found, clips[0], clip, settings)
             [chosen, *others] = choose_attempt(attempt, clip, places)
             match = match_frames(align(found.cost, found.matches[chosen]), clips[0], clip, settings)
             choices.append(

@@ -19,7 +19,7 @@ from torch.utils.data import Dataset
 from tcc import clips as clip_files
 from tcc.augment import AugmentOptions, augment, choose_clips, sample_steps
 from tcc.clip_folders import clip_folders, shorten
-from tcc.clips import Clip
+from tcc.clips import Clip, share_sure
 from tcc.clock import clock, nearest, rate, resample
 from tcc.dtw import Match, at_frames
 from tcc.evaluate.labels import (
@@ -34,6 +34,7 @@ from tcc.features import extract, fill_joints, flip, turn
 from tcc.files import UserError
 from tcc.flight import Flight, airborne, find_flights
 from tcc.jobs import IN_TURN, Workers
+from tcc.search import Placement
 from tcc.sidecars import Trim
 from tcc.tracking import MISSED, Doubt, find_doubts
 from tcc_config import CONFIG, Config
@@ -309,6 +310,21 @@ def match_frames(match: Match, standard: Clip, learner: Clip, config: Config) ->
     """
     frames = [nearest(clip.times_s, feature_times(clip, config)) for clip in (standard, learner)]
     return at_frames(match, *frames)
+
+
+def places_of(
+    found: Placement, standard: Clip, learner: Clip, config: Config
+) -> tuple[list[Match], list[float]]:
+    """Return the matches of a search in frames, see `match_frames`, and their confidences.
+
+    A confidence is lower by the share of frames that may show another person.
+    """
+    matches = [match_frames(match, standard, learner, config) for match in found.matches]
+    confidences = [
+        confidence * share_sure(match.path, standard, learner)
+        for match, confidence in zip(matches, found.confidences, strict=True)
+    ]
+    return matches, confidences
 
 
 def pick_num_steps(clips: Sequence[Clip], config: Config) -> int:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tcc import cli, side_by_side
 from tcc.clip_cache import VideoCache
 from tcc.clip_folders import find_source, list_sources, place_of
-from tcc.clips import Clip, share_sure
+from tcc.clips import Clip
 from tcc.clock import nearest
 from tcc.confidence import CONFIDENT, certainty, describe_confidence
 from tcc.contact_sheet import check_clips
@@ -39,7 +39,7 @@ from tcc_data import (
     load_clip,
     load_labelled,
     make_features,
-    match_frames,
+    places_of,
 )
 from tcc_model import Encoder, embed
 
@@ -271,11 +271,7 @@ def find_start(
     # is at the frame that match_frames gives for its tick.
     curve = np.full(learner.num_frames, np.nan)
     np.fmin.at(curve, nearest(learner.times_s, feature_times(learner, settings)), found.curve())
-    matches = [match_frames(match, standard, learner, settings) for match in found.matches]
-    confidences = [
-        confidence * share_sure(match.path, standard, learner)
-        for match, confidence in zip(matches, found.confidences, strict=True)
-    ]
+    matches, confidences = places_of(found, standard, learner, settings)
     is_last = len(matches) <= CONFIG.TOP_K or confidences[-1] < CONFIDENT
     order = choose_attempt(attempt, learner, matches[: CONFIG.TOP_K])
     matches = [matches[at] for at in order]
