@@ -39,6 +39,7 @@ import torch
 from numpy.typing import NDArray
 
 from tcc import jobs
+from tcc.clip_folders import require_pattern
 from tcc.confidence import CONFIDENT
 from tcc.evaluate.errors import Comparison, Errors, list_pairs, pool
 from tcc.evaluate.intervals import calibrate, fold, lower_median, share_within
@@ -172,11 +173,8 @@ def role_folders(args: argparse.Namespace) -> tuple[str, str]:
     default = f"{CONFIG.DATASET}/{args.mode}"
     for role in ("standards", "learners"):
         value = getattr(args, role)
-        if value and value.count("/") not in (1, 2):
-            raise UserError(
-                f"--{role} {value}: expected MOTION/MODE or MOTION/MODE/PATTERN, as in {default} "
-                f"or '{default}/a*'"
-            )
+        if value:
+            require_pattern(f"--{role}", value, default)
     return args.standards or default, args.learners or default
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tcc import cli, side_by_side
 from tcc.clip_cache import VideoCache
-from tcc.clip_folders import find_source, list_sources, place_of
+from tcc.clip_folders import find_source, list_sources, place_of, require_pattern
 from tcc.clips import Clip
 from tcc.clock import nearest
 from tcc.confidence import CONFIDENT, certainty, describe_confidence
@@ -132,30 +132,34 @@ def load_standards(
     return Standards(args.standards, names, clips, mine, rank(clips, mine))
 
 
-def choose_learner(args: argparse.Namespace) -> Path:
-    """Return the folder or video file of the learner's clip; not named: the first one.
+def choose_pair(args: argparse.Namespace) -> tuple[Path, ...]:
+    """Return the folders or video files of the learner's clip and of the standard.
+
+    With --standards, only that of the learner's clip. Without --dataset, the path of a clip names
+    its motion.
 
     Raises:
-        UserError: there is no such clip, or a standard is named beside --standards.
+        UserError: there is no such clip; there is only one clip, and not both are named; a clip is
+            named twice; or a standard is named beside --standards.
     """
+    sources = _choose_learner(args) if args.standards else _choose_both(args)
+    places = [place_of(source, args.data_dir) for source in sources]
+    motions = {place[0] for place in places if place}
+    if args.dataset is None and len(motions) == 1:
+        cli.override(CONFIG, "DATASET", motions.pop())
+    return sources
+
+
+def _choose_learner(args: argparse.Namespace) -> tuple[Path]:
+    require_pattern("--standards", args.standards, f"{CONFIG.DATASET}/train")
     if args.standard or len(args.clips) > 1:
         raise UserError("--standards names the standards; name only the learner's clip")
     where = (args.data_dir, CONFIG.DATASET, args.mode)
     name = args.clips[0] if args.clips else args.learner
-    return find_source(name, *where) if name else list_sources(*where)[0]
+    return (find_source(name, *where) if name else list_sources(*where)[0],)
 
 
-def choose_pair(args: argparse.Namespace) -> tuple[Path, ...]:
-    """Return the folders or video files of the learner's clip and of the standard.
-
-    With --standards, only that of the learner's clip.
-
-    Raises:
-        UserError: there is no such clip; there is only one clip, and not both are named; or a clip
-            is named twice.
-    """
-    if args.standards:
-        return (choose_learner(args),)
+def _choose_both(args: argparse.Namespace) -> tuple[Path, Path]:
     where = (args.data_dir, CONFIG.DATASET, args.mode)
     if len(args.clips) > 2 or (args.clips and (args.learner or args.standard)):
         raise UserError(
@@ -174,10 +178,6 @@ def choose_pair(args: argparse.Namespace) -> tuple[Path, ...]:
         sources = list_sources(*where)
         learner = learner or first_except(sources, standard)
         standard = standard or first_except([*sources[1:], sources[0]], learner)
-    places = [place_of(source, args.data_dir) for source in (learner, standard)]
-    motions = {place[0] for place in places if place}
-    if args.dataset is None and len(motions) == 1:  # the path of a clip names its motion
-        cli.override(CONFIG, "DATASET", motions.pop())
     return learner, standard
 
 

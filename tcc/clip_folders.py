@@ -153,6 +153,21 @@ def place_of(path: Path, data_dir: Path) -> tuple[str, str] | None:
     return (parts[0], parts[1]) if len(parts) == 3 and parts[1] in MODES else None
 
 
+def require_pattern(option: str, value: str, example: str) -> None:
+    """Raise a UserError if the value of an option is not MOTION/MODE or MOTION/MODE/PATTERN.
+
+    Args:
+        option: for example --standards.
+        value: of the option.
+        example: MOTION/MODE.
+    """
+    if value.count("/") not in (1, 2):
+        raise UserError(
+            f"{option} {value}: expected MOTION/MODE or MOTION/MODE/PATTERN, as in {example} or "
+            f"'{example}/a*'"
+        )
+
+
 def shorten(names: Sequence[str]) -> str:
     """Return names for a message; if there are many, the first ones and how many more there are."""
     more = len(names) - MAX_NAMES

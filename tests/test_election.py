@@ -102,11 +102,22 @@ def test_command_tells_the_vote_and_shows_the_nearest(
     assert " ms), landing at frame" in lines[2]
 
 
+def test_the_path_of_the_learner_names_the_motion(tmp_path: Path, call: Call) -> None:
+    root = tmp_path / "data" / "hop"
+    write_clip(root / "train" / "s0", wave(40, 0))
+    write_clip(root / "test" / "mine", wave(40, 0))
+    (root / "labels.csv").write_text("mode,video,takeoff_frame\ntrain,s0,12")
+    options = ["--no-video", "--standards", "hop/train"]
+    call(tcc_get_start.main, "data/hop/test/mine", *options, cwd=tmp_path)
+    assert (tmp_path / "result" / "start_hop_mine_vs_s0.json").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--standards", "hop/train", "--standard", "s0"], "--standards names the standards"),
         (["--standards", "hop/lost"], "lost"),
+        (["--standards", "hop"], "--standards hop: expected MOTION/MODE or MOTION/MODE/PATTERN"),
     ],
 )
 def test_standards_that_cannot_vote_are_told(
