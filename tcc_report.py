@@ -127,7 +127,8 @@ def main() -> None:
     votes = None
     if standards:
         voted, votes = standards.vote(result.matches[0])
-        events = events | {name: voted[name] for name in voted if name in EVENTS}
+        path = result.matches[0].path
+        events = learner_events(learner, standard, marked, path, threshold, voted)
     mine = perform(learner, events, threshold)
     theirs = perform(standard, marked, threshold, result.mirrored)
     best = replace(result.matches[0], path=through_events(result.matches[0].path, mine, theirs))

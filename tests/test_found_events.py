@@ -78,3 +78,19 @@ def test_a_mark_keeps_the_flight_of_the_motion_out() -> None:
     assert found["takeoff"].frame == pytest.approx(frames["takeoff"], abs=2)
     marked = {"takeoff": Event(frames["takeoff"], 0.01, "marked")}
     assert find_events(clip, marked, THRESHOLD) == marked
+
+
+def test_votes_replace_the_path_before_the_motion_is_searched() -> None:
+    (learner, true), (standard, frames) = skater(3), skater(4)
+    ends = [0, frames["takeoff"], frames["landing"], standard.num_frames - 1]
+    to = [0, true["takeoff"], true["landing"], learner.num_frames - 1]
+    rows = np.arange(standard.num_frames)
+    path = np.stack([rows, np.rint(np.interp(rows, ends, to)).astype(np.int64)], axis=1)
+    marked = jump.mark({name: frames[name] for name in FLIGHT}, standard.times_s)
+    before = learner_events(learner, standard, marked, path, THRESHOLD)
+    vote = Event(before["entry"].frame + 1, 0.03, "matched")
+    found = learner_events(learner, standard, marked, path, THRESHOLD, {"takeoff": vote})
+    assert found["takeoff"] == vote
+    assert found["landing"] == before["landing"]
+    entry_s, takeoff_s = (found[name].at_s(learner.times_s) for name in ("entry", "takeoff"))
+    assert takeoff_s - entry_s >= jump.BEND_S[0]

@@ -54,7 +54,12 @@ def follow_path(
 
 
 def learner_events(
-    learner: Clip, standard: Clip, events: Mapping[str, Event], path: WarpingPath, threshold: float
+    learner: Clip,
+    standard: Clip,
+    events: Mapping[str, Event],
+    path: WarpingPath,
+    threshold: float,
+    voted: Mapping[str, Event] | None = None,
 ) -> dict[str, Event]:
     """Return the events of a clip: those of the standard by the path, and those of its own motion.
 
@@ -62,11 +67,12 @@ def learner_events(
         learner, standard, path, threshold: see `follow_path`.
         events: of the standard. Those that are not marked are found again in the learner's motion,
             except take-off and landing.
+        voted: events of the learner that take the place of those on the path.
     """
     used = {
         name: event for name, event in events.items() if name in FLIGHT or event.source == "marked"
     }
-    found = follow_path(learner, standard, used, path, threshold)
+    found = follow_path(learner, standard, used, path, threshold) | dict(voted or {})
     return complete(found, fill_joints(learner.keypoints, threshold), learner.times_s)
 
 
